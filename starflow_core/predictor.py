@@ -1,0 +1,64 @@
+"""What a sampler sees of a block: predictions of tokens from contexts, with cache, text and guidance inside."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .block import Affine, FlowBlock
+from .guidance import guided
+from .rotary import Rotary
+
+
+class Predictor:
+    """Predicts the affine map of a block's tokens, chunk by chunk, in the block's own order.
+
+    The prompt is run once, at construction, as the prefix of the key-value cache. With guidance, prompt and
+    unconditional text are two halves of one batch, and both go on from the same guided tokens.
+
+    Args:
+        block: the block to invert.
+        rotary: its table of text and image positions; None for a model with learned positions.
+        text: features of the prompts (B, L, txt_dim); None for a block without text.
+        unconditional: features of the empty or negative prompt (B, L, txt_dim), where guidance is wanted.
+        guidance: strength w ≥ 0.
+        batch: images B.
+        tokens: tokens T of an image.
+    """
+
+    def __init__(
+        self,
+        block: FlowBlock,
+        rotary: Rotary | None,
+        text: Tensor | None,
+        unconditional: Tensor | None,
+        guidance: float,
+        batch: int,
+        tokens: int,
+    ) -> None:
+        self.block, self.rotary, self.guidance = block, rotary, guidance
+        self.is_guided = text is not None and unconditional is not None and guidance > 0
+        if self.is_guided:
+            text = torch.cat([text, unconditional])
+        self.text_tokens = text.shape[1] if text is not None else 0
+        self.cache = block.new_cache(2 * batch if self.is_guided else batch, self.text_tokens + tokens)
+        if text is not None:
+            block.read_text(text, rotary, self.cache)
+
+    @property
+    def position(self) -> int:
+        """Contexts read so far."""
+        return self.cache.length - self.text_tokens
+
+    def predict(self, contexts: Tensor) -> Affine:
+        """Read the next N contexts (B, N, D) and predict the token of each."""
+        if not self.is_guided:
+            return self.block.predict(contexts, self.rotary, self.cache, self.text_tokens)
+        both = self.block.predict(contexts.repeat(2, 1, 1), self.rotary, self.cache, self.text_tokens)
+        mean_c, mean_u = both.mean.chunk(2)
+        scale_c, scale_u = both.scale.chunk(2)
+        return guided(Affine(mean_c, scale_c), Affine(mean_u, scale_u), self.guidance)
+
+    def rollback(self, position: int) -> None:
+        """Forget all contexts but the first `position`."""
+        self.cache.rollback(self.text_tokens + position)

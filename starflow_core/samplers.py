@@ -1,0 +1,64 @@
+"""Samplers: how the blocks of a flow are inverted, from noise to data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from .predictor import Predictor
+
+
+@dataclass(frozen=True)
+class Progress:
+    """Where the sampling of a batch stands after a step.
+
+    Attributes:
+        done: work done, in tokens × layers.
+        total: all the work, in the same unit.
+        partial: computes the latents (B, C, H, W) as they are at this step; what is not yet known is still noise.
+    """
+
+    done: int
+    total: int
+    partial: Callable[[], Tensor]
+
+
+ProgressCallback = Callable[[Progress], None]
+
+
+class Sampler(Protocol):
+    """A way of inverting one block."""
+
+    def invert(self, predictor: Predictor, z: Tensor) -> Iterator[tuple[int, Tensor]]:
+        """Solve x = mean(x) + scale(x)·z, where the prediction of a token depends on the tokens before it.
+
+        Args:
+            predictor: of the block; nothing but the prompt has been read.
+            z: noise (B, T, D) in the block's order.
+
+        Yields:
+            After every step, the number of tokens that are final, and all tokens (B, T, D), the rest being guesses.
+            The last step has all of them final. The tensor may be overwritten by the next step.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Sequential:
+    """Token by token: exact, and the reference for every faster way."""
+
+    def invert(self, predictor: Predictor, z: Tensor) -> Iterator[tuple[int, Tensor]]:
+        T = z.shape[1]
+        x = z.clone()
+        free = predictor.block.free_tokens
+        if free:
+            yield free, x
+        contexts = predictor.block.contexts(x)
+        for t in range(free, T):
+            mean, scale = predictor.predict(contexts[:, t - free : t - free + 1])
+            x[:, t : t + 1] = mean + scale * z[:, t : t + 1]
+            contexts = predictor.block.contexts(x)
+            yield t + 1, x

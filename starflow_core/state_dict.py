@@ -1,0 +1,53 @@
+"""State dicts in the published format: cleaned of what has no meaning, and loaded strictly."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from torch import Tensor, nn
+
+PREFIXES = ("module.", "_orig_mod.")
+# Buffers that published checkpoints hold and nothing needs.
+DROPPED = re.compile(r"var|blocks\.\d+\.attn_mask|feat_rope\.freqs_(cos|sin)")
+LISTED = 6
+
+
+def published_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A published STARFlow state dict without wrapper prefixes and meaningless buffers."""
+    named = ((_without_prefixes(name), tensor) for name, tensor in state_dict.items())
+    return {name: tensor for name, tensor in named if not DROPPED.fullmatch(name)}
+
+
+def load_strict(module: nn.Module, state_dict: Mapping[str, Tensor], what: str) -> None:
+    """Make the tensors of a state dict the parameters of a module on the meta device.
+
+    Raises:
+        ValueError: a tensor is missing, unexpected or of another shape; the message names them.
+    """
+    expected = module.state_dict()
+    problems = _listed("missing", expected.keys() - state_dict.keys())
+    problems += _listed("unexpected", state_dict.keys() - expected.keys())
+    common = expected.keys() & state_dict.keys()
+    wrong = [name for name in common if expected[name].shape != state_dict[name].shape]
+    problems += _listed(
+        "of another shape",
+        (f"{name} {tuple(state_dict[name].shape)} instead of {tuple(expected[name].shape)}" for name in wrong),
+    )
+    if problems:
+        raise ValueError(f"These weights are not those of this {what}: {'; '.join(problems)}.")
+    module.load_state_dict(state_dict, strict=True, assign=True)
+
+
+def _without_prefixes(name: str) -> str:
+    while prefix := next((prefix for prefix in PREFIXES if name.startswith(prefix)), None):
+        name = name[len(prefix) :]
+    return name
+
+
+def _listed(problem: str, names: Iterable[str]) -> list[str]:
+    names = sorted(names)
+    if not names:
+        return []
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return [f"{problem}: {', '.join(names[:LISTED])}{more}"]

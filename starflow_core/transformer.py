@@ -1,0 +1,95 @@
+"""The transformer layer inside a flow block: causal attention, then an MLP, each behind a layer norm."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .cache import KeyValueCache
+from .rotary import Rotary
+
+NORM_EPS = 1e-5
+
+
+class Attention(nn.Module):
+    """Causal multi-head self-attention on normalised inputs.
+
+    Args:
+        width: features a token.
+        head_dim: features a head; heads = width / head_dim.
+        operations: namespace that `Linear` and `LayerNorm` are taken from, such as `torch.nn`.
+        factory: `device` and `dtype` for the parameters.
+    """
+
+    def __init__(self, width: int, head_dim: int, operations: Any, **factory: Any) -> None:
+        super().__init__()
+        self.heads = width // head_dim
+        self.norm = operations.LayerNorm(width, eps=NORM_EPS, **factory)
+        self.qkv = operations.Linear(width, 3 * width, **factory)
+        self.proj = operations.Linear(width, width, **factory)
+
+    def forward(self, x: Tensor, rotary: Rotary | None, cache: KeyValueCache | None = None, layer: int = 0) -> Tensor:
+        """Attend from N tokens to themselves and, with a cache, to all tokens before them.
+
+        Args:
+            x: (B, N, width).
+            rotary: positions of the N tokens; None where a learned embedding has placed them already.
+            cache: holds the tokens before; the N keys and values are appended as those of `layer`.
+            layer: this layer's index in its block.
+        """
+        B, N, C = x.shape
+        qkv = self.qkv(self.norm(x)).unflatten(-1, (3 * self.heads, -1))  # (B, N, 3·heads, head_dim)
+        queries_keys, values = qkv[:, :, : 2 * self.heads], qkv[:, :, 2 * self.heads :]
+        if rotary is not None:
+            queries_keys = rotary.rotate(queries_keys)
+        queries, keys = queries_keys.transpose(1, 2).chunk(2, dim=1)  # (B, heads, N, head_dim) each
+        values = values.transpose(1, 2)
+        past = 0
+        if cache is not None:
+            past = cache.length
+            keys, values = cache.append(layer, keys, values)
+        h = _causal_attention(queries, keys, values, past)
+        return self.proj(h.transpose(1, 2).reshape(B, N, C))
+
+
+def _causal_attention(queries: Tensor, keys: Tensor, values: Tensor, past: int) -> Tensor:
+    """Attention of N queries, each to the `past` keys and to those up to its own."""
+    N = queries.shape[2]
+    if N == 1:
+        return F.scaled_dot_product_attention(queries, keys, values)
+    if past == 0:
+        return F.scaled_dot_product_attention(queries, keys, values, is_causal=True)
+    mask = torch.ones(N, past + N, dtype=torch.bool, device=queries.device).tril(past)
+    return F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+
+
+class MLP(nn.Module):
+    """Two linear layers with an exact GELU between them, on normalised inputs."""
+
+    def __init__(self, width: int, expansion: int, operations: Any, **factory: Any) -> None:
+        super().__init__()
+        self.norm = operations.LayerNorm(width, eps=NORM_EPS, **factory)
+        self.main = nn.Sequential(
+            operations.Linear(width, expansion * width, **factory),
+            nn.GELU(),
+            operations.Linear(expansion * width, width, **factory),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.main(self.norm(x))
+
+
+class TransformerLayer(nn.Module):
+    """h ← h + Attention(h); h ← h + MLP(h)."""
+
+    def __init__(self, width: int, head_dim: int, expansion: int, operations: Any, **factory: Any) -> None:
+        super().__init__()
+        self.attention = Attention(width, head_dim, operations, **factory)
+        self.mlp = MLP(width, expansion, operations, **factory)
+
+    def forward(self, h: Tensor, rotary: Rotary | None, cache: KeyValueCache | None = None, layer: int = 0) -> Tensor:
+        h = h + self.attention(h, rotary, cache, layer)
+        return h + self.mlp(h)

@@ -1,0 +1,90 @@
+"""Train the image autoencoder: `python -m training.autoencoder`."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from starflow_core.autoencoder import Autoencoder, AutoencoderConfig
+
+from . import data
+from .config import Config, load_config
+from .loop import Trainer, device
+
+CHECKPOINT = "autoencoder.pt"
+
+
+def as_tensor(images: np.ndarray) -> Tensor:
+    """Pictures (N, H, W, 3) uint8 → (N, 3, H, W) in [−1, 1]."""
+    return torch.from_numpy(images).permute(0, 3, 1, 2).float().to(device()) / 127.5 - 1
+
+
+def build(config: Config) -> Autoencoder:
+    settings = config.autoencoder
+    shape = AutoencoderConfig(
+        block_out_channels=tuple(settings["block_out_channels"]),
+        layers_per_block=settings["layers_per_block"],
+        latent_channels=settings["latent_channels"],
+        norm_num_groups=settings["norm_num_groups"],
+        scaling_factor=1.0,
+        use_quant_conv=False,
+    )
+    return Autoencoder(shape).to(device=device(), memory_format=torch.channels_last)
+
+
+def loss(autoencoder: Autoencoder, images: Tensor, settings: dict[str, float]) -> Tensor:
+    """Absolute and squared error of pictures and of their edges, rebuilt from noisy latents, with a small KL term."""
+    mean, log_variance = autoencoder.moments(images)
+    spread = mean.detach().std() * settings["latent_noise"] * torch.rand(len(mean), 1, 1, 1, device=mean.device) * 1.5
+    latents = mean + torch.randn_like(mean) * (spread.square() + log_variance.exp()).sqrt()
+    rebuilt = autoencoder._decode_unscaled(latents)
+    kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum((1, 2, 3)).mean()
+    error = rebuilt - images
+    edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
+    return error.abs().mean() + error.square().mean() + 0.5 * edges + settings["kl_weight"] * kl
+
+
+def psnr(autoencoder: Autoencoder, images: Tensor) -> float:
+    """Peak signal-to-noise ratio of rebuilt pictures in dB."""
+    rebuilt = autoencoder._decode_unscaled(autoencoder.moments(images)[0]).clamp(-1, 1)
+    return float(10 * torch.log10(4 / F.mse_loss(rebuilt, images)))
+
+
+def train(config: Config) -> Autoencoder:
+    settings = config.autoencoder
+    torch.manual_seed(settings["seed"])
+    rng = random.Random(settings["seed"])
+    training, held_out = data.load(config).split(config.data["held_out"])
+    held_out_images = as_tensor(held_out.images)
+
+    def batch_loss(model: nn.Module) -> Tensor:
+        chosen = rng.choices(range(len(training.images)), k=settings["batch_size"])
+        images = as_tensor(np.stack([data.moved(training.images[i], rng) for i in chosen]))
+        return loss(model, images.contiguous(memory_format=torch.channels_last), settings)
+
+    trainer = Trainer(
+        build(config), batch_loss, config.folder / CHECKPOINT, settings, lambda model: psnr(model, held_out_images)
+    )
+    return trainer.run()
+
+
+def load(config: Config) -> Autoencoder:
+    """The trained autoencoder, its latents scaled to a standard deviation of one on the pictures."""
+    path = config.folder / CHECKPOINT
+    if not path.exists():
+        raise SystemExit("There is no autoencoder yet; run `python -m training.autoencoder` first.")
+    autoencoder = build(config)
+    autoencoder.load_state_dict(torch.load(path, map_location=device(), weights_only=True)["average"])
+    autoencoder.eval().requires_grad_(False)
+    images = as_tensor(data.load(config).images[::4])
+    spread = float(autoencoder.moments(images)[0].std())
+    object.__setattr__(autoencoder.config, "scaling_factor", round(1 / spread, 5))
+    return autoencoder
+
+
+if __name__ == "__main__":
+    train(load_config())

@@ -1,0 +1,33 @@
+"""The one file of hyperparameters, and where training keeps what it makes."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+DEFAULT = Path(__file__).with_name("config.toml")
+
+
+@dataclass(frozen=True)
+class Config:
+    """The tables of `config.toml`."""
+
+    data: dict[str, Any]
+    autoencoder: dict[str, Any]
+    text_encoder: dict[str, Any]
+    flow: dict[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.data["folder"])
+
+
+def load_config(path: Path = DEFAULT) -> Config:
+    return Config(**tomllib.loads(path.read_text()))

@@ -1,0 +1,131 @@
+"""What both trainings share: a resumable loop with a learning-rate schedule, a moving average, checkpoints and a log."""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from tqdm import tqdm
+
+CHECKPOINT_SECONDS = 120
+LOG_PICTURES = 2_000
+
+
+def device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+class Trainer:
+    """Trains a module until it has seen a number of pictures, from the last checkpoint on.
+
+    Args:
+        model: what to train; its weights are replaced by those of the checkpoint where there is one.
+        loss: the loss of one batch; draws its own batch.
+        checkpoint: file of the checkpoint; the log stands beside it as `.csv`.
+        settings: `batch_size`, `pictures`, `learning_rate`, `ema_decay`, and optionally `warmup_pictures`, `weight_decay`.
+        evaluate: figures of the averaged model, logged beside the loss.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        loss: Callable[[nn.Module], Tensor],
+        checkpoint: Path,
+        settings: dict[str, Any],
+        evaluate: Callable[[nn.Module], float],
+    ) -> None:
+        self.model, self.loss, self.checkpoint, self.settings, self.evaluate = model, loss, checkpoint, settings, evaluate
+        self.average = copy.deepcopy(model).requires_grad_(False)
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(),
+            lr=settings["learning_rate"],
+            betas=(0.9, 0.95),
+            weight_decay=settings.get("weight_decay", 0.0),
+            fused=True,
+        )
+        self.pictures = 0
+        if checkpoint.exists():
+            self._resume()
+
+    def run(self) -> nn.Module:
+        """Train to the end, and return the averaged model."""
+        total, batch_size = self.settings["pictures"], self.settings["batch_size"]
+        saved = time.monotonic()
+        losses: list[float] = []
+        bar = tqdm(total=total, initial=self.pictures, unit="picture", mininterval=5)
+        while self.pictures < total:
+            losses.append(self._step())
+            self.pictures += batch_size
+            bar.update(batch_size)
+            if len(losses) * batch_size >= LOG_PICTURES:
+                self._log(sum(losses) / len(losses))
+                losses.clear()
+            if time.monotonic() - saved > CHECKPOINT_SECONDS:
+                self._save()
+                saved = time.monotonic()
+        bar.close()
+        self._save()
+        return self.average
+
+    def _step(self) -> float:
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._learning_rate()
+        kind = device().type
+        # On a CPU plain attention is faster than the fused one at such few tokens.
+        with torch.autocast(kind, torch.bfloat16), sdpa_kernel(SDPBackend.MATH if kind == "cpu" else list(_FUSED)):
+            loss = self.loss(self.model)
+            loss.backward()
+        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self._update_average()
+        return loss.item()
+
+    def _learning_rate(self) -> float:
+        """Linear warm-up, then a cosine down to a fiftieth."""
+        warmup = self.settings.get("warmup_pictures", 1_000)
+        rise = min(1.0, (self.pictures + 1) / warmup)
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, self.pictures / self.settings["pictures"])))
+        return self.settings["learning_rate"] * rise * (0.02 + 0.98 * fall)
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        steps = self.pictures / self.settings["batch_size"]
+        decay = min(self.settings["ema_decay"], (1 + steps) / (10 + steps))
+        torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
+
+    def _log(self, loss: float) -> None:
+        path = self.checkpoint.with_suffix(".csv")
+        if not path.exists():
+            path.write_text("pictures,loss,held_out\n")
+        with torch.no_grad(), path.open("a") as file:
+            file.write(f"{self.pictures},{loss:.5f},{self.evaluate(self.average):.5f}\n")
+
+    def _save(self) -> None:
+        state = {
+            "model": self.model.state_dict(),
+            "average": self.average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "pictures": self.pictures,
+        }
+        part = self.checkpoint.with_suffix(".part")
+        torch.save(state, part)
+        os.replace(part, self.checkpoint)
+
+    def _resume(self) -> None:
+        state = torch.load(self.checkpoint, map_location=device(), weights_only=True)
+        self.model.load_state_dict(state["model"])
+        self.average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.pictures = state["pictures"]
+
+
+_FUSED = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH)
