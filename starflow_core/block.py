@@ -33,7 +33,9 @@ class FinalNorm(nn.Module):
         self.weight = nn.Parameter(torch.zeros(width, **factory))
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.rms_norm(x.float(), x.shape[-1:], 1 + self.weight.float(), FINAL_NORM_EPS).to(x.dtype)
+        h = x.float()
+        h = h * (h.square().mean(-1, keepdim=True) + FINAL_NORM_EPS).rsqrt()
+        return (h * (1 + self.weight.float())).to(x.dtype)
 
 
 class FlowBlock(nn.Module):
@@ -50,6 +52,7 @@ class FlowBlock(nn.Module):
 
     def __init__(self, config: FlowConfig, index: int, operations: Any, **factory: Any) -> None:
         super().__init__()
+        self._recipe = (config, index, operations)
         width, D = config.width(index), config.token_dim
         self.width, self.head_dim = width, config.head_dim
         self.flip = config.is_flipped(index)
@@ -76,6 +79,12 @@ class FlowBlock(nn.Module):
         """Tokens at the start that no context predicts and that pass unchanged: 1 without a start token."""
         return 0 if self.sos_embed is not None else 1
 
+    def in_dtype(self, dtype: torch.dtype) -> FlowBlock:
+        """A copy of this block with its weights in another dtype."""
+        copy = FlowBlock(*self._recipe, device="meta")
+        copy.load_state_dict({name: tensor.to(dtype) for name, tensor in self.state_dict().items()}, assign=True)
+        return copy.requires_grad_(False)
+
     def reorder(self, tokens: Tensor) -> Tensor:
         """Tokens (B, T, …) from raster order to this block's order, or back."""
         return tokens.flip(1) if self.flip else tokens
@@ -87,12 +96,14 @@ class FlowBlock(nn.Module):
             len(self.attn_blocks), batch, heads, capacity, self.head_dim, dtype=like.dtype, device=like.device
         )
 
-    def contexts(self, tokens: Tensor) -> Tensor:
-        """The transformer's inputs for tokens (B, T, D): context i predicts token i + `free_tokens`."""
+    def with_start(self, tokens: Tensor) -> Tensor:
+        """A copy of tokens (B, T, D) behind the start token, if there is one: entry i is what predicts token
+        i + `free_tokens` from, and the last entry predicts nothing.
+        """
         if self.sos_embed is None:
-            return tokens[:, :-1]
+            return tokens.clone()
         sos = self.sos_embed.to(tokens).expand(tokens.shape[0], -1, -1)
-        return torch.cat([sos, tokens[:, :-1]], dim=1)
+        return torch.cat([sos, tokens], dim=1)
 
     def read_text(self, text: Tensor, rotary: Rotary | None, cache: KeyValueCache) -> None:
         """Put a prompt's features (B, L, txt_dim) in front of all tokens, as the first entries of an empty cache."""
@@ -103,7 +114,7 @@ class FlowBlock(nn.Module):
         """Predict from the next N contexts (B, N, D), behind those in the cache, and append them to it.
 
         Args:
-            contexts: some of those that `contexts` gives, the first one following on the cache.
+            contexts: entries of `with_start`, the first one following on the cache.
             rotary: the whole table, of text and image positions.
             cache: holds the `text_tokens` of the prompt and all contexts before.
             text_tokens: length of the prompt in this block.
@@ -115,7 +126,7 @@ class FlowBlock(nn.Module):
 
     def forward(self, tokens: Tensor, text: Tensor | None, rotary: Rotary | None) -> tuple[Tensor, Tensor]:
         """Data → noise: tokens (B, T, D) → the transformed tokens and their log-determinants (B, T), float32."""
-        h = self._embed(self.contexts(tokens), 0)
+        h = self._embed(self.with_start(tokens)[:, :-1], 0)
         if text is not None:
             h = torch.cat([self._project_text(text), h], dim=1)
         h = self._transform(h, rotary and rotary[: h.shape[1]])

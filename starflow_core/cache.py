@@ -19,27 +19,27 @@ class KeyValueCache:
     def __init__(
         self, layers: int, batch: int, heads: int, capacity: int, head_dim: int, *, dtype: torch.dtype, device: torch.device
     ) -> None:
-        self._keys = [torch.empty(batch, heads, capacity, head_dim, dtype=dtype, device=device) for _ in range(layers)]
-        self._values = [torch.empty_like(keys) for keys in self._keys]
+        shape = (batch, 2, heads, capacity, head_dim)  # keys and values in one tensor: one copy an append
+        self._layers = [torch.empty(shape, dtype=dtype, device=device) for _ in range(layers)]
         self.capacity = capacity
         self.length = 0
 
-    def append(self, layer: int, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+    def append(self, layer: int, keys_values: Tensor) -> tuple[Tensor, Tensor]:
         """Write N new tokens of a layer behind the stored ones; `advance` makes them stay.
 
         Args:
             layer: the layer's index in its block.
-            keys: (B, heads, N, head_dim), rotated.
-            values: (B, heads, N, head_dim).
+            keys_values: (B, 2, heads, N, head_dim), the keys rotated.
 
         Returns:
-            Keys and values of all tokens, (B, heads, length + N, head_dim), as views.
+            Keys and values of all tokens, (B, heads, length + N, head_dim) each, as views.
         """
-        end = self.length + keys.shape[2]
+        end = self.length + keys_values.shape[3]
         assert end <= self.capacity, f"{end} tokens in a cache for {self.capacity}"
-        self._keys[layer][:, :, self.length : end] = keys
-        self._values[layer][:, :, self.length : end] = values
-        return self._keys[layer][:, :, :end], self._values[layer][:, :, :end]
+        stored = self._layers[layer]
+        stored[:, :, :, self.length : end] = keys_values
+        keys, values = stored[:, :, :, :end].unbind(1)
+        return keys, values
 
     def advance(self, tokens: int) -> None:
         """Keep the `tokens` that every layer has just appended."""

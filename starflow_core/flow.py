@@ -118,7 +118,6 @@ class StarFlow(nn.Module):
             tokens = block.reorder(z)
             yield BlockOutput(tokens, block.reorder(log_det))
 
-    @torch.no_grad()
     def inverse(
         self,
         z: Tensor,
@@ -146,9 +145,9 @@ class StarFlow(nn.Module):
         for step in self.inverse_steps(z, text, guidance=guidance, unconditional=unconditional, sampler=sampler):
             if progress is not None:
                 progress(step)
-        return step.partial()
+        return step.partial().clone()  # out of inference mode, so that gradients can be taken of it
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def inverse_steps(
         self,
         z: Tensor,

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from .block import Affine, FlowBlock
 from .guidance import guided
+from .precision import bfloat16_is_faster
 from .rotary import Rotary
 
 
@@ -37,6 +38,7 @@ class Predictor:
         tokens: int,
     ) -> None:
         self.block, self.rotary, self.guidance = block, rotary, guidance
+        self._arguments = (text, unconditional, guidance, batch, tokens)
         self.is_guided = text is not None and unconditional is not None and guidance > 0
         if self.is_guided:
             text = torch.cat([text, unconditional])
@@ -50,6 +52,16 @@ class Predictor:
         """Contexts read so far."""
         return self.cache.length - self.text_tokens
 
+    def start(self, z: Tensor) -> tuple[Tensor, Tensor, int]:
+        """What sampling begins with: contexts, tokens and the number f of tokens that need no prediction.
+
+        The tokens (B, T, D), a copy of the noise z, are a view into the contexts, so that a token written is a context
+        at once. Tokens i to j are predicted from contexts i − f to j − f.
+        """
+        contexts = self.block.with_start(z)
+        free = self.block.free_tokens
+        return contexts, contexts[:, 1 - free :], free
+
     def predict(self, contexts: Tensor) -> Affine:
         """Read the next N contexts (B, N, D) and predict the token of each."""
         if not self.is_guided:
@@ -62,3 +74,11 @@ class Predictor:
     def rollback(self, position: int) -> None:
         """Forget all contexts but the first `position`."""
         self.cache.rollback(self.text_tokens + position)
+
+    def draft(self) -> Predictor | None:
+        """The same predictor in bfloat16, with a cache of its own, where that is faster; None where it is not."""
+        weight = self.block.proj_in.weight
+        if weight.dtype != torch.float32 or not bfloat16_is_faster(weight.device.type):
+            return None
+        block = self.block.in_dtype(torch.bfloat16)
+        return Predictor(block, self.rotary and self.rotary.to(torch.bfloat16), *self._arguments)

@@ -16,9 +16,11 @@ BASE = 10_000.0
 
 @dataclass(frozen=True)
 class Rotary:
-    """Cosines and signed sines of every position, (positions, head_dim), for `rotate`.
+    """Cosines and signed sines of every position, (positions, 3, 1, head_dim), for `rotate`.
 
-    Each angle stands twice, for the two neighbouring features that it turns; the sine of the first is negated.
+    The axis of three is that of queries, keys and values: they are turned in one go, the values by an angle of zero,
+    which is cheaper than taking them apart. Each angle stands twice, for the two neighbouring features that it turns;
+    the sine of the first is negated.
     """
 
     cos: Tensor
@@ -30,10 +32,16 @@ class Rotary:
     def __len__(self) -> int:
         return self.cos.shape[0]
 
-    def rotate(self, x: Tensor) -> Tensor:
-        """x (B, N, heads, head_dim) turned by N positions: (x0, x1) → (x0 cos − x1 sin, x1 cos + x0 sin)."""
-        swapped = x.unflatten(-1, (-1, 2)).flip(-1).flatten(-2)
-        return torch.addcmul(x * self.cos[:, None], swapped, self.sin[:, None])
+    def to(self, dtype: torch.dtype) -> Rotary:
+        return Rotary(self.cos.to(dtype), self.sin.to(dtype))
+
+    def rotate(self, qkv: Tensor) -> Tensor:
+        """Queries, keys and values (B, N, 3, heads, head_dim), the first two turned by the angles of N positions.
+
+        (x0, x1) → (x0 cos − x1 sin, x1 cos + x0 sin).
+        """
+        swapped = qkv.view(*qkv.shape[:-1], -1, 2).flip(-1).view(qkv.shape)
+        return torch.addcmul(qkv * self.cos, swapped, self.sin)
 
 
 def rotary_table(config: FlowConfig, grid: tuple[int, int], text_tokens: int, like: Tensor) -> Rotary:
@@ -65,7 +73,9 @@ def rotary_table(config: FlowConfig, grid: tuple[int, int], text_tokens: int, li
     angle = torch.cat(parts, dim=-1)  # (L + T, head_dim / 2)
     cos = angle.cos().repeat_interleave(2, dim=-1)
     sin = torch.stack([-angle.sin(), angle.sin()], dim=-1).flatten(-2)
-    return Rotary(cos.to(like), sin.to(like))
+    cos = torch.stack([cos, cos, torch.ones_like(cos)], dim=1)
+    sin = torch.stack([sin, sin, torch.zeros_like(sin)], dim=1)
+    return Rotary(cos[:, :, None].to(like), sin[:, :, None].to(like))
 
 
 def _with_prefix(positions: Tensor, text_tokens: int) -> Tensor:

@@ -41,16 +41,17 @@ class Attention(nn.Module):
             layer: this layer's index in its block.
         """
         B, N, C = x.shape
-        qkv = self.qkv(self.norm(x)).unflatten(-1, (3 * self.heads, -1))  # (B, N, 3·heads, head_dim)
-        queries_keys, values = qkv[:, :, : 2 * self.heads], qkv[:, :, 2 * self.heads :]
+        qkv = self.qkv(self.norm(x)).view(B, N, 3, self.heads, -1)
         if rotary is not None:
-            queries_keys = rotary.rotate(queries_keys)
-        queries, keys = queries_keys.transpose(1, 2).chunk(2, dim=1)  # (B, heads, N, head_dim) each
-        values = values.transpose(1, 2)
+            qkv = rotary.rotate(qkv)
+        qkv = qkv.permute(0, 2, 3, 1, 4)  # (B, 3, heads, N, head_dim)
         past = 0
-        if cache is not None:
+        if cache is None:
+            queries, keys, values = qkv.unbind(1)
+        else:
             past = cache.length
-            keys, values = cache.append(layer, keys, values)
+            queries = qkv[:, 0]
+            keys, values = cache.append(layer, qkv[:, 1:])
         h = _causal_attention(queries, keys, values, past)
         return self.proj(h.transpose(1, 2).reshape(B, N, C))
 

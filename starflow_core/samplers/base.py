@@ -1,4 +1,4 @@
-"""Samplers: how the blocks of a flow are inverted, from noise to data."""
+"""What a sampler is, and what it reports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Protocol
 
 from torch import Tensor
 
-from .predictor import Predictor
+from ..predictor import Predictor
 
 
 @dataclass(frozen=True)
@@ -44,21 +44,3 @@ class Sampler(Protocol):
             The last step has all of them final. The tensor may be overwritten by the next step.
         """
         ...
-
-
-@dataclass(frozen=True)
-class Sequential:
-    """Token by token: exact, and the reference for every faster way."""
-
-    def invert(self, predictor: Predictor, z: Tensor) -> Iterator[tuple[int, Tensor]]:
-        T = z.shape[1]
-        x = z.clone()
-        free = predictor.block.free_tokens
-        if free:
-            yield free, x
-        contexts = predictor.block.contexts(x)
-        for t in range(free, T):
-            mean, scale = predictor.predict(contexts[:, t - free : t - free + 1])
-            x[:, t : t + 1] = mean + scale * z[:, t : t + 1]
-            contexts = predictor.block.contexts(x)
-            yield t + 1, x

@@ -1,0 +1,130 @@
+"""Parallel sampling: all tokens of a window at once, iterated to the sequential solution."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..predictor import Predictor
+from .secant import NeighbourSecant
+
+# Errors of the blocks add up on the way to the data; each block gets this share of the tolerance.
+BLOCK_SHARE = 0.8
+# Where drafts end: what is left of their error is of the size of bfloat16's rounding.
+DRAFT_TOLERANCE = 0.01
+STALLED = 0.85
+MAX_DRAFTS = 12
+
+
+@dataclass(frozen=True)
+class Jacobi:
+    """Fixed-point iteration x ← mean(x) + scale(x)·z over a sliding window of tokens.
+
+    A token's prediction depends only on the tokens before it, so the first token of the window is exact after one
+    iteration, and whatever the window has converged to is the sequential result. Tokens that have converged leave the
+    window to the left and are never computed again. Three things make it fast: the neighbour secant cuts the number of
+    iterations, bfloat16 drafts make the first of them cheap, and the window keeps matrix products large.
+
+    Attributes:
+        block_size: tokens in the window; None for all.
+        tolerance: relative L2 error against `Sequential` that is asked for.
+        max_iterations: iterations after which a token is accepted as it is; None for as many as the tolerance needs.
+        drafts: begin in bfloat16 where that is faster and the model is float32; the last iterations never are.
+    """
+
+    block_size: int | None = None
+    tolerance: float = 0.01
+    max_iterations: int | None = None
+    drafts: bool = True
+
+    def __post_init__(self) -> None:
+        if self.block_size is not None and self.block_size < 1:
+            raise ValueError(f"block_size is {self.block_size}; it must be 1 or more, or None for all tokens.")
+        if not (math.isfinite(self.tolerance) and self.tolerance > 0):
+            raise ValueError(f"tolerance is {self.tolerance}; it must be a positive number, such as 0.01.")
+        if self.max_iterations is not None and self.max_iterations < 1:
+            raise ValueError(f"max_iterations is {self.max_iterations}; it must be 1 or more, or None.")
+
+    def invert(self, predictor: Predictor, z: Tensor) -> Iterator[tuple[int, Tensor]]:
+        solver = _Solver(self, predictor, z)
+        if self.drafts and (draft := predictor.draft()) is not None:
+            for _ in solver.draft(draft):
+                yield 0, solver.x
+        for known in solver.run(predictor, self.tolerance * BLOCK_SHARE):
+            yield known, solver.x
+
+
+class _Solver:
+    """The tokens being solved for, and what was learnt about them."""
+
+    def __init__(self, settings: Jacobi, predictor: Predictor, z: Tensor) -> None:
+        self.settings, self.z = settings, z
+        self.contexts, self.x, self.free = predictor.start(z)
+        self.secant = NeighbourSecant(z)
+        self.contraction = 1.0
+
+    def draft(self, predictor: Predictor) -> Iterator[None]:
+        """Iterate on all tokens in low precision for as long as that brings them closer."""
+        T = self.x.shape[1]
+        last_change: Tensor | None = None
+        for _ in range(MAX_DRAFTS):
+            change = self._iterate(predictor, self.free, T)
+            predictor.rollback(0)
+            yield
+            self._update_contraction(change, last_change)
+            stalled = self.contraction > STALLED and last_change is not None
+            last_change = change
+            if float(change.square().mean().sqrt() / self.x.square().mean().sqrt()) < DRAFT_TOLERANCE or stalled:
+                break
+        self.secant.forget_outputs()
+
+    def run(self, predictor: Predictor, tolerance: float) -> Iterator[int]:
+        """Iterate until every token's estimated error is below `tolerance`; yields the number of tokens that are."""
+        T = self.x.shape[1]
+        size = self.settings.block_size or T
+        limit = self.settings.max_iterations or T
+        entered = [0] * T  # iteration at which each token came into the window
+        last_change: Tensor | None = None
+        start, end, iteration = self.free, 0, 0
+        while start < T:
+            new_end = min(T, start + size)
+            entered[end:new_end] = [iteration] * (new_end - end)
+            end = new_end
+            change = self._iterate(predictor, start, end)
+            iteration += 1
+            self._update_contraction(change, last_change)
+            converged = self._converged(change, tolerance, end)
+            expired = sum(iteration - entered[t] >= limit for t in range(start, end))
+            done = max(1, converged, expired)  # all before it being final, the first token is exact
+            last_change = change[:, done:]
+            start += done
+            predictor.rollback(start - self.free)
+            yield start
+
+    def _iterate(self, predictor: Predictor, start: int, end: int) -> Tensor:
+        """One accelerated iteration on tokens start to end; the size of each token's change, (B, N)."""
+        inputs = self.contexts[:, start - self.free : end - self.free]
+        mean, scale = predictor.predict(inputs)
+        x = self.x[:, start:end]
+        target = torch.addcmul(mean, scale, self.z[:, start:end])
+        self.secant.learn(start, inputs, target)
+        step = self.secant.solve(start, target - x)
+        x += step
+        return step.square().mean(-1).sqrt()
+
+    def _update_contraction(self, change: Tensor, last_change: Tensor | None) -> None:
+        """Estimate by what factor an iteration shrinks the error, from two changes of the same tokens."""
+        if last_change is None or not last_change.shape[1]:
+            return
+        ratio = float((change[:, : last_change.shape[1]].norm() / last_change.norm().clamp(min=1e-30)).item())
+        self.contraction = min(max(ratio, 0.1), 1.0) if math.isfinite(ratio) else 1.0
+
+    def _converged(self, change: Tensor, tolerance: float, end: int) -> int:
+        """How many tokens at the start of the window have an estimated error below the tolerance."""
+        magnitude = self.x[:, :end].square().mean((1, 2)).sqrt()
+        below = (change * self.contraction <= tolerance * magnitude[:, None]).all(0)
+        return int(below.to(torch.int64).cumprod(0).sum().item())

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import torch
+from tiny import randn
+from torch import nn
+
+from starflow_core.cache import KeyValueCache
+from starflow_core.transformer import Attention, TransformerLayer
+
+
+def new_attention() -> Attention:
+    torch.manual_seed(0)
+    attention = Attention(8, 4, nn)
+    nn.init.normal_(attention.qkv.weight)  # attention that is far from uniform
+    return attention.requires_grad_(False)
+
+
+def test_attention_is_causal_and_scaled() -> None:
+    attention = new_attention()
+    x = randn(1, 5, 8)
+    queries, keys, values = attention.qkv(attention.norm(x)).unflatten(-1, (3, 2, 4)).unbind(2)
+    outputs = torch.zeros(1, 5, 2, 4)
+    for t in range(5):
+        for head in range(2):
+            logits = keys[0, : t + 1, head] @ queries[0, t, head] / 4**0.5
+            outputs[0, t, head] = logits.softmax(0) @ values[0, : t + 1, head]
+    torch.testing.assert_close(attention(x, None), attention.proj(outputs.flatten(2)))
+
+
+def test_cached_attention_equals_the_whole() -> None:
+    attention = new_attention()
+    x = randn(2, 7, 8)
+    cache = KeyValueCache(1, 2, 2, 7, 4, dtype=torch.float32, device=torch.device("cpu"))
+    parts = []
+    for part in x.split([2, 1, 4], dim=1):
+        parts.append(attention(part, None, cache))
+        cache.advance(part.shape[1])
+    torch.testing.assert_close(torch.cat(parts, dim=1), attention(x, None))
+
+
+def test_layer_adds_attention_and_then_mlp() -> None:
+    torch.manual_seed(0)
+    layer = TransformerLayer(8, 4, 2, nn).requires_grad_(False)
+    x = randn(2, 3, 8)
+    h = x + layer.attention(x, None)
+    inside = nn.functional.gelu(layer.mlp.main[0](layer.mlp.norm(h)), approximate="none")
+    torch.testing.assert_close(layer(x, None), h + layer.mlp.main[2](inside))
+
+
+def test_layers_come_from_the_operations() -> None:
+    class Linear(nn.Linear):
+        pass
+
+    class LayerNorm(nn.LayerNorm):
+        pass
+
+    class Operations:
+        pass
+
+    Operations.Linear, Operations.LayerNorm = Linear, LayerNorm  # type: ignore[attr-defined]
+    layer = TransformerLayer(8, 4, 2, Operations)
+    parametrised = [module for module in layer.modules() if list(module.parameters(recurse=False))]
+    assert {type(module) for module in parametrised} == {Linear, LayerNorm}
