@@ -1,0 +1,57 @@
+"""STARFlow in Python: text to images by a normalizing flow, with exact likelihoods and an exact inverse.
+
+    import starflow_core
+
+    pipeline = starflow_core.load()
+    pipeline.generate("a red heart", seed=1)[0].save("heart.png")
+    pipeline.score(image, "a red heart").bits_per_dim
+
+Names are imported when they are first used, so that importing the package is quick and imports no torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .autoencoder import Autoencoder as Autoencoder
+    from .autoencoder import AutoencoderConfig as AutoencoderConfig
+    from .config import FlowConfig as FlowConfig
+    from .flow import FlowOutput as FlowOutput
+    from .flow import StarFlow as StarFlow
+    from .likelihood import Likelihood as Likelihood
+    from .model_folder import load as load
+    from .pipeline import Pipeline as Pipeline
+    from .samplers import Jacobi as Jacobi
+    from .samplers import Progress as Progress
+    from .samplers import Sequential as Sequential
+    from .text_encoder import TextEncoder as TextEncoder
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Autoencoder": "autoencoder",
+    "AutoencoderConfig": "autoencoder",
+    "FlowConfig": "config",
+    "FlowOutput": "flow",
+    "Jacobi": "samplers",
+    "Likelihood": "likelihood",
+    "Pipeline": "pipeline",
+    "Progress": "samplers",
+    "Sequential": "samplers",
+    "StarFlow": "flow",
+    "TextEncoder": "text_encoder",
+    "load": "model_folder",
+}
+__all__ = [*_HOMES, "__version__"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

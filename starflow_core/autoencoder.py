@@ -43,6 +43,12 @@ class AutoencoderConfig:
     use_quant_conv: bool = True
 
     def __post_init__(self) -> None:
+        for name in ("layers_per_block", "latent_channels", "in_channels", "norm_num_groups"):
+            value = getattr(self, name)
+            if not isinstance(value, int):
+                raise ValueError(f"{name} is {value!r}, which is of the wrong type; it must be a whole number.")
+            if value < 1:
+                raise ValueError(f"{name} is {value}; it must be 1 or more.")
         if not self.block_out_channels or any(width % self.norm_num_groups for width in self.block_out_channels):
             raise ValueError(
                 f"block_out_channels {list(self.block_out_channels)} must be multiples of {self.norm_num_groups} groups."
@@ -67,6 +73,8 @@ class AutoencoderConfig:
             raise ValueError(f"The autoencoder is a {kind}; only AutoencoderKL is supported.")
         if names.get("shift_factor"):
             raise ValueError("The autoencoder has a shift_factor, which is not supported.")
+        if names.get("act_fn", "silu") != "silu":
+            raise ValueError(f"The autoencoder's act_fn is {names['act_fn']!r}; only 'silu' is supported.")
         known = {field.name for field in dataclasses.fields(cls)}
         values = {name: value for name, value in names.items() if name in known and value is not None}
         try:

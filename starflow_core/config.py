@@ -10,6 +10,10 @@ from typing import Any
 
 # Spellings of the published YAML, and the names that the checkpoints' own configuration uses.
 ALIASES = {"channel_size": "in_channels"}
+COUNTS = (
+    *("in_channels", "img_size", "patch_size", "channels", "top_block_channels"),
+    *("num_blocks", "head_dim", "expansion", "pt_seq_len"),
+)
 SEQUENCE_ORDERS = ("L2R", "R2L")
 
 
@@ -65,9 +69,12 @@ class FlowConfig:
     noise_std: float = 0.3
 
     def __post_init__(self) -> None:
-        for name in ("in_channels", "img_size", "channels", "num_blocks", "patch_size", "head_dim", "expansion"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
+        for name in COUNTS:
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ValueError(f"{name} is {value}; it must be 1 or more.")
+        if self.txt_size < 0:
+            raise ValueError(f"txt_size is {self.txt_size}; it must be 0 (no text) or more.")
         if len(self.layers_per_block) != self.num_blocks or min(self.layers_per_block) < 1:
             raise ValueError(
                 f"layers_per_block is {list(self.layers_per_block)}; it must hold one count of 1 or more "
@@ -126,6 +133,8 @@ class FlowConfig:
         Raises:
             ValueError: a name is unknown, one that is needed is missing, or a value is out of range.
         """
+        if twice := [alias for alias, name in ALIASES.items() if alias in names and name in names]:
+            raise ValueError(f"The flow's configuration holds both {twice[0]} and {ALIASES[twice[0]]}; keep one of them.")
         values = {ALIASES.get(name, name): value for name, value in names.items()}
         fields = {field.name: field for field in dataclasses.fields(cls)}
         if unknown := sorted(values.keys() - fields.keys()):

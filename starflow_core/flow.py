@@ -167,7 +167,7 @@ class StarFlow(nn.Module):
         if guidance > 0:
             if unconditional is None:
                 raise ValueError("Guidance needs the features of an empty or negative prompt as `unconditional`.")
-            unconditional = self._checked_text(unconditional.expand(B, -1, -1), B, "unconditional")
+            unconditional = self._checked_unconditional(unconditional, text)
 
         tokens = patchify(z.to(self.device, torch.float32), self.config.patch_size)
         T = tokens.shape[1]
@@ -195,8 +195,9 @@ class StarFlow(nn.Module):
         H, W = x.shape[2:]
         if not H or not W or H % p or W % p:
             raise ValueError(f"Latents are {H}×{W}; height and width must be positive multiples of {p}.")
-        if not self.config.rope and (H // p) * (W // p) != self.config.trained_side**2:
-            side = self.config.img_size
+        trained = self.config.trained_side
+        if not self.config.rope and (H // p, W // p) != (trained, trained):
+            side = trained * p
             raise ValueError(f"Latents are {H}×{W}; this flow has learned positions for {side}×{side} only.")
         return H // p, W // p
 
@@ -211,6 +212,17 @@ class StarFlow(nn.Module):
         if text.ndim != 3 or text.shape[0] != batch or not text.shape[1] or text.shape[2] != width:
             raise ValueError(f"{name} has shape {tuple(text.shape)}; it must be ({batch}, L, {width}).")
         return text.to(self.device)
+
+    def _checked_unconditional(self, unconditional: Tensor, text: Tensor | None) -> Tensor | None:
+        """The unconditional text as one for each image, of the same length as the prompts."""
+        if text is None or unconditional.shape == text.shape:
+            return self._checked_text(unconditional, len(unconditional), "unconditional")
+        if unconditional.shape != (1, *text.shape[1:]):
+            raise ValueError(
+                f"unconditional has shape {tuple(unconditional.shape)}; it must be {tuple(text.shape)} as the text is, "
+                f"or {(1, *text.shape[1:])}."
+            )
+        return unconditional.to(self.device).expand_as(text)
 
     def _rotary(self, block: FlowBlock, grid: tuple[int, int], text: Tensor | None) -> Rotary | None:
         if not self.config.rope:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor
 
 REMEMBERED = 64
+T5_TYPES = ("t5", "mt5", "umt5")
 
 
 class TextEncoder:
@@ -27,6 +31,30 @@ class TextEncoder:
         self.model, self.tokenizer, self.tokens = model, tokenizer, tokens
         self._remembered: OrderedDict[str, Tensor] = OrderedDict()
 
+    @classmethod
+    def from_folders(
+        cls, model: Path, tokenizer: Path, *, tokens: int, device: torch.device | str, dtype: torch.dtype
+    ) -> TextEncoder:
+        """An encoder from folders that transformers wrote; nothing is fetched, and no code in them is run.
+
+        Raises:
+            ValueError: the folders hold no encoder that transformers can load, or one without `last_hidden_state`.
+        """
+        import transformers
+
+        try:
+            config = transformers.AutoConfig.from_pretrained(model, local_files_only=True)
+            is_t5 = config.model_type in T5_TYPES
+            kind = transformers.T5EncoderModel if is_t5 else transformers.AutoModel
+            with _no_progress_bar():
+                loaded = kind.from_pretrained(model, config=config, local_files_only=True, use_safetensors=True)
+            words = transformers.PreTrainedTokenizerFast.from_pretrained(tokenizer, local_files_only=True)
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+            raise ValueError(f"The text encoder in {model.parent} cannot be loaded: {first_line(error)}") from error
+        if words.pad_token is None:
+            words.pad_token = words.eos_token
+        return cls(loaded.to(device=device, dtype=dtype).eval().requires_grad_(False), words, tokens)
+
     @property
     def dim(self) -> int:
         """Width of a feature."""
@@ -42,14 +70,16 @@ class TextEncoder:
         Raises:
             ValueError: a prompt is no text.
         """
+        if isinstance(prompts, str) or not prompts:
+            raise ValueError(f"prompts is {prompts!r}; it must be a list of one or more texts.")
         for prompt in prompts:
             if not isinstance(prompt, str):
                 raise ValueError(f"A prompt must be text, but one is {type(prompt).__name__}.")
-        return torch.stack([self._features(prompt) for prompt in prompts])
+        return torch.stack([self._features(prompt) for prompt in prompts]).to(self.model.device)
 
     def is_truncated(self, prompt: str) -> bool:
         """Whether a prompt has more tokens than the model reads."""
-        return len(self.tokenizer(prompt, truncation=False, verbose=False)["input_ids"]) > self.tokens
+        return len(self.tokenizer(_encodable(prompt), truncation=False, verbose=False)["input_ids"]) > self.tokens
 
     def _features(self, prompt: str) -> Tensor:
         if prompt in self._remembered:
@@ -78,9 +108,28 @@ class TextEncoder:
 def masked_features(model: Any, ids: Tensor, mask: Tensor) -> Tensor:
     """Last hidden states (B, L, dim) of token ids (B, L), zero at padding, float32."""
     hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state
-    return hidden.float() * mask[..., None]
+    return hidden.float().masked_fill(mask[..., None] == 0, 0.0)  # a product would keep NaN at padding
 
 
 def _encodable(prompt: str) -> str:
     """Without lone surrogates, which are no characters and which tokenizers refuse."""
     return prompt.encode("utf-8", "ignore").decode("utf-8")
+
+
+@contextmanager
+def _no_progress_bar() -> Iterator[None]:
+    """Keep transformers from drawing a bar of its own for what takes a moment."""
+    from transformers.utils import logging
+
+    was_on = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if was_on:
+            logging.enable_progress_bar()
+
+
+def first_line(error: Exception) -> str:
+    """The first line of what may be a page of text."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -67,3 +67,13 @@ def test_prediction_in_chunks_equals_the_parallel_pass(sos: bool, rope: bool, ch
     free = block.free_tokens
     torch.testing.assert_close((tokens[:, free:] - mean) / scale, z[:, free:], rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(-scale.log().sum(-1), log_det[:, free:], rtol=1e-4, atol=1e-5)
+
+
+def test_learned_positions_belong_to_places_in_the_picture() -> None:
+    """A reversed block on a reversed picture is a plain block whose positions are reversed."""
+    config: FlowConfig = dataclasses.replace(TINY, txt_size=0, rope=False, num_blocks=1, layers_per_block=(2,))
+    reverse = random_flow(dataclasses.replace(config, seq_order="L2R")).blocks[0]
+    plain = random_flow(dataclasses.replace(config, seq_order="R2L")).blocks[0]
+    plain.pos_embed.copy_(plain.pos_embed.flip(0))
+    tokens = randn(2, 16, 2)
+    torch.testing.assert_close(reverse(tokens, None, None), plain(tokens, None, None))

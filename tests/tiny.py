@@ -35,7 +35,8 @@ def random_flow(config: FlowConfig, seed: int = 0, **factory: Any) -> StarFlow:
         for i, (name, parameter) in enumerate(flow.named_parameters()):
             noise = randn(*parameter.shape, seed=1000 * seed + i)
             if parameter.ndim == 1:
-                parameter.add_(0.3 * noise)
+                center = 1.0 if name.endswith(".norm.weight") else 0.0
+                parameter.copy_(center + 0.3 * noise)
             else:
                 parameter.copy_(noise if "embed" in name else noise / parameter.shape[-1] ** 0.5)
             if "proj_out" in name:

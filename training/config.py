@@ -23,6 +23,7 @@ class Config:
     autoencoder: dict[str, Any]
     text_encoder: dict[str, Any]
     flow: dict[str, Any]
+    sampling: dict[str, Any]
 
     @property
     def folder(self) -> Path:

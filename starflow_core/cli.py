@@ -1,0 +1,302 @@
+"""The command `starflow`."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import __version__
+
+if TYPE_CHECKING:
+    import torch
+    from PIL import Image, PngImagePlugin
+
+    from .pipeline import Pipeline
+    from .samplers import Progress, Sampler
+
+DTYPES = ("float32", "bfloat16", "float16")
+SAMPLERS = ("jacobi", "sequential")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; the exit status is 0, 1 for an error, 2 for wrong usage, 130 when cancelled."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except ValueError as error:
+        return _failed(str(error))
+    except OSError as error:
+        return _failed(f"{error.strerror or error}: {error.filename}" if error.filename else str(error))
+    except MemoryError:
+        return _failed("There is not enough memory; try a smaller size or count.")
+    except RuntimeError as error:
+        if "memory" not in str(error):
+            raise
+        return _failed("There is not enough memory; try a smaller size or count.")
+    except KeyboardInterrupt:
+        print("Cancelled.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _failed(message: str) -> int:
+    print(f"starflow: {message}", file=sys.stderr)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="starflow", description="Pictures by a normalizing flow, and their likelihoods.")
+    parser.add_argument("--version", action="version", version=f"starflow {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    generate = _command(commands, "generate", _generate, "draw pictures of prompts")
+    generate.add_argument("prompts", nargs="+", metavar="PROMPT", help="what to draw")
+    generate.add_argument("-o", "--output", metavar="FILE", help="PNG file; by default named after the prompt and seed")
+    generate.add_argument("--seed", type=int, default=0, help="of the first picture; picture i is that of seed + i")
+    generate.add_argument("--count", type=int, default=1, help="pictures a prompt")
+    generate.add_argument("--guidance", type=float, help="strength of guidance; 0 is off")
+    generate.add_argument("--negative", default="", metavar="PROMPT", help="what to steer away from")
+    generate.add_argument("--size", type=_size, metavar="WxH", help="in pixels; a single number is a square")
+    generate.add_argument("--sampler", choices=SAMPLERS, default="jacobi", help="jacobi is the faster one")
+    generate.add_argument("--tolerance", type=float, default=0.01, help="of jacobi, against sequential; 0.01 is 1 %%")
+    generate.add_argument("--denoise", action=argparse.BooleanOptionalAction, help="take off the last noise")
+    _add_model_options(generate)
+
+    score = _command(commands, "score", _score, "print the likelihood of pictures")
+    score.add_argument("images", nargs="+", metavar="IMAGE", help="a picture file")
+    score.add_argument("--prompt", help="what the pictures are thought to show")
+    score.add_argument("--draws", type=int, default=4, help="noise draws that are averaged over")
+    score.add_argument("--seed", type=int, default=0, help="of the noise draws")
+    score.add_argument("--map", metavar="FILE", help="write the map of log-likelihoods: .png, or .npy for the numbers")
+    score.add_argument("--json", action="store_true", help="print JSON, one object a line")
+    _add_model_options(score)
+
+    reconstruct = _command(commands, "reconstruct", _reconstruct, "take a picture to noise and back")
+    reconstruct.add_argument("image", metavar="IMAGE", help="a picture file")
+    reconstruct.add_argument("-o", "--output", metavar="FILE", help="write the picture that comes back")
+    reconstruct.add_argument("--prompt", default="", help="what the picture shows")
+    _add_model_options(reconstruct)
+
+    info = _command(commands, "info", _info, "describe a model")
+    info.add_argument("model", nargs="?", metavar="MODEL", help="name or folder; the embedded one by default")
+    return parser
+
+
+def _command(commands: Any, name: str, run: Callable[[argparse.Namespace], None], purpose: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=purpose, description=f"{purpose.capitalize()}.")
+    command.set_defaults(run=run)
+    return command
+
+
+def _add_model_options(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--model", metavar="NAME", help="name or folder of the model; the embedded one by default")
+    command.add_argument("--device", help="cuda, mps or cpu; the best there is by default")
+    command.add_argument("--dtype", choices=DTYPES, help="of the flow; bfloat16 on cuda and float32 elsewhere by default")
+
+
+def _generate(options: argparse.Namespace) -> None:
+    targets = [
+        _target(options, prompt, options.seed + i, i if options.count > 1 else None, number)
+        for number, prompt in enumerate(options.prompts)
+        for i in range(max(options.count, 0))
+    ]
+    for target in targets:
+        _check_writable(target)
+    sampler = _sampler(options)
+    pipeline = _load(options)
+    with _progress_bar("drawing") as progress:
+        images = pipeline.generate(
+            options.prompts,
+            seed=options.seed,
+            count=options.count,
+            guidance=options.guidance,
+            negative=options.negative,
+            size=options.size,
+            sampler=sampler,
+            denoise=options.denoise,
+            progress=progress,
+        )
+    for number, (image, target) in enumerate(zip(images, targets, strict=True)):
+        prompt, i = options.prompts[number // options.count], number % options.count
+        _save_png(image, target, _png_text(options, pipeline, prompt, options.seed + i))
+        print(target)
+
+
+def _score(options: argparse.Namespace) -> None:
+    from .heatmap import heatmap
+    from .images import open_image
+
+    if options.map and len(options.images) > 1:
+        raise ValueError("--map takes a single picture; give one, or leave --map away.")
+    if options.map:
+        _check_writable(Path(options.map))
+    pipeline = _load(options)
+    for path in options.images:
+        image = open_image(path)
+        likelihood = pipeline.score(image, options.prompt, draws=options.draws, seed=options.seed)
+        if options.json:
+            print(
+                json.dumps(
+                    {
+                        "image": str(path),
+                        "prompt": options.prompt,
+                        "log_prob": likelihood.log_prob,
+                        "standard_error": likelihood.standard_error if options.draws > 1 else None,
+                        "bits_per_dim": likelihood.bits_per_dim,
+                        "draws": options.draws,
+                        "map": likelihood.map.tolist(),
+                    }
+                )
+            )
+        else:
+            error = f" ± {likelihood.standard_error:.1f}" if options.draws > 1 else ""
+            print(f"{path}: {likelihood.bits_per_dim:.4f} bits/dim, log-likelihood {likelihood.log_prob:.1f}{error} nats")
+        if options.map:
+            _save_map(likelihood.map, Path(options.map), lambda: heatmap(likelihood.map, pipeline.fit(image).size))
+
+
+def _reconstruct(options: argparse.Namespace) -> None:
+    from .images import open_image
+
+    if options.output:
+        _check_writable(Path(options.output))
+    image = open_image(options.image)
+    result = _load(options).reconstruct(image, options.prompt)
+    if options.output:
+        _save_png(result.image, Path(options.output), None)
+    print(f"latents: relative error {result.latent_error:.2e} (image → noise → image through the flow)")
+    print(f"picture: {result.psnr:.1f} dB PSNR (what the autoencoder keeps)")
+
+
+def _info(options: argparse.Namespace) -> None:
+    from .model_folder import DEFAULT_MODEL, load, model_folder
+
+    folder = model_folder(options.model or DEFAULT_MODEL)
+    pipeline = load(folder, device="cpu")
+    config, side = pipeline.flow.config, pipeline.trained_side
+    parts = {"flow": pipeline.flow, "autoencoder": pipeline.autoencoder}
+    if pipeline.text_encoder is not None:
+        parts["text encoder"] = pipeline.text_encoder.model
+    print(f"{folder.name}: {folder}")
+    for name, module in parts.items():
+        print(f"  {name}: {sum(parameter.numel() for parameter in module.parameters()):,} parameters")
+    print(f"  pictures: {side}×{side} pixels, {config.img_size}×{config.img_size}×{config.in_channels} latents")
+    print(f"  flow: {config.num_blocks} blocks of {list(config.layers_per_block)} layers, noise std {config.noise_std:g}")
+    print(f"  text: {config.txt_size} tokens" if config.has_text else "  text: none")
+    print(f"  defaults: guidance {pipeline.guidance:g}, denoise {'on' if pipeline.denoise else 'off'}")
+    if (folder / "README.md").is_file():
+        print(f"  model card, with the licence: {folder / 'README.md'}")
+
+
+def _load(options: argparse.Namespace) -> Pipeline:
+    import torch
+
+    from .model_folder import DEFAULT_MODEL, load
+
+    dtype: torch.dtype | None = getattr(torch, options.dtype) if options.dtype else None
+    return load(options.model or DEFAULT_MODEL, device=options.device, dtype=dtype)
+
+
+def _sampler(options: argparse.Namespace) -> Sampler:
+    from .samplers import Jacobi, Sequential
+
+    return Sequential() if options.sampler == "sequential" else Jacobi(tolerance=options.tolerance)
+
+
+def _size(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"(\d{1,6})(?:[x×](\d{1,6}))?", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write it like 64 or 96x64")
+    width, height = match[1], match[2] or match[1]
+    return int(width), int(height)
+
+
+@contextmanager
+def _progress_bar(what: str) -> Iterator[Callable[[Progress], None]]:
+    """A progress bar on a terminal, and none in a pipe."""
+    from tqdm import tqdm
+
+    with tqdm(desc=what, disable=None, leave=False, bar_format="{desc} {percentage:3.0f}% |{bar}| {remaining}") as bar:
+
+        def report(step: Progress) -> None:
+            bar.total = step.total
+            bar.update(step.done - bar.n)
+
+        yield report
+
+
+def _target(options: argparse.Namespace, prompt: str, seed: int, index: int | None, number: int) -> Path:
+    """The file of a picture: as asked for, with what tells several apart, or named after prompt and seed."""
+    if options.output is None:
+        slug = re.sub(r"[^\w]+", "-", prompt.lower()).strip("-")[:60] or "picture"
+        return Path(f"{slug}-{seed}.png")
+    path = Path(options.output)
+    if path.suffix.lower() != ".png":
+        raise ValueError(f"{path} does not end with .png; pictures are written as PNG.")
+    prompt_part = f"-{number + 1}" if len(options.prompts) > 1 else ""
+    seed_part = f"-{seed}" if index is not None else ""
+    return path.with_name(f"{path.stem}{prompt_part}{seed_part}{path.suffix}")
+
+
+def _check_writable(path: Path) -> None:
+    """Find out before the work, not after it, that a file cannot be written."""
+    if not path.parent.is_dir():
+        raise ValueError(f"There is no folder {path.parent} to write {path.name} into; make it first.")
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise ValueError(f"{path} cannot be written; choose another file.")
+
+
+def _png_text(options: argparse.Namespace, pipeline: Pipeline, prompt: str, seed: int) -> PngImagePlugin.PngInfo:
+    from PIL.PngImagePlugin import PngInfo
+
+    settings = {
+        "model": pipeline.name,
+        "guidance": pipeline.guidance if options.guidance is None else options.guidance,
+        "negative": options.negative,
+        "sampler": options.sampler,
+        "tolerance": options.tolerance if options.sampler == "jacobi" else None,
+        "denoise": pipeline.denoise if options.denoise is None else options.denoise,
+        "version": __version__,
+    }
+    text = PngInfo()
+    text.add_itxt("prompt", prompt.encode("utf-8", "replace").decode())
+    text.add_itxt("seed", str(seed))
+    text.add_itxt("settings", json.dumps(settings))
+    return text
+
+
+def _save_png(image: Image.Image, path: Path, text: PngImagePlugin.PngInfo | None) -> None:
+    with _written_whole(path) as part:
+        image.save(part, format="PNG", pnginfo=text)
+
+
+def _save_map(log_prob_map: torch.Tensor, path: Path, picture: Callable[[], Image.Image]) -> None:
+    if path.suffix.lower() != ".npy":
+        return _save_png(picture(), path, None)
+    import numpy as np
+
+    with _written_whole(path) as part, part.open("wb") as file:
+        np.save(file, log_prob_map.numpy())
+    return None
+
+
+@contextmanager
+def _written_whole(path: Path) -> Iterator[Path]:
+    """A name beside the file, which becomes the file when all is written, so that a full disk leaves no half of one."""
+    part = path.with_name(f".{path.name}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

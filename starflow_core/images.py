@@ -1,0 +1,111 @@
+"""Pictures of people: opened, brought to a size that a model takes, and turned into tensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, UnidentifiedImageError
+from torch import Tensor
+
+MAX_ASPECT_RATIO = 4.0
+MAX_AREA = 16  # times the area that a model was trained at
+
+
+def open_image(path: Path | str) -> Image.Image:
+    """A picture from a file; of an animation, the first frame.
+
+    Raises:
+        ValueError: the file is missing, no picture, damaged or too large.
+    """
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return image.copy()
+    except FileNotFoundError:
+        raise ValueError(f"There is no file {path}.") from None
+    except IsADirectoryError:
+        raise ValueError(f"{path} is a folder; give the files in it one by one.") from None
+    except UnidentifiedImageError:
+        raise ValueError(f"{path} is no picture that can be read; PNG, JPEG and WebP can.") from None
+    except Image.DecompressionBombError:
+        raise ValueError(f"{path} is too large a picture; scale it down to at most 100 megapixels first.") from None
+    except (OSError, SyntaxError, EOFError) as error:  # what Pillow raises for damaged files
+        raise ValueError(f"{path} cannot be read as a picture: {error}.") from error
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """Any picture as upright RGB, what is transparent on white.
+
+    Raises:
+        ValueError: the picture's data cannot be read.
+    """
+    try:
+        image = ImageOps.exif_transpose(image)
+        if image.mode in ("I", "I;16", "I;16L", "I;16B", "F"):  # Pillow clips these instead of scaling them
+            image = Image.fromarray(_to_8_bit(np.asarray(image)))
+        if image.mode in ("LA", "PA", "La", "RGBA", "RGBa") or "transparency" in image.info:
+            rgba = image.convert("RGBA")
+            image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
+        return image.convert("RGB")
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f"The picture cannot be read: {error}.") from error
+
+
+def fitted_size(width: int, height: int, side: int, multiple: int) -> tuple[int, int]:
+    """Width and height of the trained area, side², nearest to an aspect ratio, in multiples of `multiple`.
+
+    Raises:
+        ValueError: the aspect ratio is too extreme.
+    """
+    ratio = width / height
+    if not 1 / MAX_ASPECT_RATIO <= ratio <= MAX_ASPECT_RATIO:
+        raise ValueError(
+            f"The picture is {width}×{height}; no side may be more than {MAX_ASPECT_RATIO:g} times the other. Crop it first."
+        )
+    fitted = (round(math.sqrt(side**2 * r) / multiple) * multiple for r in (ratio, 1 / ratio))
+    fitted_width, fitted_height = (max(multiple, pixels) for pixels in fitted)
+    return fitted_width, fitted_height
+
+
+def checked_size(size: int | Sequence[int] | None, side: int, multiple: int) -> tuple[int, int]:
+    """Width and height from what a person asked for: nothing, a side, or both.
+
+    Raises:
+        ValueError: a side is no positive multiple of `multiple`, or the picture is too large for the model.
+    """
+    width, height = (side, side) if size is None else (size, size) if isinstance(size, int) else _pair(size)
+    for pixels in (width, height):
+        if isinstance(pixels, bool) or not isinstance(pixels, int) or pixels < multiple or pixels % multiple:
+            raise ValueError(f"size is {width}×{height}; width and height must be positive multiples of {multiple}.")
+    if width * height > MAX_AREA * side**2:
+        largest = int(math.sqrt(MAX_AREA)) * side
+        raise ValueError(f"size is {width}×{height}; this model makes pictures of up to {largest}×{largest} pixels.")
+    return width, height
+
+
+def to_tensor(image: Image.Image) -> Tensor:
+    """An RGB picture as (3, H, W) in [−1, 1], float32."""
+    return torch.from_numpy(np.array(image, dtype=np.uint8)).permute(2, 0, 1).float() / 127.5 - 1
+
+
+def to_images(tensor: Tensor) -> list[Image.Image]:
+    """(B, 3, H, W), clamped to [−1, 1], as RGB pictures."""
+    pixels = ((tensor.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    return [Image.fromarray(image) for image in pixels]
+
+
+def _pair(size: Sequence[int]) -> tuple[int, int]:
+    if len(size) != 2:
+        raise ValueError(f"size has {len(size)} numbers; it must be (width, height).")
+    return size[0], size[1]
+
+
+def _to_8_bit(pixels: np.ndarray) -> np.ndarray:
+    """16-bit and floating grey values as 8 bits."""
+    pixels = np.nan_to_num(pixels.astype(np.float32))
+    top = 65535.0 if pixels.max(initial=0) > 255 else 255.0 if pixels.max(initial=0) > 1 else 1.0
+    return (pixels.clip(0, top) * (255 / top)).round().astype(np.uint8)

@@ -1,0 +1,241 @@
+"""Models as folders in the Hub's layout: read with a clear word on whatever is wrong, and written.
+
+    config.json                 {"model_type": "starflow", "flow": {…}, "sampling": {…}}
+    model.safetensors           or shards, with model.safetensors.index.json
+    text_encoder/, tokenizer/   as transformers writes them
+    vae/                        as diffusers writes them
+    README.md                   the model card, with the licence
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from .autoencoder import Autoencoder, AutoencoderConfig
+from .config import FlowConfig
+from .flow import StarFlow
+from .text_encoder import TextEncoder
+
+if TYPE_CHECKING:
+    from .pipeline import Pipeline
+
+EMBEDDED = Path(__file__).parent / "models"
+DEFAULT_MODEL = "starflow-mini"
+MODEL_TYPE = "starflow"
+WEIGHTS = "model.safetensors"
+VAE_WEIGHTS = "diffusion_pytorch_model.safetensors"
+PICKLES = ("*.pth", "*.pt", "*.bin", "*.ckpt", "*.pkl")
+
+
+def embedded_models() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(path.parent.name for path in EMBEDDED.glob("*/config.json"))
+
+
+def model_folder(name_or_folder: str | Path) -> Path:
+    """The folder of a model.
+
+    Raises:
+        ValueError: there is no such model and no such folder.
+    """
+    if str(name_or_folder) in embedded_models():
+        return EMBEDDED / str(name_or_folder)
+    folder = Path(name_or_folder)
+    if folder.is_dir():
+        return folder
+    known = ", ".join(embedded_models())
+    raise ValueError(f"There is no model {str(name_or_folder)!r}: it is no folder, and the models known are {known}.")
+
+
+def load(
+    name_or_folder: str | Path = DEFAULT_MODEL,
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+) -> Pipeline:
+    """A pipeline from a model folder or the name of an embedded model.
+
+    Args:
+        name_or_folder: `starflow-mini`, or a folder in this module's layout.
+        device: `cuda`, `mps` or `cpu`; the best there is by default.
+        dtype: of the flow and the text encoder; bfloat16 on CUDA and float32 elsewhere by default. The autoencoder is
+            always float32.
+
+    Raises:
+        ValueError: there is no such model, no such device, or something is wrong with the folder; the message says what.
+    """
+    from .pipeline import Pipeline
+
+    folder = model_folder(name_or_folder)
+    device = checked_device(device)
+    if dtype is None:
+        dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
+    config = read_config(folder)
+    flow_config = FlowConfig.from_dict(config["flow"])
+    autoencoder = _load_autoencoder(folder / "vae", device)
+    text_encoder = _load_text_encoder(folder, flow_config.txt_size, device, dtype) if flow_config.has_text else None
+    weights = _read_weights(folder, WEIGHTS)
+    flow = _in_folder(folder, StarFlow.from_state_dict, flow_config, weights, device=device, dtype=dtype)
+    _check_parts_fit(folder, flow_config, autoencoder.config, text_encoder)
+    return Pipeline(flow, autoencoder, text_encoder, name=folder.name, **config.get("sampling", {}))
+
+
+def save(pipeline: Pipeline, folder: Path, *, dtype: torch.dtype = torch.bfloat16) -> None:
+    """Write a pipeline as a model folder, all but its README.
+
+    Args:
+        pipeline: what to save.
+        folder: made where it does not exist; files of the same names are replaced.
+        dtype: of the weights on disk.
+    """
+    flow, autoencoder, text_encoder = pipeline.flow, pipeline.autoencoder, pipeline.text_encoder
+    (folder / "vae").mkdir(parents=True, exist_ok=True)
+    config = {"model_type": MODEL_TYPE, "flow": flow.config.to_dict(), "sampling": pipeline.sampling}
+    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    save_file(_stored(flow, dtype), folder / WEIGHTS)
+    (folder / "vae" / "config.json").write_text(json.dumps(autoencoder.config.to_dict(), indent=2) + "\n")
+    save_file(_stored(autoencoder, dtype), folder / "vae" / VAE_WEIGHTS)
+    if text_encoder is not None:
+        text_encoder.model.to(dtype).save_pretrained(folder / "text_encoder")
+        text_encoder.tokenizer.save_pretrained(folder / "tokenizer")
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The folder's `config.json`, its parts of the right kind.
+
+    Raises:
+        ValueError: it is missing, no JSON, or not that of a STARFlow model.
+    """
+    config = _read_json(folder, "config.json")
+    if config.get("model_type") != MODEL_TYPE:
+        kind = config.get("model_type") or config.get("_class_name") or "something else"
+        raise ValueError(f"{folder} holds a model of type {kind!r}, not {MODEL_TYPE!r}.")
+    for part in ("flow", "sampling"):
+        if not isinstance(config.get(part, {}), dict):
+            raise ValueError(f"{folder / 'config.json'}: {part!r} must be an object.")
+    if "flow" not in config:
+        raise ValueError(f"{folder / 'config.json'} lacks 'flow', the configuration of the flow.")
+    return config
+
+
+def checked_device(device: torch.device | str | None) -> torch.device:
+    """The device asked for, or the best there is.
+
+    Raises:
+        ValueError: this machine has no such device.
+    """
+    available = ["cpu"]
+    if torch.backends.mps.is_available():
+        available.insert(0, "mps")
+    if torch.cuda.is_available():
+        available.insert(0, "cuda")
+    if device is None:
+        return torch.device(available[0])
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        raise ValueError(f"There is no kind of device called {device!r}; available here: {', '.join(available)}.") from None
+    if chosen.type not in available or (chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count()):
+        raise ValueError(f"The device {device} is not available here; available are: {', '.join(available)}.")
+    return chosen
+
+
+def _load_autoencoder(folder: Path, device: torch.device) -> Autoencoder:
+    config = _in_folder(folder, AutoencoderConfig.from_dict, _read_json(folder, "config.json"))
+    weights = _read_weights(folder, VAE_WEIGHTS)
+    return _in_folder(folder, Autoencoder.from_state_dict, config, weights, device=device, dtype=torch.float32)
+
+
+def _load_text_encoder(folder: Path, tokens: int, device: torch.device, dtype: torch.dtype) -> TextEncoder:
+    for part, file in (("text_encoder", "config.json"), ("tokenizer", "tokenizer.json")):
+        if not (folder / part / file).is_file():
+            raise ValueError(f"{folder} lacks {part}/{file}; fetch the model again, or copy the file there.")
+    _check_weights(folder / "text_encoder", WEIGHTS)
+    return TextEncoder.from_folders(
+        folder / "text_encoder", folder / "tokenizer", tokens=tokens, device=device, dtype=dtype
+    )
+
+
+def _check_parts_fit(
+    folder: Path, flow: FlowConfig, autoencoder: AutoencoderConfig, text_encoder: TextEncoder | None
+) -> None:
+    if autoencoder.latent_channels != flow.in_channels:
+        raise ValueError(
+            f"{folder}: the autoencoder has {autoencoder.latent_channels} latent channels, the flow {flow.in_channels}; "
+            "they belong to different models."
+        )
+    if text_encoder is not None and text_encoder.dim != flow.txt_dim:
+        raise ValueError(
+            f"{folder}: the text encoder's features are {text_encoder.dim} wide, the flow takes {flow.txt_dim}; "
+            "they belong to different models."
+        )
+
+
+def _read_weights(folder: Path, file: str) -> dict[str, Tensor]:
+    """All tensors of a safetensors file, or of the shards that its index names.
+
+    Raises:
+        ValueError: a file is missing, cut short or damaged, or the index is none.
+    """
+    _check_weights(folder, file)
+    tensors: dict[str, Tensor] = {}
+    for shard in _shards(folder, file):
+        try:
+            with safe_open(shard, framework="pt") as stored:
+                tensors |= {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 — no mapping
+        except (SafetensorError, OSError) as error:
+            raise ValueError(f"{shard} is cut short or damaged ({error}); fetch it again.") from error
+    return tensors
+
+
+def _check_weights(folder: Path, file: str) -> None:
+    if missing := [shard for shard in _shards(folder, file) if not shard.is_file()]:
+        hint = "fetch the model again."
+        if pickles := sorted(path.name for pattern in PICKLES for path in folder.glob(pattern)):
+            hint = f"{pickles[0]} is a pickle, which could run code and is not loaded; convert it to safetensors."
+        raise ValueError(f"{missing[0]} is missing; {hint}")
+
+
+def _shards(folder: Path, file: str) -> list[Path]:
+    index = f"{file}.index.json"
+    if (folder / file).is_file() or not (folder / index).is_file():
+        return [folder / file]
+    names = _read_json(folder, index).get("weight_map")
+    if not isinstance(names, dict) or not names:
+        raise ValueError(f"{folder / index} has no 'weight_map'; fetch it again.")
+    shards = sorted({str(name) for name in names.values()})
+    if outside := [name for name in shards if Path(name).name != name or not name.endswith(".safetensors")]:
+        raise ValueError(f"{folder / index} names {outside[0]!r}, which is no safetensors file beside it.")
+    return [folder / name for name in shards]
+
+
+def _read_json(folder: Path, file: str) -> dict[str, Any]:
+    path = folder / file
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{path} is missing; {folder} is no complete model folder.") from None
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise ValueError(f"{path} cannot be read as JSON: {error}.") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} must hold a JSON object.")
+    return content
+
+
+def _in_folder(folder: Path, build: Any, *args: Any, **kwargs: Any) -> Any:
+    """Call, with the folder named in what goes wrong."""
+    try:
+        return build(*args, **kwargs)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from error
+
+
+def _stored(module: torch.nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
+    return {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in module.state_dict().items()}

@@ -1,0 +1,266 @@
+"""Text encoder, flow and autoencoder joined: prompts to pictures, pictures to likelihoods and to noise and back."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .autoencoder import Autoencoder
+from .flow import StarFlow
+from .images import as_rgb, checked_size, fitted_size, to_images, to_tensor
+from .likelihood import Likelihood, denoise, score_latents
+from .noise import SEEDS, checked_seed, seeded_noise
+from .samplers import Jacobi, Progress, ProgressCallback, Sampler
+from .text_encoder import TextEncoder
+
+MAX_COUNT = 10_000
+MAX_GUIDANCE = 100.0
+MAX_DRAWS = 10_000
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Reconstruction:
+    """A picture that went to noise and back.
+
+    Attributes:
+        image: the picture that came back.
+        latent_error: relative L2 error of the latents that came back; zero but for rounding.
+        psnr: in dB, against the picture that went in; what the autoencoder loses.
+        noise: (C, H, W), the flow's noise for the picture.
+    """
+
+    image: Image.Image
+    latent_error: float
+    psnr: float
+    noise: Tensor
+
+
+class Pipeline:
+    """A model with all its parts, ready for use.
+
+    Args:
+        flow: between latents and noise.
+        autoencoder: between images and latents.
+        text_encoder: of prompts; None for a flow without text.
+        name: of the model.
+        guidance: the default strength w of classifier-free guidance.
+        denoise: whether pictures are score-denoised by default.
+
+    Raises:
+        ValueError: a default is out of range.
+    """
+
+    def __init__(
+        self,
+        flow: StarFlow,
+        autoencoder: Autoencoder,
+        text_encoder: TextEncoder | None,
+        *,
+        name: str = "",
+        guidance: float = 0.0,
+        denoise: bool = False,
+        **unknown: Any,
+    ) -> None:
+        if unknown:
+            raise ValueError(f"Unknown defaults for sampling: {', '.join(unknown)}; known are guidance and denoise.")
+        self.flow, self.autoencoder, self.text_encoder, self.name = flow, autoencoder, text_encoder, name
+        self.guidance, self.denoise = _checked_guidance(guidance), bool(denoise)
+
+    @property
+    def sampling(self) -> dict[str, Any]:
+        """The defaults, as a model folder keeps them."""
+        return {"guidance": self.guidance, "denoise": self.denoise}
+
+    @property
+    def multiple(self) -> int:
+        """What the sides of pictures must be multiples of, in pixels."""
+        return self.autoencoder.config.factor * self.flow.config.patch_size
+
+    @property
+    def trained_side(self) -> int:
+        """Side of the square pictures that the model was trained on, in pixels."""
+        return self.autoencoder.config.factor * self.flow.config.img_size
+
+    def generate(
+        self,
+        prompt: str | Sequence[str],
+        *,
+        seed: int = 0,
+        count: int = 1,
+        guidance: float | None = None,
+        negative: str = "",
+        size: int | tuple[int, int] | None = None,
+        sampler: Sampler | None = None,
+        denoise: bool | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> list[Image.Image]:
+        """Pictures of one or more prompts.
+
+        Args:
+            prompt: what to draw; of a list of prompts, `count` pictures each.
+            seed: of the first picture of each prompt; picture i is that of seed + i, whatever the count.
+            count: pictures a prompt.
+            guidance: strength w of classifier-free guidance; 0 is off, None the model's default.
+            negative: what to steer away from with guidance; "" for no more than "anything".
+            size: side of a square or (width, height) in pixels; None for the trained size.
+            sampler: `Jacobi()` by default.
+            denoise: take the last noise off by the score; None for the model's default.
+            progress: called after every step; what it raises ends the sampling.
+
+        Raises:
+            ValueError: an argument is out of range; the message says what is allowed.
+        """
+        latents = self.generate_latents(
+            prompt,
+            seed=seed,
+            count=count,
+            guidance=guidance,
+            negative=negative,
+            size=size,
+            sampler=sampler,
+            denoise=denoise,
+            progress=progress,
+        )
+        return self.decode(latents)
+
+    def generate_latents(
+        self,
+        prompt: str | Sequence[str],
+        *,
+        seed: int = 0,
+        count: int = 1,
+        guidance: float | None = None,
+        negative: str = "",
+        size: int | tuple[int, int] | None = None,
+        sampler: Sampler | None = None,
+        denoise: bool | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Tensor:
+        """What `generate` decodes: scaled latents (prompts·count, C, H, W), float32; arguments as there."""
+        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        if not prompts:
+            raise ValueError("There is no prompt; give at least one, which may be empty.")
+        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_COUNT:
+            raise ValueError(f"count is {count!r}; it must be a whole number from 1 to {MAX_COUNT}.")
+        checked_seed(seed)
+        guidance = self.guidance if guidance is None else _checked_guidance(guidance)
+        width, height = checked_size(size, self.trained_side, self.multiple)
+        text = self._text(prompts)
+        unconditional = self._text([negative])
+
+        factor = self.autoencoder.config.factor
+        shape = (self.flow.config.in_channels, height // factor, width // factor)
+        jobs = [(i, (seed + k) % SEEDS) for i in range(len(prompts)) for k in range(count)]
+        batches = [jobs[i : i + BATCH] for i in range(0, len(jobs), BATCH)]
+        finished = []
+        for number, batch in enumerate(batches):
+            noise = torch.cat([seeded_noise(shape, own_seed, 1) for _, own_seed in batch])
+            seen = None if text is None else text[[i for i, _ in batch]]
+            x = self.flow.inverse(
+                noise,
+                seen,
+                guidance=guidance if text is not None else 0.0,
+                unconditional=unconditional,
+                sampler=sampler or Jacobi(),
+                progress=progress and _of_batch(progress, number, len(batches)),
+            )
+            finished.append(self._denoised(x, seen, denoise))
+        return torch.cat(finished)
+
+    def score(
+        self,
+        image: Image.Image,
+        prompt: str | None = None,
+        *,
+        draws: int = 4,
+        seed: int = 0,
+        size: int | tuple[int, int] | None = None,
+    ) -> Likelihood:
+        """The likelihood of a picture, given a prompt or not.
+
+        Args:
+            image: any picture; it is scaled to the area that the model was trained at, its aspect ratio kept.
+            prompt: what the picture is thought to show; None for the unconditional likelihood.
+            draws: noise draws that are averaged over.
+            seed: of the draws.
+            size: scale the picture to this size instead.
+
+        Raises:
+            ValueError: the picture cannot be read, or an argument is out of range.
+        """
+        if isinstance(draws, bool) or not isinstance(draws, int) or not 1 <= draws <= MAX_DRAWS:
+            raise ValueError(f"draws is {draws!r}; it must be a whole number from 1 to {MAX_DRAWS}.")
+        checked_seed(seed)
+        if prompt is not None and self.text_encoder is None:
+            raise ValueError(f"The model {self.name!r} knows no text; score the picture without a prompt.")
+        latents = self.encode(image, size=size)[0]
+        text = self._text([prompt or ""])
+        return score_latents(self.flow, latents, None if text is None else text[0], draws=draws, seed=seed)
+
+    @torch.no_grad()
+    def reconstruct(
+        self, image: Image.Image, prompt: str = "", *, size: int | tuple[int, int] | None = None
+    ) -> Reconstruction:
+        """A picture to noise and back, by the flow and its exact inverse; arguments as for `score`."""
+        fitted = self.fit(image, size=size)
+        latents = self.encode(fitted, size=fitted.size)
+        text = self._text([prompt])
+        noise = self.flow(latents, text).z
+        back = self.flow.inverse(noise, text)
+        decoded = self.autoencoder.decode(back)
+        error = (decoded.clamp(-1, 1).cpu() - to_tensor(fitted)).square().mean()
+        return Reconstruction(
+            image=to_images(decoded)[0],
+            latent_error=float((back - latents).norm() / latents.norm()),
+            psnr=float(10 * torch.log10(4 / error)) if error > 0 else math.inf,
+            noise=noise[0].cpu(),
+        )
+
+    def fit(self, image: Image.Image, *, size: int | tuple[int, int] | None = None) -> Image.Image:
+        """A picture as upright RGB at a size that the model takes: the nearest in aspect ratio, or the one given."""
+        image = as_rgb(image)
+        if size is None:
+            size = fitted_size(*image.size, side=self.trained_side, multiple=self.multiple)
+        size = checked_size(size, self.trained_side, self.multiple)
+        return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
+
+    @torch.no_grad()
+    def encode(self, image: Image.Image, *, size: int | tuple[int, int] | None = None) -> Tensor:
+        """A picture's scaled latents (1, C, H, W), without noise, on the model's device."""
+        return self.autoencoder.encode(to_tensor(self.fit(image, size=size))[None])
+
+    @torch.no_grad()
+    def decode(self, latents: Tensor) -> list[Image.Image]:
+        """Pictures from scaled latents (B, C, H, W)."""
+        return [to_images(self.autoencoder.decode(one[None]))[0] for one in latents]
+
+    def _text(self, prompts: Sequence[str]) -> Tensor | None:
+        return None if self.text_encoder is None else self.text_encoder.encode(prompts)
+
+    def _denoised(self, x: Tensor, text: Tensor | None, wanted: bool | None) -> Tensor:
+        if not (self.denoise if wanted is None else wanted):
+            return x
+        return denoise(self.flow, x, text)
+
+
+def _checked_guidance(guidance: float) -> float:
+    if isinstance(guidance, bool) or not isinstance(guidance, (int, float)) or not 0 <= guidance <= MAX_GUIDANCE:
+        raise ValueError(f"guidance is {guidance!r}; it must be a number from 0 (off) to {MAX_GUIDANCE:g}.")
+    return float(guidance)
+
+
+def _of_batch(progress: ProgressCallback, number: int, batches: int) -> Callable[[Progress], None]:
+    """A callback that sees one batch's progress as part of that of all batches."""
+
+    def report(step: Progress) -> None:
+        progress(dataclasses.replace(step, done=number * step.total + step.done, total=batches * step.total))
+
+    return report

@@ -1,0 +1,42 @@
+"""Write the embedded model's folder from the last checkpoints: `python -m training.export [FOLDER]`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+from starflow_core.autoencoder import Autoencoder
+from starflow_core.model_folder import DEFAULT_MODEL, EMBEDDED, save
+from starflow_core.pipeline import Pipeline
+from starflow_core.text_encoder import TextEncoder
+
+from . import autoencoder, data, text
+from .config import Config, load_config
+from .flow import CHECKPOINT, TextToLatents
+from .loop import device
+
+
+def load(config: Config) -> tuple[TextToLatents, TextEncoder, Autoencoder]:
+    """The averaged weights of the last checkpoints."""
+    encoder = text.build(config, data.load(config).subjects)
+    model = TextToLatents(config, encoder).to(device())
+    path = config.folder / CHECKPOINT
+    if not path.exists():
+        raise SystemExit("There is no flow yet; run `python -m training.flow` first.")
+    model.load_state_dict(torch.load(path, map_location=device(), weights_only=True)["average"])
+    return model, encoder, autoencoder.load(config)
+
+
+def export(config: Config, folder: Path) -> None:
+    """Write the model folder, all but its README."""
+    model, encoder, images = load(config)
+    pipeline = Pipeline(model.flow, images, encoder, name=folder.name, **config.sampling)
+    save(pipeline, folder)
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    print(f"{folder}: {size / 1e6:.1f} MB")
+
+
+if __name__ == "__main__":
+    export(load_config(), Path(sys.argv[1]) if len(sys.argv) > 1 else EMBEDDED / DEFAULT_MODEL)
