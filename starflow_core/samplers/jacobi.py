@@ -17,6 +17,7 @@ BLOCK_SHARE = 0.8
 # Where drafts end: what is left of their error is of the size of bfloat16's rounding.
 DRAFT_TOLERANCE = 0.01
 STALLED = 0.85
+DRAFT_ROUNDING = 0.01
 MAX_DRAFTS = 12
 
 
@@ -72,7 +73,8 @@ class _Solver:
         T = self.x.shape[1]
         last_change: Tensor | None = None
         for _ in range(MAX_DRAFTS):
-            change = self._iterate(predictor, self.free, T)
+            noise = float(self.x.square().mean()) * DRAFT_ROUNDING**2
+            change = self._iterate(predictor, self.free, T, noise)
             predictor.rollback(0)
             yield
             self._update_contraction(change, last_change)
@@ -105,13 +107,13 @@ class _Solver:
             predictor.rollback(start - self.free)
             yield start
 
-    def _iterate(self, predictor: Predictor, start: int, end: int) -> Tensor:
+    def _iterate(self, predictor: Predictor, start: int, end: int, noise: float = 0.0) -> Tensor:
         """One accelerated iteration on tokens start to end; the size of each token's change, (B, N)."""
         inputs = self.contexts[:, start - self.free : end - self.free]
         mean, scale = predictor.predict(inputs)
         x = self.x[:, start:end]
         target = torch.addcmul(mean, scale, self.z[:, start:end])
-        self.secant.learn(start, inputs, target)
+        self.secant.learn(start, inputs, target, noise)
         step = self.secant.solve(start, target - x)
         x += step
         return step.square().mean(-1).sqrt()
@@ -122,9 +124,13 @@ class _Solver:
             return
         ratio = float((change[:, : last_change.shape[1]].norm() / last_change.norm().clamp(min=1e-30)).item())
         self.contraction = min(max(ratio, 0.1), 1.0) if math.isfinite(ratio) else 1.0
+        if self.contraction == 1.0:
+            self.secant.restart()
 
     def _converged(self, change: Tensor, tolerance: float, end: int) -> int:
-        """How many tokens at the start of the window have an estimated error below the tolerance."""
+        """How many tokens at the start of the window have together an estimated error below the tolerance."""
         magnitude = self.x[:, :end].square().mean((1, 2)).sqrt()
-        below = (change * self.contraction <= tolerance * magnitude[:, None]).all(0)
-        return int(below.to(torch.int64).cumprod(0).sum().item())
+        error = change * self.contraction / magnitude[:, None]
+        tokens = torch.arange(1, error.shape[1] + 1, device=error.device)
+        below = (error.square().cumsum(1) <= tolerance**2 * tokens).all(0)
+        return int((below * tokens).max().item())

@@ -35,13 +35,19 @@ class NeighbourSecant:
         """Take no secant between the evaluations so far and the next one, as when F changes."""
         self._evaluated = 0
 
-    def learn(self, start: int, inputs: Tensor, outputs: Tensor) -> None:
+    def restart(self) -> None:
+        """Forget everything, as when the steps have grown instead of shrunk."""
+        self._left.zero_()
+        self._evaluated = 0
+
+    def learn(self, start: int, inputs: Tensor, outputs: Tensor, noise: float = 0.0) -> None:
         """Update A from an evaluation of F.
 
         Args:
             start: index of the first token evaluated.
             inputs: (B, N, D), the predecessors of the tokens, as they were when F was evaluated.
             outputs: (B, N, D), F of the tokens.
+            noise: mean square of the rounding errors of F; smaller changes of the input teach nothing.
         """
         end = start + inputs.shape[1]
         known = max(min(self._evaluated, end), start)
@@ -53,7 +59,7 @@ class NeighbourSecant:
             # No token may answer to a change with more than that change, so that the recurrence cannot blow up.
             damping = (square / (error.square().sum(-1, keepdim=True) + EPSILON)).sqrt().clamp(max=1)
             self._left[:, at, self._next] = error * damping
-            self._right[:, at, self._next] = change / (square + EPSILON)
+            self._right[:, at, self._next] = change / (square + noise * change.shape[-1] + EPSILON)
             self._next = (self._next + 1) % self.rank
         self._inputs[:, start:end] = inputs
         self._outputs[:, start:end] = outputs
