@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any, NamedTuple
 
 import torch
@@ -52,7 +53,6 @@ class FlowBlock(nn.Module):
 
     def __init__(self, config: FlowConfig, index: int, operations: Any, **factory: Any) -> None:
         super().__init__()
-        self._recipe = (config, index, operations)
         width, D = config.width(index), config.token_dim
         self.width, self.head_dim = width, config.head_dim
         self.flip = config.is_flipped(index)
@@ -81,9 +81,8 @@ class FlowBlock(nn.Module):
 
     def in_dtype(self, dtype: torch.dtype) -> FlowBlock:
         """A copy of this block with its weights in another dtype."""
-        copy = FlowBlock(*self._recipe, device="meta")
-        copy.load_state_dict({name: tensor.to(dtype) for name, tensor in self.state_dict().items()}, assign=True)
-        return copy.requires_grad_(False)
+        converted = {id(p): nn.Parameter(p.to(dtype), requires_grad=False) for p in self.parameters()}
+        return copy.deepcopy(self, converted)
 
     def reorder(self, tokens: Tensor) -> Tensor:
         """Tokens (B, T, …) from raster order to this block's order, or back."""

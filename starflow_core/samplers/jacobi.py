@@ -13,10 +13,10 @@ from ..predictor import Predictor
 from .secant import NeighbourSecant
 
 # Errors of the blocks add up on the way to the data; each block gets this share of the tolerance.
-BLOCK_SHARE = 0.8
+BLOCK_SHARE = 0.6
 # Where drafts end: what is left of their error is of the size of bfloat16's rounding.
-DRAFT_TOLERANCE = 0.01
-STALLED = 0.85
+DRAFT_TOLERANCE = 0.015
+STALLED = 0.92
 DRAFT_ROUNDING = 0.01
 MAX_DRAFTS = 12
 
