@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -51,6 +52,8 @@ class FlowBlock(nn.Module):
         factory: `device` and `dtype` for the parameters.
     """
 
+    attn_blocks: Sequence[TransformerLayer]
+
     def __init__(self, config: FlowConfig, index: int, operations: Any, **factory: Any) -> None:
         super().__init__()
         width, D = config.width(index), config.token_dim
@@ -63,10 +66,11 @@ class FlowBlock(nn.Module):
             self.pos_embed = nn.Parameter(torch.zeros(config.trained_side**2, width, **factory))
         self.proj_in = operations.Linear(D, width, **factory)
         self.proj_txt = operations.Linear(config.txt_dim, width, **factory) if config.sees_text(index) else None
-        self.attn_blocks = nn.ModuleList(
+        layers = (
             TransformerLayer(width, config.head_dim, config.expansion, operations, **factory)
             for _ in range(config.layers_per_block[index])
         )
+        self.attn_blocks = nn.ModuleList(layers)  # type: ignore[assignment]
         self.final_norm = FinalNorm(width, **factory) if config.use_final_norm else None
         self.proj_out = operations.Linear(width, 2 * D, **factory)
 

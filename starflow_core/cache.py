@@ -17,7 +17,15 @@ class KeyValueCache:
     """
 
     def __init__(
-        self, layers: int, batch: int, heads: int, capacity: int, head_dim: int, *, dtype: torch.dtype, device: torch.device
+        self,
+        layers: int,
+        batch: int,
+        heads: int,
+        capacity: int,
+        head_dim: int,
+        *,
+        dtype: torch.dtype,
+        device: torch.device,
     ) -> None:
         shape = (batch, 2, heads, capacity, head_dim)  # keys and values in one tensor: one copy an append
         self._layers = [torch.empty(shape, dtype=dtype, device=device) for _ in range(layers)]

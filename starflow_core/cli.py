@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import torch
     from PIL import Image, PngImagePlugin
 
+    from .likelihood import Likelihood
     from .pipeline import Pipeline
     from .samplers import Progress, Sampler
 
@@ -52,7 +53,9 @@ def _failed(message: str) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="starflow", description="Pictures by a normalizing flow, and their likelihoods.")
+    parser = argparse.ArgumentParser(
+        prog="starflow", description="Pictures by a normalizing flow, and their likelihoods."
+    )
     parser.add_argument("--version", action="version", version=f"starflow {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
@@ -89,7 +92,9 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(commands: Any, name: str, run: Callable[[argparse.Namespace], None], purpose: str) -> argparse.ArgumentParser:
+def _command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], None], purpose: str
+) -> argparse.ArgumentParser:
     command: argparse.ArgumentParser = commands.add_parser(name, help=purpose, description=f"{purpose.capitalize()}.")
     command.set_defaults(run=run)
     return command
@@ -98,7 +103,9 @@ def _command(commands: Any, name: str, run: Callable[[argparse.Namespace], None]
 def _add_model_options(command: argparse.ArgumentParser) -> None:
     command.add_argument("--model", metavar="NAME", help="name or folder of the model; the embedded one by default")
     command.add_argument("--device", help="cuda, mps or cpu; the best there is by default")
-    command.add_argument("--dtype", choices=DTYPES, help="of the flow; bfloat16 on cuda and float32 elsewhere by default")
+    command.add_argument(
+        "--dtype", choices=DTYPES, help="of the flow; bfloat16 on cuda and float32 elsewhere by default"
+    )
 
 
 def _generate(options: argparse.Namespace) -> None:
@@ -141,25 +148,28 @@ def _score(options: argparse.Namespace) -> None:
     for path in options.images:
         image = open_image(path)
         likelihood = pipeline.score(image, options.prompt, draws=options.draws, seed=options.seed)
-        if options.json:
-            print(
-                json.dumps(
-                    {
-                        "image": str(path),
-                        "prompt": options.prompt,
-                        "log_prob": likelihood.log_prob,
-                        "standard_error": likelihood.standard_error if options.draws > 1 else None,
-                        "bits_per_dim": likelihood.bits_per_dim,
-                        "draws": options.draws,
-                        "map": likelihood.map.tolist(),
-                    }
-                )
-            )
-        else:
-            error = f" ± {likelihood.standard_error:.1f}" if options.draws > 1 else ""
-            print(f"{path}: {likelihood.bits_per_dim:.4f} bits/dim, log-likelihood {likelihood.log_prob:.1f}{error} nats")
+        print(_as_json(path, options, likelihood) if options.json else _as_line(path, likelihood))
         if options.map:
-            _save_map(likelihood.map, Path(options.map), lambda: heatmap(likelihood.map, pipeline.fit(image).size))
+            _save_map(likelihood.map, heatmap(likelihood.map, pipeline.fit(image).size), Path(options.map))
+
+
+def _as_line(path: str, likelihood: Likelihood) -> str:
+    error = f" ± {likelihood.standard_error:.1f}" if len(likelihood.draws) > 1 else ""
+    return f"{path}: {likelihood.bits_per_dim:.4f} bits/dim, log-likelihood {likelihood.log_prob:.1f}{error} nats"
+
+
+def _as_json(path: str, options: argparse.Namespace, likelihood: Likelihood) -> str:
+    return json.dumps(
+        {
+            "image": path,
+            "prompt": options.prompt,
+            "log_prob": likelihood.log_prob,
+            "standard_error": likelihood.standard_error if len(likelihood.draws) > 1 else None,
+            "bits_per_dim": likelihood.bits_per_dim,
+            "draws": options.draws,
+            "map": likelihood.map.tolist(),
+        }
+    )
 
 
 def _reconstruct(options: argparse.Namespace) -> None:
@@ -188,7 +198,9 @@ def _info(options: argparse.Namespace) -> None:
     for name, module in parts.items():
         print(f"  {name}: {sum(parameter.numel() for parameter in module.parameters()):,} parameters")
     print(f"  pictures: {side}×{side} pixels, {config.img_size}×{config.img_size}×{config.in_channels} latents")
-    print(f"  flow: {config.num_blocks} blocks of {list(config.layers_per_block)} layers, noise std {config.noise_std:g}")
+    print(
+        f"  flow: {config.num_blocks} blocks of {list(config.layers_per_block)} layers, noise std {config.noise_std:g}"
+    )
     print(f"  text: {config.txt_size} tokens" if config.has_text else "  text: none")
     print(f"  defaults: guidance {pipeline.guidance:g}, denoise {'on' if pipeline.denoise else 'off'}")
     if (folder / "README.md").is_file():
@@ -277,14 +289,14 @@ def _save_png(image: Image.Image, path: Path, text: PngImagePlugin.PngInfo | Non
         image.save(part, format="PNG", pnginfo=text)
 
 
-def _save_map(log_prob_map: torch.Tensor, path: Path, picture: Callable[[], Image.Image]) -> None:
-    if path.suffix.lower() != ".npy":
-        return _save_png(picture(), path, None)
-    import numpy as np
+def _save_map(log_prob_map: torch.Tensor, picture: Image.Image, path: Path) -> None:
+    if path.suffix.lower() == ".npy":
+        import numpy as np
 
-    with _written_whole(path) as part, part.open("wb") as file:
-        np.save(file, log_prob_map.numpy())
-    return None
+        with _written_whole(path) as part, part.open("wb") as file:
+            np.save(file, log_prob_map.numpy())
+    else:
+        _save_png(picture, path, None)
 
 
 @contextmanager

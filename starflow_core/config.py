@@ -90,7 +90,9 @@ class FlowConfig:
                 f"head_dim is {self.head_dim}; rotary positions need a multiple of 4, above 16 for a model with text."
             )
         if self.has_text and self.txt_dim < 1:
-            raise ValueError(f"txt_size is {self.txt_size} but txt_dim is {self.txt_dim}; a model with text needs both.")
+            raise ValueError(
+                f"txt_size is {self.txt_size} but txt_dim is {self.txt_dim}; a model with text needs both."
+            )
         if self.seq_order not in SEQUENCE_ORDERS:
             raise ValueError(f"seq_order is {self.seq_order!r}; it must be one of {', '.join(SEQUENCE_ORDERS)}.")
         if self.norm_type != "layer_norm":
@@ -134,7 +136,9 @@ class FlowConfig:
             ValueError: a name is unknown, one that is needed is missing, or a value is out of range.
         """
         if twice := [alias for alias, name in ALIASES.items() if alias in names and name in names]:
-            raise ValueError(f"The flow's configuration holds both {twice[0]} and {ALIASES[twice[0]]}; keep one of them.")
+            raise ValueError(
+                f"The flow's configuration holds both {twice[0]} and {ALIASES[twice[0]]}; keep one of them."
+            )
         values = {ALIASES.get(name, name): value for name, value in names.items()}
         fields = {field.name: field for field in dataclasses.fields(cls)}
         if unknown := sorted(values.keys() - fields.keys()):

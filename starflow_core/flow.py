@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -58,10 +58,13 @@ class StarFlow(nn.Module):
         factory: `device` and `dtype` for the parameters.
     """
 
+    blocks: Sequence[FlowBlock]
+
     def __init__(self, config: FlowConfig, operations: Any = nn, **factory: Any) -> None:
         super().__init__()
         self.config = config
-        self.blocks = nn.ModuleList(FlowBlock(config, i, operations, **factory) for i in range(config.num_blocks))
+        blocks = (FlowBlock(config, i, operations, **factory) for i in range(config.num_blocks))
+        self.blocks = nn.ModuleList(blocks)  # type: ignore[assignment]
 
     @classmethod
     def from_state_dict(
@@ -157,7 +160,7 @@ class StarFlow(nn.Module):
         unconditional: Tensor | None = None,
         sampler: Sampler | None = None,
     ) -> Iterator[Progress]:
-        """`inverse`, step by step: the caller may look at each `Progress.partial()`, and closes the generator to cancel."""
+        """`inverse`, step by step; closing the generator cancels it and frees its memory."""
         grid = self.grid(z)
         B = len(z)
         sampler = sampler or Sequential()

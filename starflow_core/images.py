@@ -64,7 +64,8 @@ def fitted_size(width: int, height: int, side: int, multiple: int) -> tuple[int,
     ratio = width / height
     if not 1 / MAX_ASPECT_RATIO <= ratio <= MAX_ASPECT_RATIO:
         raise ValueError(
-            f"The picture is {width}×{height}; no side may be more than {MAX_ASPECT_RATIO:g} times the other. Crop it first."
+            f"The picture is {width}×{height}; no side may be more than {MAX_ASPECT_RATIO:g} times the other. "
+            "Crop it first."
         )
     fitted = (round(math.sqrt(side**2 * r) / multiple) * multiple for r in (ratio, 1 / ratio))
     fitted_width, fitted_height = (max(multiple, pixels) for pixels in fitted)

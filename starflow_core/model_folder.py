@@ -1,10 +1,10 @@
 """Models as folders in the Hub's layout: read with a clear word on whatever is wrong, and written.
 
-    config.json                 {"model_type": "starflow", "flow": {…}, "sampling": {…}}
-    model.safetensors           or shards, with model.safetensors.index.json
-    text_encoder/, tokenizer/   as transformers writes them
-    vae/                        as diffusers writes them
-    README.md                   the model card, with the licence
+config.json                 {"model_type": "starflow", "flow": {…}, "sampling": {…}}
+model.safetensors           or shards, with model.safetensors.index.json
+text_encoder/, tokenizer/   as transformers writes them
+vae/                        as diffusers writes them
+README.md                   the model card, with the licence
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ def load(
             always float32.
 
     Raises:
-        ValueError: there is no such model, no such device, or something is wrong with the folder; the message says what.
+        ValueError: there is no such model, no such device, or something is wrong with the folder.
     """
     from .pipeline import Pipeline
 
@@ -141,7 +141,8 @@ def checked_device(device: torch.device | str | None) -> torch.device:
     try:
         chosen = torch.device(device)
     except RuntimeError:
-        raise ValueError(f"There is no kind of device called {device!r}; available here: {', '.join(available)}.") from None
+        known = ", ".join(available)
+        raise ValueError(f"There is no kind of device called {device!r}; available here: {known}.") from None
     if chosen.type not in available or (chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count()):
         raise ValueError(f"The device {device} is not available here; available are: {', '.join(available)}.")
     return chosen
@@ -168,8 +169,8 @@ def _check_parts_fit(
 ) -> None:
     if autoencoder.latent_channels != flow.in_channels:
         raise ValueError(
-            f"{folder}: the autoencoder has {autoencoder.latent_channels} latent channels, the flow {flow.in_channels}; "
-            "they belong to different models."
+            f"{folder}: the autoencoder has {autoencoder.latent_channels} latent channels, the flow takes "
+            f"{flow.in_channels}; they belong to different models."
         )
     if text_encoder is not None and text_encoder.dim != flow.txt_dim:
         raise ValueError(
@@ -187,12 +188,16 @@ def _read_weights(folder: Path, file: str) -> dict[str, Tensor]:
     _check_weights(folder, file)
     tensors: dict[str, Tensor] = {}
     for shard in _shards(folder, file):
-        try:
-            with safe_open(shard, framework="pt") as stored:
-                tensors |= {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 — no mapping
-        except (SafetensorError, OSError) as error:
-            raise ValueError(f"{shard} is cut short or damaged ({error}); fetch it again.") from error
+        tensors |= _read_shard(shard)
     return tensors
+
+
+def _read_shard(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as stored:
+            return {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 — no mapping
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is cut short or damaged ({error}); fetch it again.") from error
 
 
 def _check_weights(folder: Path, file: str) -> None:

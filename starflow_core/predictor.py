@@ -39,8 +39,9 @@ class Predictor:
     ) -> None:
         self.block, self.rotary, self.guidance = block, rotary, guidance
         self._arguments = (text, unconditional, guidance, batch, tokens)
-        self.is_guided = text is not None and unconditional is not None and guidance > 0
-        if self.is_guided:
+        self.is_guided = False
+        if text is not None and unconditional is not None and guidance > 0:
+            self.is_guided = True
             text = torch.cat([text, unconditional])
         self.text_tokens = text.shape[1] if text is not None else 0
         self.cache = block.new_cache(2 * batch if self.is_guided else batch, self.text_tokens + tokens)

@@ -64,7 +64,10 @@ def rotary_table(config: FlowConfig, grid: tuple[int, int], text_tokens: int, li
     angles = config.head_dim // 2
     spatial = angles - TEXT_ANGLES if config.has_text else angles
     frequencies = BASE ** (-2 * torch.arange(spatial // 2, dtype=torch.float32) / spatial)
-    parts = [_with_prefix(row, text_tokens)[:, None] * frequencies, _with_prefix(column, text_tokens)[:, None] * frequencies]
+    parts = [
+        _with_prefix(row, text_tokens)[:, None] * frequencies,
+        _with_prefix(column, text_tokens)[:, None] * frequencies,
+    ]
     if config.has_text:
         text_frequencies = BASE ** (-torch.arange(TEXT_ANGLES, dtype=torch.float32) / TEXT_ANGLES)
         time = torch.cat([text, torch.zeros(rows * columns)])

@@ -31,7 +31,11 @@ def blend_tiles(decode: Callable[[Tensor], Tensor], latents: Tensor, *, tile: in
                 total = image.new_zeros(*image.shape[:-2], h * factor, w * factor)
             window = _ramp(image.shape[-2], tile * factor)[:, None] * _ramp(image.shape[-1], tile * factor)
             window = window.to(image)
-            area = (..., slice(top * factor, top * factor + image.shape[-2]), slice(left * factor, left * factor + image.shape[-1]))
+            area = (
+                ...,
+                slice(top * factor, top * factor + image.shape[-2]),
+                slice(left * factor, left * factor + image.shape[-1]),
+            )
             total[area] += image * window
             weights[area] += window
     assert total is not None

@@ -7,7 +7,7 @@ import random
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from starflow_core.autoencoder import Autoencoder, AutoencoderConfig
 
@@ -33,7 +33,8 @@ def build(config: Config) -> Autoencoder:
         scaling_factor=1.0,
         use_quant_conv=False,
     )
-    return Autoencoder(shape).to(device=device(), memory_format=torch.channels_last)
+    autoencoder = Autoencoder(shape).to(device())
+    return autoencoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def loss(autoencoder: Autoencoder, images: Tensor, settings: dict[str, float]) -> Tensor:
@@ -61,7 +62,7 @@ def train(config: Config) -> Autoencoder:
     training, held_out = data.load(config).split(config.data["held_out"])
     held_out_images = as_tensor(held_out.images)
 
-    def batch_loss(model: nn.Module) -> Tensor:
+    def batch_loss(model: Autoencoder) -> Tensor:
         chosen = rng.choices(range(len(training.images)), k=settings["batch_size"])
         images = as_tensor(np.stack([data.moved(training.images[i], rng) for i in chosen]))
         return loss(model, images.contiguous(memory_format=torch.channels_last), settings)

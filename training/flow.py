@@ -54,11 +54,12 @@ def build_flow(config: Config, txt_dim: int) -> StarFlow:
         )
     )
     for block in flow.blocks:
+        assert block.sos_embed is not None
         nn.init.normal_(block.sos_embed)
         nn.init.zeros_(block.proj_out.weight)  # the flow starts as the identity
         nn.init.zeros_(block.proj_out.bias)
         for layer in block.attn_blocks:
-            for linear in (layer.attention.qkv, layer.attention.proj, *layer.mlp.main[::2]):
+            for linear in (module for module in layer.modules() if isinstance(module, nn.Linear)):
                 nn.init.normal_(linear.weight, std=0.02)
                 nn.init.zeros_(linear.bias)
     return flow
@@ -98,7 +99,7 @@ def noised(latents: Tensor, std: float, generator: torch.Generator | None = None
     return latents + std * torch.randn(latents.shape, generator=generator).to(latents)
 
 
-def train(config: Config) -> tuple[TextToLatents, TextEncoder, Autoencoder]:
+def train(config: Config) -> None:
     settings = config.flow
     torch.manual_seed(settings["seed"])
     images = autoencoder.load(config)
@@ -112,18 +113,13 @@ def train(config: Config) -> tuple[TextToLatents, TextEncoder, Autoencoder]:
     held_out_latents = noised(latents_of(images, held_out.images), settings["noise_std"], generator)
     held_out_tokens = encoder.tokenize([subject.name for subject in held_out.subjects])
 
-    def batch_loss(model: nn.Module) -> Tensor:
-        assert isinstance(model, TextToLatents)
+    def batch_loss(model: TextToLatents) -> Tensor:
         return model.bits_per_dim(*batches.draw())
 
-    def held_out_bits(model: nn.Module) -> float:
-        assert isinstance(model, TextToLatents)
+    def held_out_bits(model: TextToLatents) -> float:
         return float(model.bits_per_dim(held_out_latents, *held_out_tokens))
 
-    trained = Trainer(model, batch_loss, config.folder / CHECKPOINT, settings, held_out_bits).run()
-    assert isinstance(trained, TextToLatents)
-    encoder.model = trained.text_encoder
-    return trained, encoder, images
+    Trainer(model, batch_loss, config.folder / CHECKPOINT, settings, held_out_bits).run()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What both trainings share: a resumable loop with a learning-rate schedule, a moving average, checkpoints and a log."""
+"""What both trainings share: a resumable loop with a schedule, a moving average, checkpoints and a log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -23,26 +23,31 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-class Trainer:
+Model = TypeVar("Model", bound=nn.Module)
+
+
+class Trainer(Generic[Model]):
     """Trains a module until it has seen a number of pictures, from the last checkpoint on.
 
     Args:
         model: what to train; its weights are replaced by those of the checkpoint where there is one.
         loss: the loss of one batch; draws its own batch.
         checkpoint: file of the checkpoint; the log stands beside it as `.csv`.
-        settings: `batch_size`, `pictures`, `learning_rate`, `ema_decay`, and optionally `warmup_pictures`, `weight_decay`.
+        settings: `batch_size`, `pictures`, `learning_rate`, `ema_decay`, and where they are not to be the default,
+            `warmup_pictures` and `weight_decay`.
         evaluate: figures of the averaged model, logged beside the loss.
     """
 
     def __init__(
         self,
-        model: nn.Module,
-        loss: Callable[[nn.Module], Tensor],
+        model: Model,
+        loss: Callable[[Model], Tensor],
         checkpoint: Path,
         settings: dict[str, Any],
-        evaluate: Callable[[nn.Module], float],
+        evaluate: Callable[[Model], float],
     ) -> None:
-        self.model, self.loss, self.checkpoint, self.settings, self.evaluate = model, loss, checkpoint, settings, evaluate
+        self.model, self.loss, self.evaluate = model, loss, evaluate
+        self.checkpoint, self.settings = checkpoint, settings
         self.average = copy.deepcopy(model).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
             model.parameters(),
@@ -55,7 +60,7 @@ class Trainer:
         if checkpoint.exists():
             self._resume()
 
-    def run(self) -> nn.Module:
+    def run(self) -> Model:
         """Train to the end, and return the averaged model."""
         total, batch_size = self.settings["pictures"], self.settings["batch_size"]
         saved = time.monotonic()

@@ -26,7 +26,10 @@ def build_tokenizer(subjects: list[Subject], max_tokens: int) -> PreTrainedToken
     )
     # Words are runs of letters and digits; of the rest, emoji sequences stay whole and punctuation falls away.
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Split(Regex(r"[\s\p{P}\x{00}-\x{1f}]+"), "removed"), pre_tokenizers.Split(Regex(r"\w+"), "isolated")]
+        [
+            pre_tokenizers.Split(Regex(r"[\s\p{P}\x{00}-\x{1f}]+"), "removed"),
+            pre_tokenizers.Split(Regex(r"\w+"), "isolated"),
+        ]
     )
     words: Counter[str] = Counter()
     for subject in subjects:

@@ -1,0 +1,1 @@
+"""What the project measures, each a command: `python -m benchmarks.sampling`."""
