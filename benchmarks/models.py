@@ -23,7 +23,7 @@ RANDOM_14M = FlowConfig(
     soft_clip=4.0,
 )
 # PyTorch's default weights make tokens depend on each other less than those of a trained flow do.
-OUTPUT_GAIN = 1.5
+OUTPUT_GAIN = 1.25
 PROMPTS = ("red heart", "smiling face", "dog face", "pizza", "rocket", "sunflower", "blue car", "cat")
 
 

@@ -51,8 +51,8 @@ class AutoencoderConfig:
                 raise ValueError(f"{name} is {value}; it must be 1 or more.")
         if not self.block_out_channels or any(width % self.norm_num_groups for width in self.block_out_channels):
             raise ValueError(
-                f"block_out_channels {list(self.block_out_channels)} are no multiples of norm_num_groups, "
-                f"{self.norm_num_groups}."
+                f"block_out_channels {list(self.block_out_channels)} must be multiples of "
+                f"{self.norm_num_groups} groups."
             )
         if not (math.isfinite(self.scaling_factor) and self.scaling_factor > 0):
             raise ValueError(f"scaling_factor is {self.scaling_factor}; it must be a positive number.")

@@ -49,6 +49,11 @@ class Predictor:
             block.read_text(text, rotary, self.cache)
 
     @property
+    def dtype(self) -> torch.dtype:
+        """Of the weights."""
+        return self.block.proj_in.weight.dtype
+
+    @property
     def position(self) -> int:
         """Contexts read so far."""
         return self.cache.length - self.text_tokens
@@ -78,8 +83,7 @@ class Predictor:
 
     def draft(self) -> Predictor | None:
         """The same predictor in bfloat16, with a cache of its own, where that is faster; None where it is not."""
-        weight = self.block.proj_in.weight
-        if weight.dtype != torch.float32 or not bfloat16_is_faster(weight.device.type):
+        if self.dtype != torch.float32 or not bfloat16_is_faster(self.block.proj_in.weight.device.type):
             return None
         block = self.block.in_dtype(torch.bfloat16)
         return Predictor(block, self.rotary and self.rotary.to(torch.bfloat16), *self._arguments)

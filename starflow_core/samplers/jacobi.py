@@ -13,11 +13,13 @@ from ..predictor import Predictor
 from .secant import NeighbourSecant
 
 # Errors of the blocks add up on the way to the data; each block gets this share of the tolerance.
-BLOCK_SHARE = 0.6
-# Where drafts end: what is left of their error is of the size of bfloat16's rounding.
-DRAFT_TOLERANCE = 0.015
+BLOCK_SHARE = 0.4
+# Relative error that rounding leaves, whatever the iteration does, by the dtype of the weights.
+ROUNDING = {torch.float32: 1e-6, torch.float16: 2e-3, torch.bfloat16: 1e-2}
+# Drafts end when a step is not much larger than rounding, or hardly smaller than the one before.
+DRAFT_STEP = 5.0
 STALLED = 0.92
-DRAFT_ROUNDING = 0.01
+STALLED_STEP = 2.0
 MAX_DRAFTS = 12
 
 
@@ -32,12 +34,12 @@ class Jacobi:
 
     Attributes:
         block_size: tokens in the window; None for all.
-        tolerance: relative L2 error against `Sequential` that is asked for.
+        tolerance: relative L2 error against `Sequential` that is asked for; no smaller than rounding leaves.
         max_iterations: iterations after which a token is accepted as it is; None for as many as the tolerance needs.
         drafts: begin in bfloat16 where that is faster and the model is float32; the last iterations never are.
     """
 
-    block_size: int | None = None
+    block_size: int | None = 128
     tolerance: float = 0.01
     max_iterations: int | None = None
     drafts: bool = True
@@ -55,7 +57,7 @@ class Jacobi:
         if self.drafts and (draft := predictor.draft()) is not None:
             for _ in solver.draft(draft):
                 yield 0, solver.x
-        for known in solver.run(predictor, self.tolerance * BLOCK_SHARE):
+        for known in solver.run(predictor, max(self.tolerance * BLOCK_SHARE, ROUNDING[predictor.dtype])):
             yield known, solver.x
 
 
@@ -67,21 +69,21 @@ class _Solver:
         self.contexts, self.x, self.free = predictor.start(z)
         self.secant = NeighbourSecant(z)
         self.contraction = 1.0
+        self.dtype = predictor.dtype
 
     def draft(self, predictor: Predictor) -> Iterator[None]:
         """Iterate on all tokens in low precision for as long as that brings them closer."""
-        T = self.x.shape[1]
         last_change: Tensor | None = None
         for _ in range(MAX_DRAFTS):
-            noise = float(self.x.square().mean()) * DRAFT_ROUNDING**2
-            change = self._iterate(predictor, self.free, T, noise)
+            rounding = ROUNDING[predictor.dtype] * float(self.x.square().mean().sqrt())
+            change = self._iterate(predictor, self.free, self.x.shape[1], noise=rounding**2)
             predictor.rollback(0)
             yield
             self._update_contraction(change, last_change)
-            stalled = self.contraction > STALLED and last_change is not None
-            last_change = change
-            if float(change.square().mean().sqrt() / self.x.square().mean().sqrt()) < DRAFT_TOLERANCE or stalled:
+            stalled = last_change is not None and self.contraction > STALLED
+            if stalled or float(change.square().mean().sqrt()) < DRAFT_STEP * rounding:
                 break
+            last_change = change
         self.secant.forget_outputs()
 
     def run(self, predictor: Predictor, tolerance: float) -> Iterator[int]:
@@ -129,6 +131,8 @@ class _Solver:
 
     def _converged(self, change: Tensor, tolerance: float, end: int) -> int:
         """How many tokens at the start of the window have together an estimated error below the tolerance."""
+        if self.contraction > STALLED:  # it shrinks no more; what is left may be rounding
+            tolerance = max(tolerance, STALLED_STEP * ROUNDING[self.dtype])
         magnitude = self.x[:, :end].square().mean((1, 2)).sqrt()
         error = change * self.contraction / magnitude[:, None]
         tokens = torch.arange(1, error.shape[1] + 1, device=error.device)
