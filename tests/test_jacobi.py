@@ -66,8 +66,7 @@ def expected_jacobi(name: str, guidance: float, tolerance: str) -> dict[int, Ten
 # Golden files
 
 
-@pytest.mark.parametrize("block_size", [None, 16, 5, 1])
-@pytest.mark.parametrize("guidance", [0.0, 2.5])
+@pytest.mark.parametrize(("block_size", "guidance"), [(None, 0.0), (None, 2.5), (16, 2.5), (5, 0.0), (1, 2.5)])
 @pytest.mark.parametrize("name", STARFLOWS)
 def test_small_tolerance_gives_the_sequential_result(
     name: str, guidance: float, block_size: int | None, drafts: bool
@@ -129,12 +128,13 @@ def problem(config: FlowConfig, seed: int, strength: float) -> tuple[Problem, Te
     noise = randn(2, config.in_channels, config.img_size, config.img_size, seed=50 + seed)
     text = randn(2, 3, 5, seed=2) if config.has_text else None
     unconditional = randn(1, 3, 5, seed=3) if config.has_text else None
-    posed = Problem(flow, noise, text, unconditional, 2.5 * (seed % 2))
+    guidance = 2.5 if config.has_text and seed % 2 else 0.0
+    posed = Problem(flow, noise, text, unconditional, guidance)
     return posed, posed.solve(Sequential())
 
 
 @pytest.mark.parametrize("tolerance", [0.1, 0.03, 0.01, 0.003])
-@pytest.mark.parametrize("strength", [1.0, 3.0])
+@pytest.mark.parametrize("strength", [1.0, 2.0])
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
 def test_error_stays_below_the_tolerance(config: FlowConfig, strength: float, tolerance: float, drafts: bool) -> None:
     for seed in range(2):
@@ -190,8 +190,8 @@ def test_no_token_is_evaluated_more_often_than_max_iterations(
     settings = Jacobi(block_size=block_size, tolerance=1e-8, max_iterations=limit, drafts=False)
     known = [known for known, _ in settings.invert(predictor, z)]
     assert known[-1] == 64
-    assert min(counts) >= 1
-    assert max(counts) == limit
+    assert 1 <= min(counts)
+    assert max(counts) <= limit
 
 
 def test_window_of_one_token_evaluates_each_once(monkeypatch: pytest.MonkeyPatch) -> None:

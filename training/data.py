@@ -64,9 +64,10 @@ class Dataset:
     def split(self, held_out: float) -> tuple[Dataset, Dataset]:
         """The pictures to train on, and those never trained on."""
         rest = np.array([subject.is_held_out_at >= held_out for subject in self.subjects])
-        return self._where(rest), self._where(~rest)
+        return self.where(rest), self.where(~rest)
 
-    def _where(self, chosen: np.ndarray) -> Dataset:
+    def where(self, chosen: np.ndarray) -> Dataset:
+        """The pictures for which `chosen` (N,) is true."""
         return Dataset([s for s, kept in zip(self.subjects, chosen, strict=True) if kept], self.images[chosen])
 
 

@@ -1,0 +1,362 @@
+from __future__ import annotations
+
+import concurrent.futures
+import dataclasses
+import math
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from golden import relative_error
+from PIL import Image
+
+from starflow_core import pipeline as pipeline_module
+from starflow_core.noise import SEEDS
+from starflow_core.pipeline import MAX_COUNT, Pipeline
+from starflow_core.samplers import Jacobi, Progress, Sequential
+
+# A quarter of the trained size, without guidance and denoising: what does not depend on them is tested faster.
+SMALL: dict[str, Any] = {"size": 16, "guidance": 0.0, "denoise": False}
+
+
+def gradient(width: int = 64, height: int = 64) -> Image.Image:
+    y, x = np.mgrid[:height, :width]
+    pixels = np.stack([x * 255 / width, y * 255 / height, 128 + 0 * x], axis=-1).astype(np.uint8)
+    return Image.fromarray(pixels)
+
+
+def difference(a: Image.Image, b: Image.Image) -> int:
+    """The largest difference of two pictures' pixels, in levels."""
+    return int(np.abs(np.asarray(a, dtype=np.int16) - np.asarray(b, dtype=np.int16)).max())
+
+
+# Seeds
+
+
+def test_same_seed_gives_the_same_picture(pipeline: Pipeline) -> None:
+    first, again = (pipeline.generate("a red heart", seed=3)[0] for _ in range(2))
+    assert difference(first, again) == 0
+    assert first.size == (64, 64)
+    assert first.mode == "RGB"
+
+
+def test_other_seeds_and_prompts_give_other_latents(pipeline: Pipeline) -> None:
+    x = pipeline.generate_latents(["a red heart", "a blue car"], seed=3, count=2, **SMALL)
+    assert x.shape == (4, pipeline.flow.config.in_channels, 2, 2)
+    assert x.dtype == torch.float32
+    assert len(torch.unique(x, dim=0)) == 4
+
+
+def test_picture_of_a_seed_depends_on_neither_count_nor_neighbours(pipeline: Pipeline) -> None:
+    alone = [pipeline.generate("cat", seed=5 + i, **SMALL)[0] for i in range(3)]
+    together = pipeline.generate("cat", seed=5, count=3, **SMALL)
+    among_prompts = pipeline.generate(["dog", "cat"], seed=5, count=3, **SMALL)
+    swapped = pipeline.generate(["cat", "dog"], seed=5, count=3, **SMALL)
+    for i in range(3):
+        for other in (together[i], among_prompts[3 + i], swapped[i]):
+            assert difference(alone[i], other) <= 1
+
+
+def test_default_settings_depend_on_neither_count_nor_neighbours(pipeline: Pipeline) -> None:
+    alone = pipeline.generate("cat", seed=8)[0]
+    assert difference(alone, pipeline.generate(["dog", "cat"], seed=7, count=2)[3]) <= 1
+
+
+def test_batches_change_nothing(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = pipeline.generate_latents("cat", count=5, **SMALL)
+    monkeypatch.setattr(pipeline_module, "BATCH", 2)
+    in_batches = pipeline.generate_latents("cat", count=5, **SMALL)
+    assert relative_error(in_batches, at_once) < 0.01
+    for a, b in zip(pipeline.decode(at_once), pipeline.decode(in_batches), strict=True):
+        assert difference(a, b) <= 1
+
+
+def test_global_generator_is_neither_read_nor_moved(pipeline: Pipeline) -> None:
+    torch.manual_seed(1)
+    first = pipeline.generate_latents("cat", **SMALL)
+    state = torch.get_rng_state()
+    assert torch.equal(pipeline.generate_latents("cat", **SMALL), first)
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+@pytest.mark.parametrize("seed", [0, 2**63, SEEDS - 1])
+def test_seeds_in_range_work(pipeline: Pipeline, seed: int) -> None:
+    assert len(pipeline.generate("cat", seed=seed, count=2, **SMALL)) == 2
+
+
+@pytest.mark.parametrize("seed", [-1, SEEDS, 1.0, math.nan, True, "1", None])
+def test_other_seeds_are_refused(pipeline: Pipeline, seed: Any) -> None:
+    with pytest.raises(ValueError, match="seed is"):
+        pipeline.generate("cat", seed=seed, **SMALL)
+    with pytest.raises(ValueError, match="seed is"):
+        pipeline.score(gradient(), seed=seed)
+
+
+# Samplers
+
+
+def test_jacobi_keeps_its_tolerance(pipeline: Pipeline) -> None:
+    exact = pipeline.generate_latents("a red heart", sampler=Sequential(), denoise=False)
+    for tolerance in (0.1, 0.01):
+        x = pipeline.generate_latents("a red heart", sampler=Jacobi(tolerance=tolerance), denoise=False)
+        assert 0 < relative_error(x, exact) <= tolerance
+
+
+def test_jacobi_is_the_default(pipeline: Pipeline) -> None:
+    assert torch.equal(
+        pipeline.generate_latents("cat", **SMALL), pipeline.generate_latents("cat", sampler=Jacobi(), **SMALL)
+    )
+
+
+# Guidance and denoising
+
+
+@pytest.mark.parametrize(("guidance", "changes"), [(0.0, False), (2.0, True)])
+def test_negative_prompt_matters_with_guidance_only(pipeline: Pipeline, guidance: float, changes: bool) -> None:
+    plain, steered = (
+        pipeline.generate_latents("cat", size=16, guidance=guidance, denoise=False, negative=negative)
+        for negative in ("", "dog")
+    )
+    assert torch.equal(plain, steered) != changes
+
+
+def test_defaults_of_the_model_are_used(pipeline: Pipeline) -> None:
+    explicit = pipeline.generate_latents("cat", size=16, guidance=pipeline.guidance, denoise=pipeline.denoise)
+    assert torch.equal(pipeline.generate_latents("cat", size=16), explicit)
+    assert not torch.equal(pipeline.generate_latents("cat", size=16, guidance=0.5), explicit)
+    assert not torch.equal(pipeline.generate_latents("cat", size=16, denoise=not pipeline.denoise), explicit)
+
+
+def test_denoising_changes_latents_a_little(pipeline: Pipeline) -> None:
+    noisy, clean = (pipeline.generate_latents("cat", size=16, guidance=0, denoise=denoise) for denoise in (False, True))
+    assert 0 < relative_error(clean, noisy) < 1
+    assert not clean.requires_grad
+
+
+@pytest.mark.parametrize("guidance", [-1, -1e-9, math.nan, math.inf, 101, "3", True, [1.0]])
+def test_other_strengths_of_guidance_are_refused(pipeline: Pipeline, guidance: Any) -> None:
+    with pytest.raises(ValueError, match=r"guidance is .*; it must be a number from 0 \(off\) to 100"):
+        pipeline.generate("cat", guidance=guidance)
+
+
+def test_strongest_guidance_gives_numbers(pipeline: Pipeline) -> None:
+    assert pipeline.generate_latents("cat", size=16, guidance=100, denoise=False).isfinite().all()
+
+
+# Sizes
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"), [(None, (64, 64)), ((96, 64), (96, 64)), ((8, 24), (8, 24)), (8, (8, 8)), ([16, 8], (16, 8))]
+)
+def test_sizes_that_work(pipeline: Pipeline, size: Any, expected: tuple[int, int]) -> None:
+    assert pipeline.generate("cat", size=size)[0].size == expected
+
+
+@pytest.mark.parametrize(
+    "size", [0, -8, 60, (96, 60), (0, 64), (-64, 64), True, (True, 64), (64,), (64, 64, 64), 2**40, 64.0, "64", "64x64"]
+)
+def test_other_sizes_are_refused(pipeline: Pipeline, size: Any) -> None:
+    with pytest.raises(ValueError, match="size"):
+        pipeline.generate("cat", size=size)
+    with pytest.raises(ValueError, match="size"):
+        pipeline.score(gradient(), size=size)
+
+
+# Counts and prompts
+
+
+@pytest.mark.parametrize("count", [0, -1, 1.5, True, "2", None, MAX_COUNT + 1, 2**70])
+def test_other_counts_are_refused(pipeline: Pipeline, count: Any) -> None:
+    with pytest.raises(ValueError, match="count is .*; it must be a whole number from 1 to 10000"):
+        pipeline.generate("cat", count=count, **SMALL)
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "",
+        " ",
+        "word " * 10_000,
+        "x" * 10_000,
+        "❤️ 👩‍👩‍👧",
+        "a\x00b\x1b[31m\n",
+        "\ud800 heart \udfff",
+        "\u202e",
+        "<pad> </s> <unk>",
+    ],
+    ids=["empty", "space", "many words", "long word", "emoji", "control", "surrogates", "bidirectional", "special"],
+)
+def test_any_text_is_a_prompt(pipeline: Pipeline, prompt: str) -> None:
+    x = pipeline.generate_latents(prompt, negative=prompt, size=16)
+    assert x.isfinite().all()
+    assert math.isfinite(pipeline.score(gradient(), prompt, draws=1, size=16).log_prob)
+
+
+@pytest.mark.parametrize("prompt", [None, 3, b"cat", ["cat", None], [["cat"]], [b"cat"]])
+def test_what_is_no_text_is_refused(pipeline: Pipeline, prompt: Any) -> None:
+    with pytest.raises(ValueError, match="prompt"):
+        pipeline.generate(prompt, **SMALL)
+
+
+def test_no_prompt_at_all_is_refused(pipeline: Pipeline) -> None:
+    with pytest.raises(ValueError, match="There is no prompt"):
+        pipeline.generate([], **SMALL)
+
+
+@pytest.mark.parametrize("negative", [None, 3, ["cat"]])
+def test_negative_prompt_that_is_no_text_is_refused(pipeline: Pipeline, negative: Any) -> None:
+    with pytest.raises(ValueError, match="prompt"):
+        pipeline.generate("cat", negative=negative, **SMALL)
+
+
+def test_prompts_may_be_any_sequence(pipeline: Pipeline) -> None:
+    assert len(pipeline.generate(("cat", "dog"), **SMALL)) == 2
+
+
+# Scores
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I", "F"])
+def test_pictures_of_any_mode_are_scored(pipeline: Pipeline, mode: str) -> None:
+    source = gradient(32, 16)
+    image = source.convert("I").convert(mode) if mode == "I;16" else source.convert(mode)
+    result = pipeline.score(image, draws=1, size=16)
+    assert math.isfinite(result.log_prob)
+    assert result.map.shape == (2, 2)
+
+
+def test_score_fits_the_picture_to_the_trained_area(pipeline: Pipeline) -> None:
+    assert pipeline.score(gradient(300, 200), draws=1).map.shape == (6, 10)
+    assert pipeline.fit(gradient(300, 200)).size == (80, 48)
+    assert pipeline.fit(gradient(64, 64)).size == (64, 64)
+
+
+def test_prompt_changes_the_score(pipeline: Pipeline) -> None:
+    image = gradient()
+    without, empty, given = (pipeline.score(image, prompt, draws=2) for prompt in (None, "", "cat"))
+    assert without.log_prob == empty.log_prob
+    assert without.log_prob != given.log_prob
+
+
+def test_score_repeats(pipeline: Pipeline) -> None:
+    first, again = (pipeline.score(gradient(), "cat", draws=2, seed=4) for _ in range(2))
+    assert torch.equal(first.map, again.map)
+
+
+@pytest.mark.parametrize("draws", [0, -1, 1.5, True, 10_001, None])
+def test_other_numbers_of_draws_are_refused(pipeline: Pipeline, draws: Any) -> None:
+    with pytest.raises(ValueError, match="draws is .*; it must be a whole number from 1 to 10000"):
+        pipeline.score(gradient(), draws=draws)
+
+
+def test_extreme_aspect_ratio_is_refused_unless_a_size_is_given(pipeline: Pipeline) -> None:
+    with pytest.raises(ValueError, match="Crop it first"):
+        pipeline.score(gradient(500, 10))
+    assert pipeline.score(gradient(500, 10), draws=1, size=16).map.shape == (2, 2)
+
+
+# Reconstructions
+
+
+@pytest.mark.parametrize("prompt", ["", "cat"])
+def test_picture_comes_back_from_noise(pipeline: Pipeline, prompt: str) -> None:
+    result = pipeline.reconstruct(gradient(), prompt)
+    assert result.latent_error < 1e-4
+    assert result.image.size == (64, 64)
+    assert math.isfinite(result.psnr)
+    assert result.noise.shape == (pipeline.flow.config.in_channels, 8, 8)
+
+
+def test_noise_of_a_reconstruction_is_that_of_the_flow(pipeline: Pipeline) -> None:
+    text = pipeline._text([""])
+    result = pipeline.reconstruct(gradient(), size=16)
+    assert torch.equal(result.noise[None], pipeline.flow(pipeline.encode(gradient(), size=16), text).z)
+
+
+# Progress and cancellation
+
+
+@pytest.mark.parametrize("sampler", [Sequential(), Jacobi(), Jacobi(block_size=2)], ids=str)
+def test_progress_never_falls_and_ends_at_the_total(
+    pipeline: Pipeline, sampler: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pipeline_module, "BATCH", 2)
+    steps: list[Progress] = []
+    pipeline.generate("cat", count=3, sampler=sampler, progress=steps.append, **SMALL)
+    done = [step.done for step in steps]
+    assert done == sorted(done)
+    assert done[-1] == steps[-1].total
+    assert {step.total for step in steps} == {2 * 4 * sum(pipeline.flow.config.layers_per_block)}
+    assert steps[0].partial().shape == (2, pipeline.flow.config.in_channels, 2, 2)
+
+
+def test_partial_results_can_be_decoded(pipeline: Pipeline) -> None:
+    pictures: list[Image.Image] = []
+    pipeline.generate("cat", progress=lambda step: pictures.extend(pipeline.decode(step.partial())), **SMALL)
+    assert {picture.size for picture in pictures} == {(16, 16)}
+
+
+def test_pipeline_is_usable_after_a_cancellation(pipeline: Pipeline) -> None:
+    before = pipeline.generate_latents("cat", **SMALL)
+
+    def cancel(step: Progress) -> None:
+        if step.done > 0:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        pipeline.generate("cat", progress=cancel, **SMALL)
+    assert not torch.is_inference_mode_enabled()
+    assert torch.equal(pipeline.generate_latents("cat", **SMALL), before)
+
+
+def test_two_threads_give_the_pictures_of_one(pipeline: Pipeline) -> None:
+    prompts = ["a red heart", "a blue car"]
+
+    def draw(prompt: str) -> Image.Image:
+        return pipeline.generate(prompt, size=32)[0]
+
+    alone = [draw(prompt) for prompt in prompts]
+    pipeline.text_encoder._remembered.clear()
+    with concurrent.futures.ThreadPoolExecutor(2) as threads:
+        together = list(threads.map(draw, prompts * 2))
+    for i, image in enumerate(together):
+        assert difference(image, alone[i % 2]) == 0
+
+
+def test_no_parameter_changes_or_gets_a_gradient(pipeline: Pipeline) -> None:
+    before = {name: tensor.clone() for name, tensor in pipeline.flow.state_dict().items()}
+    pipeline.generate("cat", size=16)
+    pipeline.score(gradient(), size=16, draws=1)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in pipeline.flow.state_dict().items())
+    assert all(p.grad is None and not p.requires_grad for p in pipeline.flow.parameters())
+
+
+# Construction
+
+
+@pytest.mark.parametrize("settings", [{"guidance": -1}, {"guidance": "3"}, {"steps": 50}, {"guidance": math.nan}])
+def test_wrong_defaults_are_refused(pipeline: Pipeline, settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="guidance"):
+        Pipeline(pipeline.flow, pipeline.autoencoder, pipeline.text_encoder, **settings)
+
+
+@pytest.fixture(scope="module")
+def wordless(pipeline: Pipeline) -> Pipeline:
+    """A model that knows no text."""
+    from tiny import random_flow
+
+    config = dataclasses.replace(pipeline.flow.config, txt_size=0, txt_dim=0, channels=64, layers_per_block=(1,) * 4)
+    return Pipeline(random_flow(config), pipeline.autoencoder, None, name="wordless", guidance=2.0)
+
+
+def test_model_without_text_draws_and_scores(wordless: Pipeline) -> None:
+    assert wordless.generate("anything", size=16)[0].size == (16, 16)
+    assert math.isfinite(wordless.score(gradient(), draws=1).log_prob)
+    assert wordless.reconstruct(gradient(), size=16).latent_error < 1e-3
+
+
+def test_model_without_text_refuses_a_prompt_to_score_with(wordless: Pipeline) -> None:
+    with pytest.raises(ValueError, match="'wordless' knows no text"):
+        wordless.score(gradient(), "cat")
