@@ -29,12 +29,16 @@ PROMPTS = ("red heart", "smiling face", "dog face", "pizza", "rocket", "sunflowe
 
 @dataclass(frozen=True)
 class Subject:
-    """A flow with what it samples from: noise (B, C, H, W), text and unconditional text (B, L, txt_dim)."""
+    """A flow with what it samples from: noise (B, C, H, W), text and unconditional text (B, L, txt_dim).
+
+    `iterations` is what is known of the model for `Jacobi`.
+    """
 
     flow: StarFlow
     noise: Tensor
     text: Tensor
     unconditional: Tensor
+    iterations: tuple[int, ...] | None
 
 
 def embedded(batch: int) -> Subject:
@@ -43,7 +47,7 @@ def embedded(batch: int) -> Subject:
     assert pipeline.text_encoder is not None
     text = pipeline.text_encoder.encode([PROMPTS[i % len(PROMPTS)] for i in range(batch)])
     unconditional = pipeline.text_encoder.encode([""]).expand_as(text)
-    return Subject(pipeline.flow, _noise(pipeline.flow.config, batch), text, unconditional)
+    return Subject(pipeline.flow, _noise(pipeline.flow.config, batch), text, unconditional, pipeline.iterations)
 
 
 def random_14m(batch: int) -> Subject:
@@ -57,7 +61,8 @@ def random_14m(batch: int) -> Subject:
         block.proj_out.bias.mul_(OUTPUT_GAIN)
     shape = (RANDOM_14M.txt_size, RANDOM_14M.txt_dim)
     text = seeded_noise(shape, 1_000, batch)
-    return Subject(flow, _noise(RANDOM_14M, batch), text, seeded_noise(shape, 2_000, 1).expand_as(text))
+    unconditional = seeded_noise(shape, 2_000, 1).expand_as(text)
+    return Subject(flow, _noise(RANDOM_14M, batch), text, unconditional, iterations=None)
 
 
 def _noise(config: FlowConfig, batch: int) -> Tensor:

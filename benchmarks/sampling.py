@@ -28,12 +28,13 @@ from .published_jacobi import PublishedJacobi
 
 GUIDANCE = 3.0
 BATCHES = (1, 4)
-SAMPLERS: dict[str, Sampler] = {
-    "sequential": Sequential(),
-    "jacobi, tolerance 0.01": Jacobi(tolerance=0.01),
-    "jacobi, tolerance 0.001": Jacobi(tolerance=0.001),
-    "jacobi, 0.01, without drafts": Jacobi(tolerance=0.01, drafts=False),
-    "published jacobi, chunk 16, 1e-3": PublishedJacobi(),
+SAMPLERS: dict[str, Callable[[Subject], Sampler]] = {
+    "sequential": lambda subject: Sequential(),
+    "jacobi, tolerance 0.01": lambda subject: Jacobi(tolerance=0.01, iterations=subject.iterations),
+    "jacobi, tolerance 0.001": lambda subject: Jacobi(tolerance=0.001, iterations=subject.iterations),
+    "jacobi, 0.01, without drafts": lambda subject: Jacobi(tolerance=0.01, drafts=False, iterations=subject.iterations),
+    "jacobi, 0.01, on every block": lambda subject: Jacobi(tolerance=0.01),
+    "published jacobi, chunk 16, 1e-3": lambda subject: PublishedJacobi(),
 }
 
 
@@ -53,12 +54,13 @@ class Row:
 def measure(model: str, batch: int, name: str, repeats: int) -> Row:
     """Time a sampler in turns with the guided forward pass; medians of `repeats`."""
     subject = SUBJECTS[model](batch)
+    sampler = SAMPLERS[name](subject)
     passes, samples = [], []
     _guided_pass(subject)
-    x = _sample(subject, SAMPLERS[name])
+    x = _sample(subject, sampler)
     for _ in range(repeats):
         passes += [_seconds(lambda: _guided_pass(subject)) for _ in range(3)]
-        samples.append(_seconds(lambda: _sample(subject, SAMPLERS[name])))
+        samples.append(_seconds(lambda: _sample(subject, sampler)))
     peak = _peak_memory()
     reference = _sample(subject, Sequential())
     error = float((x - reference).norm() / reference.norm())

@@ -57,7 +57,7 @@ class FlowBlock(nn.Module):
     def __init__(self, config: FlowConfig, index: int, operations: Any, **factory: Any) -> None:
         super().__init__()
         width, D = config.width(index), config.token_dim
-        self.width, self.head_dim = width, config.head_dim
+        self.index, self.width, self.head_dim = index, width, config.head_dim
         self.flip = config.is_flipped(index)
         self.soft_clip, self.use_softplus = config.soft_clip, config.use_softplus
         self.sos_embed = nn.Parameter(torch.zeros(1, 1, D, **factory)) if config.sos else None

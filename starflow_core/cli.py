@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from .likelihood import Likelihood
     from .pipeline import Pipeline
-    from .samplers import Progress, Sampler
+    from .samplers import Progress
 
 DTYPES = ("float32", "bfloat16", "float16")
 SAMPLERS = ("jacobi", "sequential")
@@ -109,6 +109,8 @@ def _add_model_options(command: argparse.ArgumentParser) -> None:
 
 
 def _generate(options: argparse.Namespace) -> None:
+    from .samplers import Sequential
+
     targets = [
         _target(options, prompt, options.seed + i, i if options.count > 1 else None, number)
         for number, prompt in enumerate(options.prompts)
@@ -116,7 +118,6 @@ def _generate(options: argparse.Namespace) -> None:
     ]
     for target in targets:
         _check_writable(target)
-    sampler = _sampler(options)
     pipeline = _load(options)
     with _progress_bar("drawing") as progress:
         images = pipeline.generate(
@@ -126,7 +127,7 @@ def _generate(options: argparse.Namespace) -> None:
             guidance=options.guidance,
             negative=options.negative,
             size=options.size,
-            sampler=sampler,
+            sampler=Sequential() if options.sampler == "sequential" else pipeline.jacobi(options.tolerance),
             denoise=options.denoise,
             progress=progress,
         )
@@ -214,12 +215,6 @@ def _load(options: argparse.Namespace) -> Pipeline:
 
     dtype: torch.dtype | None = getattr(torch, options.dtype) if options.dtype else None
     return load(options.model or DEFAULT_MODEL, device=options.device, dtype=dtype)
-
-
-def _sampler(options: argparse.Namespace) -> Sampler:
-    from .samplers import Jacobi, Sequential
-
-    return Sequential() if options.sampler == "sequential" else Jacobi(tolerance=options.tolerance)
 
 
 def _size(text: str) -> tuple[int, int]:

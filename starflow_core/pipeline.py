@@ -53,6 +53,7 @@ class Pipeline:
         name: of the model.
         guidance: the default strength w of classifier-free guidance.
         denoise: whether pictures are score-denoised by default.
+        iterations: that each block of the flow needs, as `count_iterations` measures them; None where unknown.
 
     Raises:
         ValueError: a default is out of range.
@@ -67,17 +68,29 @@ class Pipeline:
         name: str = "",
         guidance: float = 0.0,
         denoise: bool = False,
+        iterations: Sequence[int] | None = None,
         **unknown: Any,
     ) -> None:
         if unknown:
-            raise ValueError(f"Unknown defaults for sampling: {', '.join(unknown)}; known are guidance and denoise.")
+            raise ValueError(
+                f"Unknown defaults for sampling: {', '.join(unknown)}; known are guidance, denoise and iterations."
+            )
         self.flow, self.autoencoder, self.text_encoder, self.name = flow, autoencoder, text_encoder, name
         self.guidance, self.denoise = _checked_guidance(guidance), bool(denoise)
+        if iterations is not None and len(iterations) != flow.config.num_blocks:
+            raise ValueError(
+                f"iterations holds {len(iterations)} counts; the flow has {flow.config.num_blocks} blocks."
+            )
+        self.iterations = None if iterations is None else tuple(iterations)
 
     @property
     def sampling(self) -> dict[str, Any]:
         """The defaults, as a model folder keeps them."""
-        return {"guidance": self.guidance, "denoise": self.denoise}
+        return {"guidance": self.guidance, "denoise": self.denoise, "iterations": self.iterations}
+
+    def jacobi(self, tolerance: float = 0.01) -> Jacobi:
+        """The fast sampler, with what is known of this model."""
+        return Jacobi(tolerance=tolerance, iterations=self.iterations)
 
     @property
     def multiple(self) -> int:
@@ -111,7 +124,7 @@ class Pipeline:
             guidance: strength w of classifier-free guidance; 0 is off, None the model's default.
             negative: what to steer away from with guidance; "" for no more than "anything".
             size: side of a square or (width, height) in pixels; None for the trained size.
-            sampler: `Jacobi()` by default.
+            sampler: `self.jacobi()` by default.
             denoise: take the last noise off by the score; None for the model's default.
             progress: called after every step; what it raises ends the sampling.
 
@@ -169,7 +182,7 @@ class Pipeline:
                 seen,
                 guidance=guidance if text is not None else 0.0,
                 unconditional=unconditional,
-                sampler=sampler or Jacobi(),
+                sampler=sampler or self.jacobi(),
                 progress=progress and _of_batch(progress, number, len(batches)),
             )
             finished.append(self._denoised(x, seen, denoise))

@@ -44,9 +44,14 @@ class Predictor:
             self.is_guided = True
             text = torch.cat([text, unconditional])
         self.text_tokens = text.shape[1] if text is not None else 0
-        self.cache = block.new_cache(2 * batch if self.is_guided else batch, self.text_tokens + tokens)
+        self.rows = 2 * batch if self.is_guided else batch  # sequences that run through the transformer
+        self.cache = block.new_cache(self.rows, self.text_tokens + tokens)
         if text is not None:
             block.read_text(text, rotary, self.cache)
+
+    @property
+    def device(self) -> torch.device:
+        return self.block.proj_in.weight.device
 
     @property
     def dtype(self) -> torch.dtype:
@@ -83,7 +88,7 @@ class Predictor:
 
     def draft(self) -> Predictor | None:
         """The same predictor in bfloat16, with a cache of its own, where that is faster; None where it is not."""
-        if self.dtype != torch.float32 or not bfloat16_is_faster(self.block.proj_in.weight.device.type):
+        if self.dtype != torch.float32 or not bfloat16_is_faster(self.device.type):
             return None
         block = self.block.in_dtype(torch.bfloat16)
         return Predictor(block, self.rotary and self.rotary.to(torch.bfloat16), *self._arguments)

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import torch
@@ -30,6 +31,7 @@ class TextEncoder:
     def __init__(self, model: Any, tokenizer: Any, tokens: int) -> None:
         self.model, self.tokenizer, self.tokens = model, tokenizer, tokens
         self._remembered: OrderedDict[str, Tensor] = OrderedDict()
+        self._lock = Lock()
 
     @classmethod
     def from_folders(
@@ -53,6 +55,7 @@ class TextEncoder:
             raise ValueError(f"The text encoder in {model.parent} cannot be loaded: {first_line(error)}") from error
         if words.pad_token is None:
             words.pad_token = words.eos_token
+        words.padding_side = "right"  # language models pad to the left, which would move the positions of the words
         return cls(loaded.to(device=device, dtype=dtype).eval().requires_grad_(False), words, tokens)
 
     @property
@@ -82,14 +85,16 @@ class TextEncoder:
         return len(self.tokenizer(_encodable(prompt), truncation=False, verbose=False)["input_ids"]) > self.tokens
 
     def _features(self, prompt: str) -> Tensor:
-        if prompt in self._remembered:
-            self._remembered.move_to_end(prompt)
-            return self._remembered[prompt]
+        with self._lock:
+            if prompt in self._remembered:
+                self._remembered.move_to_end(prompt)
+                return self._remembered[prompt]
         ids, mask = self.tokenize([prompt])
         features = masked_features(self.model, ids, mask)[0]
-        self._remembered[prompt] = features
-        if len(self._remembered) > REMEMBERED:
-            self._remembered.popitem(last=False)
+        with self._lock:
+            self._remembered[prompt] = features
+            if len(self._remembered) > REMEMBERED:
+                self._remembered.popitem(last=False)
         return features
 
     def tokenize(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:

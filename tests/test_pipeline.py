@@ -228,8 +228,8 @@ def test_pictures_of_any_mode_are_scored(pipeline: Pipeline, mode: str) -> None:
 
 
 def test_score_fits_the_picture_to_the_trained_area(pipeline: Pipeline) -> None:
-    assert pipeline.score(gradient(300, 200), draws=1).map.shape == (6, 10)
-    assert pipeline.fit(gradient(300, 200)).size == (80, 48)
+    assert pipeline.score(gradient(300, 200), draws=1).map.shape == (7, 10)
+    assert pipeline.fit(gradient(300, 200)).size == (80, 56)
     assert pipeline.fit(gradient(64, 64)).size == (64, 64)
 
 

@@ -9,13 +9,17 @@ import torch
 
 from starflow_core.autoencoder import Autoencoder
 from starflow_core.model_folder import DEFAULT_MODEL, EMBEDDED, save
+from starflow_core.noise import seeded_noise
 from starflow_core.pipeline import Pipeline
+from starflow_core.samplers import count_iterations
 from starflow_core.text_encoder import TextEncoder
 
 from . import autoencoder, data, text
 from .config import Config, load_config
 from .flow import CHECKPOINT, TextToLatents
 from .loop import device
+
+TYPICAL = ("red heart", "smiling face", "dog face", "pizza")
 
 
 def load(config: Config) -> tuple[TextToLatents, TextEncoder, Autoencoder]:
@@ -33,9 +37,24 @@ def export(config: Config, folder: Path) -> None:
     """Write the model folder, all but its README."""
     model, encoder, images = load(config)
     pipeline = Pipeline(model.flow, images, encoder, name=folder.name, **config.sampling)
+    pipeline.iterations = typical_iterations(pipeline)
     save(pipeline, folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"{folder}: {size / 1e6:.1f} MB")
+
+
+def typical_iterations(pipeline: Pipeline) -> tuple[int, ...]:
+    """What `Jacobi` needs in each block at default guidance, for the most demanding of a few prompts."""
+    flow, encoder = pipeline.flow, pipeline.text_encoder
+    assert encoder is not None
+    noise = seeded_noise((flow.config.in_channels, flow.config.img_size, flow.config.img_size), 0, len(TYPICAL))
+    return count_iterations(
+        flow,
+        noise,
+        encoder.encode(TYPICAL),
+        guidance=pipeline.guidance,
+        unconditional=encoder.encode([""]),
+    )
 
 
 if __name__ == "__main__":

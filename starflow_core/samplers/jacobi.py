@@ -11,6 +11,7 @@ from torch import Tensor
 
 from ..predictor import Predictor
 from .secant import NeighbourSecant
+from .sequential import Sequential
 
 # Errors of the blocks add up on the way to the data; each block gets this share of the tolerance.
 BLOCK_SHARE = 0.4
@@ -21,6 +22,12 @@ DRAFT_STEP = 5.0
 STALLED = 0.92
 STALLED_STEP = 2.0
 MAX_DRAFTS = 12
+# What reading a block's weights costs, in rows of its matrix products: on a CPU as measured; elsewhere a step for one
+# token is so short that starting it is what takes the time.
+WEIGHT_ROWS = {"cpu": 10}
+WEIGHT_ROWS_ELSEWHERE = 256
+# An iteration's share of the cost of all tokens in float32: some are drafts, and late ones see only the last tokens.
+DRAFTED_COST, WINDOWED_COST = 0.5, 0.8
 
 
 @dataclass(frozen=True)
@@ -37,28 +44,47 @@ class Jacobi:
         tolerance: relative L2 error against `Sequential` that is asked for; no smaller than rounding leaves.
         max_iterations: iterations after which a token is accepted as it is; None for as many as the tolerance needs.
         drafts: begin in bfloat16 where that is faster and the model is float32; the last iterations never are.
+        iterations: how many each block needs, in data → noise order, as `count_iterations` measures them on a model.
+            A block where going token by token costs less is sampled like that. None: iterate on every block.
     """
 
     block_size: int | None = 128
     tolerance: float = 0.01
     max_iterations: int | None = None
     drafts: bool = True
+    iterations: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.block_size is not None and self.block_size < 1:
             raise ValueError(f"block_size is {self.block_size}; it must be 1 or more, or None for all tokens.")
         if not (math.isfinite(self.tolerance) and self.tolerance > 0):
             raise ValueError(f"tolerance is {self.tolerance}; it must be a positive number, such as 0.01.")
+        if self.iterations is not None and any(count < 1 for count in self.iterations):
+            raise ValueError(f"iterations is {self.iterations}; each block needs 1 or more.")
         if self.max_iterations is not None and self.max_iterations < 1:
             raise ValueError(f"max_iterations is {self.max_iterations}; it must be 1 or more, or None.")
 
     def invert(self, predictor: Predictor, z: Tensor) -> Iterator[tuple[int, Tensor]]:
+        draft = predictor.draft() if self.drafts else None
+        if self.iterations and not _pays(
+            self.iterations[predictor.block.index], predictor, z.shape[1], draft is not None
+        ):
+            yield from Sequential().invert(predictor, z)
+            return
         solver = _Solver(self, predictor, z)
-        if self.drafts and (draft := predictor.draft()) is not None:
+        if draft is not None:
             for _ in solver.draft(draft):
                 yield 0, solver.x
         for known in solver.run(predictor, max(self.tolerance * BLOCK_SHARE, ROUNDING[predictor.dtype])):
             yield known, solver.x
+
+
+def _pays(iterations: int, predictor: Predictor, tokens: int, drafts: bool) -> bool:
+    """Whether so many iterations on all tokens cost less than a step for each token."""
+    weights = WEIGHT_ROWS.get(predictor.device.type, WEIGHT_ROWS_ELSEWHERE)
+    step = weights + predictor.rows
+    iteration = weights + predictor.rows * tokens * (DRAFTED_COST if drafts else WINDOWED_COST)
+    return iterations * iteration < tokens * step
 
 
 class _Solver:

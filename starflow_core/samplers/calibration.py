@@ -1,0 +1,46 @@
+"""How many iterations each block of a model needs: measured once, and kept with the model."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from ..predictor import Predictor
+from .jacobi import Jacobi
+
+if TYPE_CHECKING:
+    from ..flow import StarFlow
+
+
+def count_iterations(
+    flow: StarFlow,
+    z: Tensor,
+    text: Tensor | None = None,
+    *,
+    guidance: float = 0.0,
+    unconditional: Tensor | None = None,
+    tolerance: float = 0.01,
+) -> tuple[int, ...]:
+    """Iterations that each block needs, in data → noise order, with all tokens in the window and no drafts.
+
+    Arguments as for `StarFlow.inverse`; a batch of some typical prompts serves.
+    """
+    counter = _Counter(tolerance)
+    flow.inverse(z, text, guidance=guidance, unconditional=unconditional, sampler=counter)
+    return tuple(reversed(counter.counts))
+
+
+class _Counter:
+    """Counts the iterations of `Jacobi`, block by block."""
+
+    def __init__(self, tolerance: float) -> None:
+        self._jacobi = Jacobi(block_size=None, tolerance=tolerance, drafts=False)
+        self.counts: list[int] = []
+
+    def invert(self, predictor: Predictor, z: Tensor) -> Iterator[tuple[int, Tensor]]:
+        self.counts.append(0)
+        for step in self._jacobi.invert(predictor, z):
+            self.counts[-1] += 1
+            yield step
