@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .samplers import Jacobi as Jacobi
     from .samplers import Progress as Progress
     from .samplers import Sequential as Sequential
+    from .sampling import Sampling as Sampling
     from .text_encoder import TextEncoder as TextEncoder
 
 __version__ = "0.1.0"
@@ -40,6 +41,7 @@ _HOMES = {
     "Pipeline": "pipeline",
     "Progress": "samplers",
     "Sequential": "samplers",
+    "Sampling": "sampling",
     "StarFlow": "flow",
     "TextEncoder": "text_encoder",
     "load": "model_folder",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import re
@@ -110,31 +111,31 @@ def _add_model_options(command: argparse.ArgumentParser) -> None:
 
 def _generate(options: argparse.Namespace) -> None:
     from .samplers import Sequential
+    from .sampling import Sampling
 
-    targets = [
-        _target(options, prompt, options.seed + i, i if options.count > 1 else None, number)
-        for number, prompt in enumerate(options.prompts)
-        for i in range(max(options.count, 0))
-    ]
+    pipeline = _load(options)
+    sampling = Sampling(
+        seed=options.seed,
+        count=options.count,
+        guidance=options.guidance,
+        negative=options.negative,
+        size=options.size,
+        sampler=Sequential() if options.sampler == "sequential" else pipeline.jacobi(options.tolerance),
+        denoise=options.denoise,
+    )
+    targets: list[Path] = []
+    for number in range(len(options.prompts)):
+        targets += [_target(options, number, seed, targets) for seed in sampling.seeds()]
     for target in targets:
         _check_writable(target)
-    pipeline = _load(options)
+    for prompt in (*options.prompts, options.negative):
+        if pipeline.text_encoder is not None and pipeline.text_encoder.is_truncated(prompt):
+            read = pipeline.text_encoder.tokens
+            print(f"starflow: only the first {read} tokens of {prompt[:40]!r}… are read", file=sys.stderr)
     with _progress_bar("drawing") as progress:
-        images = pipeline.generate(
-            options.prompts,
-            seed=options.seed,
-            count=options.count,
-            guidance=options.guidance,
-            negative=options.negative,
-            size=options.size,
-            sampler=Sequential() if options.sampler == "sequential" else pipeline.jacobi(options.tolerance),
-            denoise=options.denoise,
-            progress=progress,
-        )
-    for number, (image, target) in enumerate(zip(images, targets, strict=True)):
-        prompt, i = options.prompts[number // options.count], number % options.count
-        _save_png(image, target, _png_text(options, pipeline, prompt, options.seed + i))
-        print(target)
+        for target, picture in zip(targets, pipeline.pictures(options.prompts, sampling, progress), strict=True):
+            _save_png(picture.image, target, _png_text(options, pipeline, picture.prompt, picture.seed))
+            print(target)
 
 
 def _score(options: argparse.Namespace) -> None:
@@ -239,16 +240,21 @@ def _progress_bar(what: str) -> Iterator[Callable[[Progress], None]]:
         yield report
 
 
-def _target(options: argparse.Namespace, prompt: str, seed: int, index: int | None, number: int) -> Path:
-    """The file of a picture: as asked for, with what tells several apart, or named after prompt and seed."""
+def _target(options: argparse.Namespace, number: int, seed: int, taken: list[Path]) -> Path:
+    """The file of a picture: as asked for, with what tells several apart, or named after prompt and seed.
+
+    Only a file that was asked for is written over.
+    """
     if options.output is None:
-        slug = re.sub(r"[^\w]+", "-", prompt.lower()).strip("-")[:60] or "picture"
-        return Path(f"{slug}-{seed}.png")
+        slug = re.sub(r"[^\w]+", "-", options.prompts[number].lower()).strip("-")[:60] or "picture"
+        name = f"{slug}-{seed}"
+        names = itertools.chain([f"{name}.png"], (f"{name}-{i}.png" for i in itertools.count(2)))
+        return next(path for path in map(Path, names) if path not in taken and not path.exists())
     path = Path(options.output)
     if path.suffix.lower() != ".png":
         raise ValueError(f"{path} does not end with .png; pictures are written as PNG.")
     prompt_part = f"-{number + 1}" if len(options.prompts) > 1 else ""
-    seed_part = f"-{seed}" if index is not None else ""
+    seed_part = f"-{seed}" if options.count > 1 else ""
     return path.with_name(f"{path.stem}{prompt_part}{seed_part}{path.suffix}")
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
@@ -16,12 +16,11 @@ from .autoencoder import Autoencoder
 from .flow import StarFlow
 from .images import as_rgb, checked_size, fitted_size, to_images, to_tensor
 from .likelihood import Likelihood, denoise, score_latents
-from .noise import SEEDS, checked_seed, seeded_noise
+from .noise import checked_seed, seeded_noise
 from .samplers import Jacobi, Progress, ProgressCallback, Sampler
+from .sampling import Sampling, checked_guidance
 from .text_encoder import TextEncoder
 
-MAX_COUNT = 10_000
-MAX_GUIDANCE = 100.0
 MAX_DRAWS = 10_000
 BATCH = 16
 
@@ -41,6 +40,19 @@ class Reconstruction:
     latent_error: float
     psnr: float
     noise: Tensor
+
+
+class Picture(NamedTuple):
+    """A picture, and the prompt and seed that it is of."""
+
+    image: Image.Image
+    prompt: str
+    seed: int
+
+
+class _Job(NamedTuple):
+    prompt: str
+    seed: int
 
 
 class Pipeline:
@@ -76,7 +88,7 @@ class Pipeline:
                 f"Unknown defaults for sampling: {', '.join(unknown)}; known are guidance, denoise and iterations."
             )
         self.flow, self.autoencoder, self.text_encoder, self.name = flow, autoencoder, text_encoder, name
-        self.guidance, self.denoise = _checked_guidance(guidance), bool(denoise)
+        self.guidance, self.denoise = checked_guidance(guidance), bool(denoise)
         if iterations is not None and len(iterations) != flow.config.num_blocks:
             raise ValueError(
                 f"iterations holds {len(iterations)} counts; the flow has {flow.config.num_blocks} blocks."
@@ -110,7 +122,7 @@ class Pipeline:
         count: int = 1,
         guidance: float | None = None,
         negative: str = "",
-        size: int | tuple[int, int] | None = None,
+        size: int | Sequence[int] | None = None,
         sampler: Sampler | None = None,
         denoise: bool | None = None,
         progress: ProgressCallback | None = None,
@@ -119,74 +131,28 @@ class Pipeline:
 
         Args:
             prompt: what to draw; of a list of prompts, `count` pictures each.
-            seed: of the first picture of each prompt; picture i is that of seed + i, whatever the count.
-            count: pictures a prompt.
-            guidance: strength w of classifier-free guidance; 0 is off, None the model's default.
-            negative: what to steer away from with guidance; "" for no more than "anything".
-            size: side of a square or (width, height) in pixels; None for the trained size.
-            sampler: `self.jacobi()` by default.
-            denoise: take the last noise off by the score; None for the model's default.
+            seed, count, guidance, negative, size, sampler, denoise: see `Sampling`.
             progress: called after every step; what it raises ends the sampling.
 
         Raises:
             ValueError: an argument is out of range; the message says what is allowed.
         """
-        latents = self.generate_latents(
-            prompt,
-            seed=seed,
-            count=count,
-            guidance=guidance,
-            negative=negative,
-            size=size,
-            sampler=sampler,
-            denoise=denoise,
-            progress=progress,
-        )
-        return self.decode(latents)
+        sampling = Sampling(seed, count, guidance, negative, size, sampler, denoise)
+        return [picture.image for picture in self.pictures(prompt, sampling, progress)]
+
+    def pictures(
+        self, prompt: str | Sequence[str], sampling: Sampling, progress: ProgressCallback | None = None
+    ) -> Iterator[Picture]:
+        """What `generate` returns, one by one, each as soon as it is done; arguments as there."""
+        for jobs, latents in self._latents(prompt, sampling, progress):
+            for job, image in zip(jobs, self.decode(latents), strict=True):
+                yield Picture(image, job.prompt, job.seed)
 
     def generate_latents(
-        self,
-        prompt: str | Sequence[str],
-        *,
-        seed: int = 0,
-        count: int = 1,
-        guidance: float | None = None,
-        negative: str = "",
-        size: int | tuple[int, int] | None = None,
-        sampler: Sampler | None = None,
-        denoise: bool | None = None,
-        progress: ProgressCallback | None = None,
+        self, prompt: str | Sequence[str], *, progress: ProgressCallback | None = None, **settings: Any
     ) -> Tensor:
         """What `generate` decodes: scaled latents (prompts·count, C, H, W), float32; arguments as there."""
-        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
-        if not prompts:
-            raise ValueError("There is no prompt; give at least one, which may be empty.")
-        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_COUNT:
-            raise ValueError(f"count is {count!r}; it must be a whole number from 1 to {MAX_COUNT}.")
-        checked_seed(seed)
-        guidance = self.guidance if guidance is None else _checked_guidance(guidance)
-        width, height = checked_size(size, self.trained_side, self.multiple)
-        text = self._text(prompts)
-        unconditional = self._text([negative])
-
-        factor = self.autoencoder.config.factor
-        shape = (self.flow.config.in_channels, height // factor, width // factor)
-        jobs = [(i, (seed + k) % SEEDS) for i in range(len(prompts)) for k in range(count)]
-        batches = [jobs[i : i + BATCH] for i in range(0, len(jobs), BATCH)]
-        finished = []
-        for number, batch in enumerate(batches):
-            noise = torch.cat([seeded_noise(shape, own_seed, 1) for _, own_seed in batch])
-            seen = None if text is None else text[[i for i, _ in batch]]
-            x = self.flow.inverse(
-                noise,
-                seen,
-                guidance=guidance if text is not None else 0.0,
-                unconditional=unconditional,
-                sampler=sampler or self.jacobi(),
-                progress=progress and _of_batch(progress, number, len(batches)),
-            )
-            finished.append(self._denoised(x, seen, denoise))
-        return torch.cat(finished)
+        return torch.cat([latents for _, latents in self._latents(prompt, Sampling(**settings), progress)])
 
     def score(
         self,
@@ -195,7 +161,7 @@ class Pipeline:
         *,
         draws: int = 4,
         seed: int = 0,
-        size: int | tuple[int, int] | None = None,
+        size: int | Sequence[int] | None = None,
     ) -> Likelihood:
         """The likelihood of a picture, given a prompt or not.
 
@@ -220,7 +186,7 @@ class Pipeline:
 
     @torch.no_grad()
     def reconstruct(
-        self, image: Image.Image, prompt: str = "", *, size: int | tuple[int, int] | None = None
+        self, image: Image.Image, prompt: str = "", *, size: int | Sequence[int] | None = None
     ) -> Reconstruction:
         """A picture to noise and back, by the flow and its exact inverse; arguments as for `score`."""
         fitted = self.fit(image, size=size)
@@ -237,7 +203,7 @@ class Pipeline:
             noise=noise[0].cpu(),
         )
 
-    def fit(self, image: Image.Image, *, size: int | tuple[int, int] | None = None) -> Image.Image:
+    def fit(self, image: Image.Image, *, size: int | Sequence[int] | None = None) -> Image.Image:
         """A picture as upright RGB at a size that the model takes: the nearest in aspect ratio, or the one given."""
         image = as_rgb(image)
         if size is None:
@@ -246,7 +212,7 @@ class Pipeline:
         return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
 
     @torch.no_grad()
-    def encode(self, image: Image.Image, *, size: int | tuple[int, int] | None = None) -> Tensor:
+    def encode(self, image: Image.Image, *, size: int | Sequence[int] | None = None) -> Tensor:
         """A picture's scaled latents (1, C, H, W), without noise, on the model's device."""
         return self.autoencoder.encode(to_tensor(self.fit(image, size=size))[None])
 
@@ -255,22 +221,39 @@ class Pipeline:
         """Pictures from scaled latents (B, C, H, W)."""
         return [to_images(self.autoencoder.decode(one[None]))[0] for one in latents]
 
+    def _latents(
+        self, prompt: str | Sequence[str], sampling: Sampling, progress: ProgressCallback | None
+    ) -> Iterator[tuple[list[_Job], Tensor]]:
+        """Latents (B, C, H, W) in batches, with what each of them is of."""
+        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        if not prompts:
+            raise ValueError("There is no prompt; give at least one, which may be empty.")
+        width, height = checked_size(sampling.size, self.trained_side, self.multiple)
+        factor = self.autoencoder.config.factor
+        shape = (self.flow.config.in_channels, height // factor, width // factor)
+        unconditional = self._text([sampling.negative])
+        guidance = self.guidance if sampling.guidance is None else sampling.guidance
+        denoised = self.denoise if sampling.denoise is None else sampling.denoise
+
+        jobs = [_Job(prompt, seed) for prompt in prompts for seed in sampling.seeds()]
+        batches = [jobs[i : i + BATCH] for i in range(0, len(jobs), BATCH)]
+        for number, batch in enumerate(batches):
+            text = self._text([job.prompt for job in batch])
+            x = self.flow.inverse(
+                torch.cat([seeded_noise(shape, job.seed, 1) for job in batch]),
+                text,
+                guidance=guidance if text is not None else 0.0,
+                unconditional=unconditional,
+                sampler=sampling.sampler or self.jacobi(),
+                progress=progress and _of_batch(progress, number, len(batches)),
+            )
+            yield batch, denoise(self.flow, x, text) if denoised else x
+
     def _text(self, prompts: Sequence[str]) -> Tensor | None:
         return None if self.text_encoder is None else self.text_encoder.encode(prompts)
 
-    def _denoised(self, x: Tensor, text: Tensor | None, wanted: bool | None) -> Tensor:
-        if not (self.denoise if wanted is None else wanted):
-            return x
-        return denoise(self.flow, x, text)
 
-
-def _checked_guidance(guidance: float) -> float:
-    if isinstance(guidance, bool) or not isinstance(guidance, (int, float)) or not 0 <= guidance <= MAX_GUIDANCE:
-        raise ValueError(f"guidance is {guidance!r}; it must be a number from 0 (off) to {MAX_GUIDANCE:g}.")
-    return float(guidance)
-
-
-def _of_batch(progress: ProgressCallback, number: int, batches: int) -> Callable[[Progress], None]:
+def _of_batch(progress: ProgressCallback, number: int, batches: int) -> ProgressCallback:
     """A callback that sees one batch's progress as part of that of all batches."""
 
     def report(step: Progress) -> None:

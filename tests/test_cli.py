@@ -193,8 +193,13 @@ def test_wrong_arguments_of_generate(
     assert list(workplace.iterdir()) == []
 
 
-def test_huge_count_is_refused_at_once(capsys: pytest.CaptureFixture[str]) -> None:
-    assert "count is" in failed(capsys, "generate", "cat", "--count", str(10**7), "-o", "a.png")
+def test_huge_count_is_refused_before_its_files_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looked_at: list[Path] = []
+    monkeypatch.setattr(cli, "_check_writable", looked_at.append)
+    assert "count is" in failed(capsys, "generate", "cat", "--count", "30000", "-o", "a.png")
+    assert len(looked_at) <= 10_000
 
 
 def test_folder_that_cannot_be_written_is_refused_before_the_work(

@@ -58,7 +58,7 @@ def test_seed_in_range_is_given_back(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", [-1, SEEDS, True, 1.0, math.nan, "1", None])
 def test_other_seeds_are_refused(seed: Any) -> None:
-    with pytest.raises(ValueError, match="seed is .*; it must be a whole number from 0 to 18446744073709551615"):
+    with pytest.raises(ValueError, match=r"seed is .*; it must be a whole number from 0 to 18446744073709551615"):
         checked_seed(seed)
     with pytest.raises(ValueError, match="seed is"):
         seeded_noise((1,), seed, 1)

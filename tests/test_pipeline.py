@@ -169,7 +169,7 @@ def test_other_sizes_are_refused(pipeline: Pipeline, size: Any) -> None:
 
 @pytest.mark.parametrize("count", [0, -1, 1.5, True, "2", None, MAX_COUNT + 1, 2**70])
 def test_other_counts_are_refused(pipeline: Pipeline, count: Any) -> None:
-    with pytest.raises(ValueError, match="count is .*; it must be a whole number from 1 to 10000"):
+    with pytest.raises(ValueError, match=r"count is .*; it must be a whole number from 1 to 10000"):
         pipeline.generate("cat", count=count, **SMALL)
 
 
@@ -247,7 +247,7 @@ def test_score_repeats(pipeline: Pipeline) -> None:
 
 @pytest.mark.parametrize("draws", [0, -1, 1.5, True, 10_001, None])
 def test_other_numbers_of_draws_are_refused(pipeline: Pipeline, draws: Any) -> None:
-    with pytest.raises(ValueError, match="draws is .*; it must be a whole number from 1 to 10000"):
+    with pytest.raises(ValueError, match=r"draws is .*; it must be a whole number from 1 to 10000"):
         pipeline.score(gradient(), draws=draws)
 
 

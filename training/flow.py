@@ -19,8 +19,8 @@ from .config import Config, load_config
 from .loop import Trainer, device
 
 CHECKPOINT = "flow.pt"
-MOVED_VARIANTS = 7
-UNMOVED_SHARE = 0.6
+MOVED_VARIANTS = 3
+UNMOVED_SHARE = 0.85
 
 
 class TextToLatents(nn.Module):

@@ -1,0 +1,60 @@
+"""What a person may choose when pictures are drawn, checked at the door."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .noise import SEEDS, checked_seed
+from .samplers import Sampler
+
+MAX_COUNT = 10_000
+MAX_GUIDANCE = 100.0
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Settings of the drawing; None is the model's default everywhere.
+
+    Attributes:
+        seed: of the first picture of each prompt; picture i is that of seed + i, whatever the count.
+        count: pictures a prompt.
+        guidance: strength w of classifier-free guidance; 0 is off.
+        negative: what to steer away from with guidance; "" for no more than "anything".
+        size: side of a square or (width, height) in pixels.
+        sampler: how the flow is inverted.
+        denoise: take the last noise off by the score.
+
+    Raises:
+        ValueError: a setting is out of range; the message says what is allowed.
+    """
+
+    seed: int = 0
+    count: int = 1
+    guidance: float | None = None
+    negative: str = ""
+    size: int | Sequence[int] | None = None
+    sampler: Sampler | None = None
+    denoise: bool | None = None
+
+    def __post_init__(self) -> None:
+        if isinstance(self.count, bool) or not isinstance(self.count, int) or not 1 <= self.count <= MAX_COUNT:
+            raise ValueError(f"count is {self.count!r}; it must be a whole number from 1 to {MAX_COUNT}.")
+        checked_seed(self.seed)
+        if self.guidance is not None:
+            checked_guidance(self.guidance)
+
+    def seeds(self) -> list[int]:
+        """The seed of each of a prompt's pictures."""
+        return [(self.seed + i) % SEEDS for i in range(self.count)]
+
+
+def checked_guidance(guidance: float) -> float:
+    """The strength itself.
+
+    Raises:
+        ValueError: it is no number from 0 to 100.
+    """
+    if isinstance(guidance, bool) or not isinstance(guidance, (int, float)) or not 0 <= guidance <= MAX_GUIDANCE:
+        raise ValueError(f"guidance is {guidance!r}; it must be a number from 0 (off) to {MAX_GUIDANCE:g}.")
+    return float(guidance)

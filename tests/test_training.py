@@ -1,0 +1,283 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from starflow_core.model_folder import load
+from training import autoencoder, data, export, flow, loop, text
+from training.config import Config, load_config
+from training.loop import Trainer
+
+COLOURS = {"red": (220, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 220), "black": (20, 20, 20)}
+SHAPES = ("square", "bar")
+
+
+def write_pictures(folder: Path, side: int) -> None:
+    """Coloured shapes on white, in the files that `training.data` writes."""
+    folder.mkdir(parents=True)
+    rows, images = [], []
+    for i, (name, colour) in enumerate(COLOURS.items()):
+        for shape in SHAPES:
+            image = np.full((side, side, 3), 255, np.uint8)
+            image[side // 4 : -side // 4, side // 4 : (side if shape == "bar" else 3 * side // 4)] = colour
+            images.append(image)
+            rows.append(
+                {"name": f"{name} {shape}", "keywords": [name, shape], "character": chr(0x1F600 + i), "image": "x.png"}
+            )
+    np.save(folder / "images.npy", np.stack(images))
+    (folder / "subjects.json").write_text(json.dumps(rows))
+
+
+def tiny_config(folder: Path) -> Config:
+    schedule = {"batch_size": 4, "pictures": 16, "learning_rate": 1e-3, "ema_decay": 0.9, "seed": 0}
+    return Config(
+        data={"folder": str(folder), "image_size": 16, "held_out": 0.3},
+        autoencoder={
+            "block_out_channels": [8, 8],
+            "layers_per_block": 1,
+            "latent_channels": 4,
+            "norm_num_groups": 4,
+            "latent_noise": 0.2,
+            "kl_weight": 1e-5,
+            **schedule,
+        },
+        text_encoder={"d_model": 16, "d_kv": 8, "num_heads": 2, "d_ff": 16, "num_layers": 1, "max_tokens": 4},
+        flow={
+            "channels": 40,
+            "layers_per_block": [1, 1],
+            "head_dim": 20,
+            "soft_clip": 6,
+            "noise_std": 0.2,
+            "dropped_captions": 0.1,
+            "unknown_words": 0.05,
+            "warmup_pictures": 8,
+            "weight_decay": 0.01,
+            **schedule,
+        },
+        sampling={"guidance": 1.0, "denoise": True},
+    )
+
+
+@pytest.fixture(autouse=True)
+def on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Config:
+    """A configuration whose autoencoder and flow have been trained for a moment."""
+    folder = tmp_path_factory.mktemp("training") / "data"
+    write_pictures(folder, 16)
+    config = tiny_config(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(torch.cuda, "is_available", lambda: False)
+        patch.setattr(loop, "LOG_PICTURES", 8)
+        autoencoder.train(config)
+        flow.train(config)
+    return config
+
+
+def longer(config: Config, part: str, pictures: int) -> Config:
+    settings: dict[str, Any] = getattr(config, part) | {"pictures": pictures}
+    return dataclasses.replace(config, **{part: settings})
+
+
+def test_trained_model_is_exported_loaded_and_draws(trained: Config, tmp_path: Path) -> None:
+    export.export(trained, tmp_path / "model")
+    pipeline = load(tmp_path / "model", device="cpu")
+    assert (pipeline.guidance, pipeline.denoise, pipeline.trained_side) == (1.0, True, 16)
+    assert pipeline.flow.config.noise_std == 0.2
+    image = pipeline.generate("red square", seed=1)[0]
+    assert image.size == (16, 16)
+    assert np.isfinite(pipeline.score(image, "red square").bits_per_dim)
+    assert pipeline.reconstruct(image).latent_error < 1e-3
+
+
+def test_exported_weights_are_the_averaged_ones(trained: Config, tmp_path: Path) -> None:
+    export.export(trained, tmp_path / "model")
+    loaded = load(tmp_path / "model", device="cpu")
+    average = torch.load(trained.folder / flow.CHECKPOINT, weights_only=True)["average"]
+    for name, tensor in loaded.flow.state_dict().items():
+        torch.testing.assert_close(tensor, average[f"flow.{name}"].bfloat16().float(), rtol=0, atol=0)
+
+
+def test_latents_are_scaled_to_a_standard_deviation_of_one(trained: Config) -> None:
+    images = autoencoder.load(trained)
+    latents = flow.latents_of(images, data.load(trained).images[::4])
+    assert float(latents.std()) == pytest.approx(1, abs=0.01)
+
+
+def test_log_holds_a_row_for_every_stretch(trained: Config) -> None:
+    for checkpoint in (autoencoder.CHECKPOINT, flow.CHECKPOINT):
+        rows = (trained.folder / checkpoint).with_suffix(".csv").read_text().splitlines()
+        assert rows[0] == "pictures,loss,held_out"
+        assert [row.split(",")[0] for row in rows[1:]] == ["8", "16"]
+
+
+def test_finished_training_does_nothing_more(trained: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.load(trained.folder / flow.CHECKPOINT, weights_only=True)
+    monkeypatch.setattr(Trainer, "_step", lambda self: pytest.fail("a step was made"))
+    flow.train(trained)
+    after = torch.load(trained.folder / flow.CHECKPOINT, weights_only=True)
+    assert after["pictures"] == before["pictures"] == 16
+    assert all(torch.equal(after["model"][name], tensor) for name, tensor in before["model"].items())
+
+
+def test_training_goes_on_from_its_checkpoint(trained: Config) -> None:
+    flow.train(longer(trained, "flow", 24))
+    state = torch.load(trained.folder / flow.CHECKPOINT, weights_only=True)
+    assert state["pictures"] == 24
+    assert {int(entry["step"]) for entry in state["optimizer"]["state"].values()} == {6}
+
+
+# The loop
+
+
+class Line(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(3))
+
+
+def squared_distance(model: Line) -> Tensor:
+    return (model.weight - torch.tensor([1.0, 2.0, 3.0])).square().sum()
+
+
+def new_trainer(folder: Path, pictures: int, **settings: Any) -> Trainer[Line]:
+    schedule = {"batch_size": 4, "learning_rate": 0.05, "ema_decay": 0.9, "warmup_pictures": 4, **settings}
+    checkpoint = folder / "line.pt"
+    return Trainer(Line(), squared_distance, checkpoint, schedule | {"pictures": pictures}, lambda model: 0.0)
+
+
+def test_interrupted_training_ends_as_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("whole", "parts"):
+        (tmp_path / name).mkdir()
+    whole = new_trainer(tmp_path / "whole", 80).run()
+
+    trainer, steps = new_trainer(tmp_path / "parts", 80), 0
+    step = trainer._step
+
+    def interrupted() -> float:
+        nonlocal steps
+        steps += 1
+        if steps == 8:
+            raise KeyboardInterrupt
+        return step()
+
+    monkeypatch.setattr(trainer, "_step", interrupted)
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.run()
+    parts = new_trainer(tmp_path / "parts", 80)
+    assert parts.pictures == 28
+    torch.testing.assert_close(parts.run().weight, whole.weight)
+
+
+def test_loss_falls(tmp_path: Path) -> None:
+    before = squared_distance(Line())
+    assert squared_distance(new_trainer(tmp_path, 400).run()) < 0.5 * before
+
+
+def test_checkpoint_is_never_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    new_trainer(tmp_path, 8).run()
+    before = (tmp_path / "line.pt").read_bytes()
+
+    def fail(state: Any, path: Path) -> None:
+        path.write_bytes(b"half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(torch, "save", fail)
+    with pytest.raises(OSError, match="disk full"):
+        new_trainer(tmp_path, 16).run()
+    assert (tmp_path / "line.pt").read_bytes() == before
+
+
+def test_learning_rate_rises_and_falls(tmp_path: Path) -> None:
+    trainer = new_trainer(tmp_path, 1000, warmup_pictures=100)
+    rates = []
+    for trainer.pictures in (0, 50, 100, 500, 1000):
+        rates.append(trainer._learning_rate())
+    assert rates[0] < rates[1] < rates[2] > rates[3] > rates[4] > 0
+    assert rates[4] == pytest.approx(0.05 / 50)
+
+
+# Data and text
+
+
+@pytest.fixture
+def subject() -> data.Subject:
+    return data.Subject("red heart", ("love", "like", "valentine"), "❤", "2764.png")
+
+
+def test_captions_are_made_of_the_subjects_words(subject: data.Subject) -> None:
+    rng = random.Random(0)
+    captions = {subject.caption(rng) for _ in range(300)}
+    assert {"red heart", "❤"} < captions
+    assert len(captions) > 10
+    words = {"red", "heart", "love", "like", "valentine", "❤"}
+    assert all(set(caption.split()) <= words for caption in captions)
+    assert all(captions)
+
+
+def test_split_depends_on_names_only(trained: Config) -> None:
+    dataset = data.load(trained)
+    training, held_out = dataset.split(0.3)
+    assert len(training.subjects) + len(held_out.subjects) == len(dataset.subjects) == len(COLOURS) * len(SHAPES)
+    assert len(held_out.images) == len(held_out.subjects) > 0
+    reversed_split = data.Dataset(dataset.subjects[::-1], dataset.images[::-1]).split(0.3)
+    assert {s.name for s in reversed_split[1].subjects} == {s.name for s in held_out.subjects}
+
+
+def test_moved_pictures_keep_their_shape_and_move() -> None:
+    image = np.full((16, 16, 3), 255, np.uint8)
+    image[4:12, 4:12] = 0
+    rng = random.Random(0)
+    moved = [data.moved(image, rng) for _ in range(20)]
+    assert all(picture.shape == image.shape and picture.dtype == np.uint8 for picture in moved)
+    assert len({picture.tobytes() for picture in moved}) > 10
+
+
+def test_tokenizer_knows_words_and_emoji(subject: data.Subject) -> None:
+    tokenizer = text.build_tokenizer([subject], 8)
+    unknown = tokenizer.unk_token_id
+    assert unknown not in tokenizer("Red HEART, love! ❤️")["input_ids"]
+    assert tokenizer("Red heart")["input_ids"] == tokenizer("red   heart.")["input_ids"]
+    assert tokenizer("zebra")["input_ids"] == [unknown, tokenizer.eos_token_id]
+    assert tokenizer("")["input_ids"] == [tokenizer.eos_token_id]
+
+
+def test_share_of_words_becomes_unknown() -> None:
+    caption = "red heart " * 100
+    assert text.with_unknown_words(caption, 0.0, random.Random(0)).split() == caption.split()
+    assert set(text.with_unknown_words(caption, 1.0, random.Random(0)).split()) == {text.UNKNOWN}
+    some = text.with_unknown_words(caption, 0.3, random.Random(0)).split()
+    assert 0.15 < some.count(text.UNKNOWN) / len(some) < 0.45
+
+
+def test_published_hyperparameters_can_be_read() -> None:
+    config = load_config()
+    assert config.data["image_size"] % 2 ** (len(config.autoencoder["block_out_channels"]) - 1) == 0
+    assert flow.build_flow(config, config.text_encoder["d_model"]).config.has_text
+
+
+@pytest.mark.parametrize(
+    ("load_part", "command"),
+    [(data.load, "training.data"), (autoencoder.load, "training.autoencoder")],
+)
+def test_steps_in_the_wrong_order_say_what_to_run(load_part: Any, command: str, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=f"python -m {command}"):
+        load_part(tiny_config(tmp_path))
+
+
+def test_export_before_training_says_what_to_run(tmp_path: Path) -> None:
+    write_pictures(tmp_path / "data", 16)
+    with pytest.raises(SystemExit, match=r"python -m training\.flow"):
+        export.load(tiny_config(tmp_path / "data"))
