@@ -141,6 +141,20 @@ def test_pictures_of_different_prompts_do_not_overwrite_each_other(prompts: list
     assert len(list(workplace.iterdir())) == 2
 
 
+def test_file_that_was_not_asked_for_is_not_written_over(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (workplace / "cat-0.png").write_bytes(b"precious")
+    assert cli.main(["generate", "cat", *FAST]) == 0
+    assert capsys.readouterr().out != "cat-0.png\n"
+    assert (workplace / "cat-0.png").read_bytes() == b"precious"
+    assert len(list(workplace.iterdir())) == 2
+
+
+def test_file_that_was_asked_for_is_written_over(workplace: Path) -> None:
+    (workplace / "a.png").write_bytes(b"old")
+    assert cli.main(["generate", "cat", "-o", "a.png", *FAST]) == 0
+    assert Image.open(workplace / "a.png").size == (16, 16)
+
+
 def test_largest_seed_goes_round(workplace: Path) -> None:
     assert cli.main(["generate", "cat", "--seed", str(2**64 - 1), "--count", "2", "-o", "a.png", *FAST]) == 0
     assert len(list(workplace.iterdir())) == 2
@@ -151,14 +165,15 @@ def test_sizes_and_samplers(workplace: Path) -> None:
     assert Image.open(workplace / "a.png").size == (24, 16)
 
 
-def test_prompt_with_lone_surrogates_is_drawn(workplace: Path) -> None:
-    # What a shell hands over where the prompt is not UTF-8.
-    assert cli.main(["generate", "caf\udce9", "-o", "a.png", *FAST]) == 0
-
-
-def test_default_name_of_a_prompt_that_is_no_utf8_can_be_printed(workplace: Path) -> None:
-    result = run("-m", "starflow_core.cli", "generate", "caf\udce9", "--size", "8", cwd=workplace)
-    assert "Traceback" not in result.stderr
+@pytest.mark.parametrize("output", [[], ["-o", "a.png"]])
+def test_prompt_that_is_no_utf8_is_drawn(
+    output: list[str], workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # A shell hands over bytes that are no UTF-8 as lone surrogates, which cannot be printed or stored.
+    assert cli.main(["generate", "caf\udce9", *output, *FAST]) == 0
+    name = capsys.readouterr().out.strip()
+    assert name.encode()
+    assert "prompt" in Image.open(workplace / name).text  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -207,7 +222,7 @@ def test_folder_that_cannot_be_written_is_refused_before_the_work(
 ) -> None:
     (workplace / "locked").mkdir()
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "locked")  # root may write anywhere
-    monkeypatch.setattr(model_folder, "load", lambda *args, **kwargs: pytest.fail("the model was loaded"))
+    monkeypatch.setattr(Pipeline, "pictures", lambda *args, **kwargs: pytest.fail("the drawing began"))
     assert "cannot be written" in failed(capsys, "generate", "cat", "-o", "locked/a.png")
     (workplace / "a.png").mkdir()
     assert "cannot be written" in failed(capsys, "generate", "cat", "-o", "a.png")
@@ -253,7 +268,7 @@ def test_lack_of_memory_is_told_in_a_sentence(
     def fail(*args: Any, **kwargs: Any) -> None:
         raise error
 
-    monkeypatch.setattr(Pipeline, "generate", fail)
+    monkeypatch.setattr(Pipeline, "pictures", fail)
     assert message in failed(capsys, "generate", "cat")
 
 
@@ -261,7 +276,7 @@ def test_mistakes_in_the_program_are_not_hidden(monkeypatch: pytest.MonkeyPatch)
     def fail(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError("shapes do not match")
 
-    monkeypatch.setattr(Pipeline, "generate", fail)
+    monkeypatch.setattr(Pipeline, "pictures", fail)
     with pytest.raises(RuntimeError, match="shapes"):
         cli.main(["generate", "cat"])
 
@@ -272,7 +287,7 @@ def test_cancelling_exits_with_130(
     def cancel(*args: Any, **kwargs: Any) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Pipeline, "generate", cancel)
+    monkeypatch.setattr(Pipeline, "pictures", cancel)
     assert cli.main(["generate", "cat", "-o", "a.png"]) == 130
     assert capsys.readouterr().err == "Cancelled.\n"
     assert list(workplace.iterdir()) == []

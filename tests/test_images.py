@@ -4,6 +4,7 @@ import io
 import re
 import struct
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,15 @@ from PIL import Image
 from starflow_core.images import as_rgb, checked_size, fitted_size, open_image, to_images, to_tensor
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
+
+
+def refusal(call: Callable[[], object]) -> str | None:
+    """The message of the ValueError that a call ends with, if it does."""
+    try:
+        call()
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 # Modes
@@ -34,11 +44,8 @@ def test_white_of_any_mode_is_white(mode: str) -> None:
 
 @pytest.mark.parametrize("mode", ["HSV", "LAB"])
 def test_other_colour_spaces_are_converted_or_refused_with_a_word(mode: str) -> None:
-    image = Image.new(mode, (3, 2))
-    try:
-        assert as_rgb(image).mode == "RGB"
-    except ValueError as error:
-        assert "picture" in str(error)
+    message = refusal(lambda: as_rgb(Image.new(mode, (3, 2))))
+    assert message is None or "picture" in message
 
 
 @pytest.mark.parametrize("mode", ["P", "RGB", "RGBA", "CMYK"])
@@ -146,13 +153,12 @@ def noisy(suffix: str) -> bytes:
 def test_file_cut_short_is_refused_or_read(suffix: str, share: float, tmp_path: Path) -> None:
     path, whole = tmp_path / f"cut.{suffix}", noisy(suffix)
     path.write_bytes(whole[: int(len(whole) * share)])
-    try:
-        image = open_image(path)
-    except ValueError as error:
-        assert re.search(r"cannot be read as a picture|is no picture", str(error))
-        assert str(path) in str(error)
-    else:
+    message = refusal(lambda: open_image(path))
+    if message is None:
         assert suffix == "gif"  # Pillow fills up what is missing
+    else:
+        assert re.search(r"cannot be read as a picture|is no picture", message)
+        assert str(path) in message
 
 
 @pytest.mark.filterwarnings("ignore")  # Pillow's own, of TIFF tags
@@ -165,10 +171,8 @@ def test_damaged_bytes_never_raise_anything_but_value_errors(suffix: str, tmp_pa
         for position in rng.integers(0, min(len(whole), 200), 5):
             damaged[position] = rng.integers(256)
         path.write_bytes(damaged)
-        try:
-            as_rgb(open_image(path))
-        except ValueError as error:
-            assert str(path) in str(error) or "picture" in str(error)
+        message = refusal(lambda: as_rgb(open_image(path)))
+        assert message is None or str(path) in message or "picture" in message
 
 
 @pytest.mark.parametrize("content", [b"", b"just words\n", b"\x89PNG\r\n\x1a\n", b"<svg></svg>", b"%PDF-1.7"])
@@ -215,12 +219,7 @@ def test_decompression_bomb_is_refused_before_it_takes_memory(tmp_path: Path) ->
 def test_picture_of_more_megapixels_than_usual_gives_no_warning(tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     Image.new("1", (20_000, 5_000), 1).save(path)  # 100 megapixels, which is above where Pillow warns
-    try:
-        image = open_image(path)
-    except ValueError as error:
-        assert "too large" in str(error)
-    else:
-        assert image.size == (20_000, 5_000)
+    assert open_image(path).size == (20_000, 5_000)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 300), (300, 1), (20_000, 1)])
@@ -286,14 +285,13 @@ def test_sizes_of_the_published_list(ratio: tuple[int, int], expected: tuple[int
 
 @given(st.integers(1, 20_000), st.integers(1, 20_000), st.sampled_from([64, 256]), st.sampled_from([8, 16]))
 def test_fitted_sizes_are_always_ones_that_the_model_takes(width: int, height: int, side: int, multiple: int) -> None:
-    try:
-        fitted = fitted_size(width, height, side=side, multiple=multiple)
-    except ValueError as error:
-        assert max(width, height) > 4 * min(width, height)
-        assert f"{width}×{height}" in str(error)
-    else:
-        assert checked_size(fitted, side, multiple) == fitted
-        assert fitted_size(height, width, side=side, multiple=multiple) == fitted[::-1]
+    if max(width, height) > 4 * min(width, height):
+        with pytest.raises(ValueError, match=f"{width}×{height}"):
+            fitted_size(width, height, side=side, multiple=multiple)
+        return
+    fitted = fitted_size(width, height, side=side, multiple=multiple)
+    assert checked_size(fitted, side, multiple) == fitted
+    assert fitted_size(height, width, side=side, multiple=multiple) == fitted[::-1]
 
 
 @pytest.mark.parametrize("size", [(401, 100), (100, 401), (20_000, 1)])

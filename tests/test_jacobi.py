@@ -27,7 +27,6 @@ SEQUENCE = dataclasses.replace(TINY, in_channels=4, img_size=8)
 CONFIGS = {
     "plain": SEQUENCE,
     "without a start token": dataclasses.replace(SEQUENCE, sos=False),
-    "without text": dataclasses.replace(SEQUENCE, txt_size=0),
     "without text and start token": dataclasses.replace(SEQUENCE, txt_size=0, sos=False),
     "without soft clip": dataclasses.replace(SEQUENCE, soft_clip=0.0),
     "exponential": dataclasses.replace(SEQUENCE, use_softplus=False),
@@ -139,7 +138,7 @@ def problem(config: FlowConfig, seed: int, strength: float) -> tuple[Problem, Te
 def test_error_stays_below_the_tolerance(config: FlowConfig, strength: float, tolerance: float, drafts: bool) -> None:
     for seed in range(2):
         posed, exact = problem(config, seed, strength)
-        for block_size in (None, 16):
+        for block_size in (None,) if drafts else (None, 16):
             x = posed.solve(Jacobi(block_size=block_size, tolerance=tolerance, drafts=drafts))
             assert relative_error(x, exact) <= tolerance, f"seed {seed}, block_size {block_size}"
 

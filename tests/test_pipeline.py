@@ -13,7 +13,7 @@ from PIL import Image
 
 from starflow_core import pipeline as pipeline_module
 from starflow_core.noise import SEEDS
-from starflow_core.pipeline import MAX_COUNT, Pipeline
+from starflow_core.pipeline import Pipeline
 from starflow_core.samplers import Jacobi, Progress, Sequential
 
 # A quarter of the trained size, without guidance and denoising: what does not depend on them is tested faster.
@@ -167,7 +167,7 @@ def test_other_sizes_are_refused(pipeline: Pipeline, size: Any) -> None:
 # Counts and prompts
 
 
-@pytest.mark.parametrize("count", [0, -1, 1.5, True, "2", None, MAX_COUNT + 1, 2**70])
+@pytest.mark.parametrize("count", [0, -1, 1.5, True, "2", None, 10_001, 2**70])
 def test_other_counts_are_refused(pipeline: Pipeline, count: Any) -> None:
     with pytest.raises(ValueError, match=r"count is .*; it must be a whole number from 1 to 10000"):
         pipeline.generate("cat", count=count, **SMALL)
