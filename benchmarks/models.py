@@ -47,7 +47,9 @@ def embedded(batch: int) -> Subject:
     assert pipeline.text_encoder is not None
     text = pipeline.text_encoder.encode([PROMPTS[i % len(PROMPTS)] for i in range(batch)])
     unconditional = pipeline.text_encoder.encode([""]).expand_as(text)
-    return Subject(pipeline.flow, _noise(pipeline.flow.config, batch), text, unconditional, pipeline.iterations)
+    return Subject(
+        pipeline.flow, _noise(pipeline.flow.config, batch), text, unconditional, pipeline.defaults.iterations
+    )
 
 
 def random_14m(batch: int) -> Subject:

@@ -31,12 +31,11 @@ class PublishedJacobi:
         for start in range(free, T, self.block_size):
             end = min(T, start + self.block_size)
             for _ in range(self.max_iterations):
+                predictor.rollback(start - free)  # what the last iteration read stays, though not quite up to date
                 mean, scale = predictor.predict(contexts[:, start - free : end - free])
-                predictor.rollback(start - free)
                 new = torch.addcmul(mean, scale, z[:, start:end])
                 change = (new - x[:, start:end]).square().mean() / new.square().mean()
                 x[:, start:end] = new
                 if change < self.tolerance:
                     break
-            predictor.predict(contexts[:, start - free : end - free])
             yield end, x

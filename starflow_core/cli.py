@@ -8,7 +8,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -123,9 +123,10 @@ def _generate(options: argparse.Namespace) -> None:
         sampler=Sequential() if options.sampler == "sequential" else pipeline.jacobi(options.tolerance),
         denoise=options.denoise,
     )
-    targets: list[Path] = []
+    targets: dict[Path, None] = {}  # in order, and quick to look up
     for number in range(len(options.prompts)):
-        targets += [_target(options, number, seed, targets) for seed in sampling.seeds()]
+        for seed in sampling.seeds():
+            targets[_target(options, number, seed, targets)] = None
     for target in targets:
         _check_writable(target)
     for prompt in (*options.prompts, options.negative):
@@ -144,15 +145,16 @@ def _score(options: argparse.Namespace) -> None:
 
     if options.map and len(options.images) > 1:
         raise ValueError("--map takes a single picture; give one, or leave --map away.")
-    if options.map:
-        _check_writable(Path(options.map))
+    map_file = _output(options.map, ".npy") if options.map else None
+    if map_file:
+        _check_writable(map_file)
     pipeline = _load(options)
     for path in options.images:
         image = open_image(path)
         likelihood = pipeline.score(image, options.prompt, draws=options.draws, seed=options.seed)
         print(_as_json(path, options, likelihood) if options.json else _as_line(path, likelihood))
-        if options.map:
-            _save_map(likelihood.map, heatmap(likelihood.map, pipeline.fit(image).size), Path(options.map))
+        if map_file:
+            _save_map(likelihood.map, heatmap(likelihood.map, pipeline.fit(image).size), map_file)
 
 
 def _as_line(path: str, likelihood: Likelihood) -> str:
@@ -177,12 +179,13 @@ def _as_json(path: str, options: argparse.Namespace, likelihood: Likelihood) -> 
 def _reconstruct(options: argparse.Namespace) -> None:
     from .images import open_image
 
-    if options.output:
-        _check_writable(Path(options.output))
+    output = _output(options.output) if options.output else None
+    if output:
+        _check_writable(output)
     image = open_image(options.image)
     result = _load(options).reconstruct(image, options.prompt)
-    if options.output:
-        _save_png(result.image, Path(options.output), None)
+    if output:
+        _save_png(result.image, output, None)
     print(f"latents: relative error {result.latent_error:.2e} (image → noise → image through the flow)")
     print(f"picture: {result.psnr:.1f} dB PSNR (what the autoencoder keeps)")
 
@@ -204,7 +207,9 @@ def _info(options: argparse.Namespace) -> None:
         f"  flow: {config.num_blocks} blocks of {list(config.layers_per_block)} layers, noise std {config.noise_std:g}"
     )
     print(f"  text: {config.txt_size} tokens" if config.has_text else "  text: none")
-    print(f"  defaults: guidance {pipeline.guidance:g}, denoise {'on' if pipeline.denoise else 'off'}")
+    print(
+        f"  defaults: guidance {pipeline.defaults.guidance:g}, denoise {'on' if pipeline.defaults.denoise else 'off'}"
+    )
     if (folder / "README.md").is_file():
         print(f"  model card, with the licence: {folder / 'README.md'}")
 
@@ -240,7 +245,7 @@ def _progress_bar(what: str) -> Iterator[Callable[[Progress], None]]:
         yield report
 
 
-def _target(options: argparse.Namespace, number: int, seed: int, taken: list[Path]) -> Path:
+def _target(options: argparse.Namespace, number: int, seed: int, taken: Container[Path]) -> Path:
     """The file of a picture: as asked for, with what tells several apart, or named after prompt and seed.
 
     Only a file that was asked for is written over.
@@ -250,12 +255,18 @@ def _target(options: argparse.Namespace, number: int, seed: int, taken: list[Pat
         name = f"{slug}-{seed}"
         names = itertools.chain([f"{name}.png"], (f"{name}-{i}.png" for i in itertools.count(2)))
         return next(path for path in map(Path, names) if path not in taken and not path.exists())
-    path = Path(options.output)
-    if path.suffix.lower() != ".png":
-        raise ValueError(f"{path} does not end with .png; pictures are written as PNG.")
+    path = _output(options.output)
     prompt_part = f"-{number + 1}" if len(options.prompts) > 1 else ""
     seed_part = f"-{seed}" if options.count > 1 else ""
     return path.with_name(f"{path.stem}{prompt_part}{seed_part}{path.suffix}")
+
+
+def _output(name: str, *suffixes: str) -> Path:
+    """The path of a file whose kind can be written: PNG, or one of the other suffixes."""
+    path, kinds = Path(name), (".png", *suffixes)
+    if path.suffix.lower() not in kinds:
+        raise ValueError(f"{path} does not end with {' or '.join(kinds)}, which is all that can be written.")
+    return path
 
 
 def _check_writable(path: Path) -> None:
@@ -271,11 +282,11 @@ def _png_text(options: argparse.Namespace, pipeline: Pipeline, prompt: str, seed
 
     settings = {
         "model": pipeline.name,
-        "guidance": pipeline.guidance if options.guidance is None else options.guidance,
+        "guidance": pipeline.defaults.guidance if options.guidance is None else options.guidance,
         "negative": options.negative,
         "sampler": options.sampler,
         "tolerance": options.tolerance if options.sampler == "jacobi" else None,
-        "denoise": pipeline.denoise if options.denoise is None else options.denoise,
+        "denoise": pipeline.defaults.denoise if options.denoise is None else options.denoise,
         "version": __version__,
     }
     text = PngInfo()

@@ -147,7 +147,7 @@ class FlowConfig:
         if missing := [name for name in required if name not in values]:
             raise ValueError(f"Missing from the flow's configuration: {', '.join(missing)}.")
         try:
-            return cls(**{name: _parsed(str(fields[name].type), value) for name, value in values.items()})
+            return cls(**{name: _parsed(name, str(fields[name].type), value) for name, value in values.items()})
         except TypeError as error:
             raise ValueError(f"The flow's configuration holds a value of the wrong type: {error}.") from error
 
@@ -156,18 +156,18 @@ class FlowConfig:
         return dataclasses.asdict(self) | {"layers_per_block": list(self.layers_per_block)}
 
 
-def _parsed(kind: str, value: Any) -> Any:
+def _parsed(name: str, kind: str, value: Any) -> Any:
     """A JSON or YAML value as the type of a field; TypeError where it is of another kind."""
     if value is None and kind.endswith("| None"):
         return None
     if kind == "bool" and value in (0, 1):
         return bool(value)
     if kind.startswith("tuple") and isinstance(value, (list, tuple)):
-        return tuple(_parsed("int", element) for element in value)
+        return tuple(_parsed(name, "int", element) for element in value)
     if kind.startswith("int") and isinstance(value, int) and not isinstance(value, bool):
         return value
     if kind == "float" and isinstance(value, (int, float)) and not isinstance(value, bool):
         return float(value)
     if kind == "str" and isinstance(value, str):
         return value
-    raise TypeError(f"{value!r} where {kind} is expected")
+    raise TypeError(f"{name} is {value!r}, not {kind}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -22,9 +23,11 @@ def open_image(path: Path | str) -> Image.Image:
         ValueError: the file is missing, no picture, damaged or too large.
     """
     try:
-        with Image.open(path) as image:
-            image.load()
-            return image.copy()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # it comes at half of what is refused
+            with Image.open(path) as image:
+                image.load()
+                return image.copy()
     except FileNotFoundError:
         raise ValueError(f"There is no file {path}.") from None
     except IsADirectoryError:
@@ -32,7 +35,7 @@ def open_image(path: Path | str) -> Image.Image:
     except UnidentifiedImageError:
         raise ValueError(f"{path} is no picture that can be read; PNG, JPEG and WebP can.") from None
     except Image.DecompressionBombError:
-        raise ValueError(f"{path} is too large a picture; scale it down to at most 100 megapixels first.") from None
+        raise ValueError(f"{path} is too large a picture; scale it down first.") from None
     except (OSError, SyntaxError, EOFError) as error:  # what Pillow raises for damaged files
         raise ValueError(f"{path} cannot be read as a picture: {error}.") from error
 
@@ -47,7 +50,9 @@ def as_rgb(image: Image.Image) -> Image.Image:
         image = ImageOps.exif_transpose(image)
         if image.mode in ("I", "I;16", "I;16L", "I;16B", "F"):  # Pillow clips these instead of scaling them
             image = Image.fromarray(_to_8_bit(np.asarray(image)))
-        if image.mode in ("LA", "PA", "La", "RGBA", "RGBa") or "transparency" in image.info:
+        if image.mode == "La":  # Pillow has no way from here to RGBA but by LA
+            image = image.convert("LA")
+        if image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info:
             rgba = image.convert("RGBA")
             image = Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba)
         return image.convert("RGB")
@@ -78,7 +83,7 @@ def checked_size(size: int | Sequence[int] | None, side: int, multiple: int) -> 
     Raises:
         ValueError: a side is no positive multiple of `multiple`, or the picture is too large for the model.
     """
-    width, height = (side, side) if size is None else (size, size) if isinstance(size, int) else _pair(size)
+    width, height = _pair(side if size is None else size)
     for pixels in (width, height):
         if isinstance(pixels, bool) or not isinstance(pixels, int) or pixels < multiple or pixels % multiple:
             raise ValueError(f"size is {width}×{height}; width and height must be positive multiples of {multiple}.")
@@ -99,9 +104,11 @@ def to_images(tensor: Tensor) -> list[Image.Image]:
     return [Image.fromarray(image) for image in pixels]
 
 
-def _pair(size: Sequence[int]) -> tuple[int, int]:
-    if len(size) != 2:
-        raise ValueError(f"size has {len(size)} numbers; it must be (width, height).")
+def _pair(size: int | Sequence[int]) -> tuple[int, int]:
+    if isinstance(size, int):
+        return size, size
+    if not isinstance(size, Sequence) or len(size) != 2:
+        raise ValueError(f"size is {size!r}; it must be a side or (width, height), in whole pixels.")
     return size[0], size[1]
 
 

@@ -9,6 +9,7 @@ README.md                   the model card, with the licence
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from torch import Tensor
 from .autoencoder import Autoencoder, AutoencoderConfig
 from .config import FlowConfig
 from .flow import StarFlow
+from .sampling import SamplingDefaults
 from .text_encoder import TextEncoder
 
 if TYPE_CHECKING:
@@ -78,13 +80,14 @@ def load(
     if dtype is None:
         dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     config = read_config(folder)
-    flow_config = FlowConfig.from_dict(config["flow"])
+    defaults = _in_folder(folder, SamplingDefaults.from_dict, config.get("sampling", {}))
+    flow_config = _in_folder(folder, FlowConfig.from_dict, config["flow"])
     autoencoder = _load_autoencoder(folder / "vae", device)
     text_encoder = _load_text_encoder(folder, flow_config.txt_size, device, dtype) if flow_config.has_text else None
     weights = _read_weights(folder, WEIGHTS)
     flow = _in_folder(folder, StarFlow.from_state_dict, flow_config, weights, device=device, dtype=dtype)
     _check_parts_fit(folder, flow_config, autoencoder.config, text_encoder)
-    return Pipeline(flow, autoencoder, text_encoder, name=folder.name, **config.get("sampling", {}))
+    return _in_folder(folder, Pipeline, flow, autoencoder, text_encoder, name=folder.name, defaults=defaults)
 
 
 def save(pipeline: Pipeline, folder: Path, *, dtype: torch.dtype = torch.bfloat16) -> None:
@@ -97,13 +100,18 @@ def save(pipeline: Pipeline, folder: Path, *, dtype: torch.dtype = torch.bfloat1
     """
     flow, autoencoder, text_encoder = pipeline.flow, pipeline.autoencoder, pipeline.text_encoder
     (folder / "vae").mkdir(parents=True, exist_ok=True)
-    config = {"model_type": MODEL_TYPE, "flow": flow.config.to_dict(), "sampling": pipeline.sampling}
+    config = {
+        "model_type": MODEL_TYPE,
+        "flow": flow.config.to_dict(),
+        "sampling": dataclasses.asdict(pipeline.defaults),
+    }
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
     save_file(_stored(flow, dtype), folder / WEIGHTS)
     (folder / "vae" / "config.json").write_text(json.dumps(autoencoder.config.to_dict(), indent=2) + "\n")
     save_file(_stored(autoencoder, dtype), folder / "vae" / VAE_WEIGHTS)
     if text_encoder is not None:
-        text_encoder.model.to(dtype).save_pretrained(folder / "text_encoder")
+        weights = _stored(text_encoder.model, dtype)
+        text_encoder.model.save_pretrained(folder / "text_encoder", state_dict=weights)
         text_encoder.tokenizer.save_pretrained(folder / "tokenizer")
 
 
@@ -227,7 +235,7 @@ def _read_json(folder: Path, file: str) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ValueError(f"{path} is missing; {folder} is no complete model folder.") from None
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read as JSON: {error}.") from error
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold a JSON object.")

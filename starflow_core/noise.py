@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 
 import torch
@@ -25,7 +26,7 @@ def seeded_noise(shape: Sequence[int], seed: int, count: int) -> Tensor:
     """Standard normal noise (count, *shape), float32, on the CPU.
 
     Image i is drawn from a generator of its own, seeded with seed + i, so that neither batch nor device changes what a
-    seed means.
+    seed means. Seeds of more than 32 bits are folded into 32, which is all that the generator takes.
 
     Raises:
         ValueError: the seed is out of range.
@@ -33,7 +34,16 @@ def seeded_noise(shape: Sequence[int], seed: int, count: int) -> Tensor:
     checked_seed(seed)
     generator = torch.Generator("cpu")
     images = [
-        torch.randn(tuple(shape), generator=generator.manual_seed((seed + i) % SEEDS), dtype=torch.float32)
+        torch.randn(tuple(shape), generator=generator.manual_seed(_folded((seed + i) % SEEDS)), dtype=torch.float32)
         for i in range(count)
     ]
     return torch.stack(images)
+
+
+def _folded(seed: int) -> int:
+    """A seed of 64 bits as one of 32; those that have no more stay as they are."""
+    high, low = divmod(seed, 2**32)
+    if not high:
+        return low
+    digest = hashlib.blake2b(high.to_bytes(4, "little"), digest_size=4).digest()
+    return low ^ int.from_bytes(digest, "little")

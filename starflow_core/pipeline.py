@@ -18,7 +18,7 @@ from .images import as_rgb, checked_size, fitted_size, to_images, to_tensor
 from .likelihood import Likelihood, denoise, score_latents
 from .noise import checked_seed, seeded_noise
 from .samplers import Jacobi, Progress, ProgressCallback, Sampler
-from .sampling import Sampling, checked_guidance
+from .sampling import Sampling, SamplingDefaults
 from .text_encoder import TextEncoder
 
 MAX_DRAWS = 10_000
@@ -63,12 +63,10 @@ class Pipeline:
         autoencoder: between images and latents.
         text_encoder: of prompts; None for a flow without text.
         name: of the model.
-        guidance: the default strength w of classifier-free guidance.
-        denoise: whether pictures are score-denoised by default.
-        iterations: that each block of the flow needs, as `count_iterations` measures them; None where unknown.
+        defaults: how the model is best sampled.
 
     Raises:
-        ValueError: a default is out of range.
+        ValueError: the defaults are those of another flow.
     """
 
     def __init__(
@@ -78,31 +76,17 @@ class Pipeline:
         text_encoder: TextEncoder | None,
         *,
         name: str = "",
-        guidance: float = 0.0,
-        denoise: bool = False,
-        iterations: Sequence[int] | None = None,
-        **unknown: Any,
+        defaults: SamplingDefaults | None = None,
     ) -> None:
-        if unknown:
-            raise ValueError(
-                f"Unknown defaults for sampling: {', '.join(unknown)}; known are guidance, denoise and iterations."
-            )
         self.flow, self.autoencoder, self.text_encoder, self.name = flow, autoencoder, text_encoder, name
-        self.guidance, self.denoise = checked_guidance(guidance), bool(denoise)
-        if iterations is not None and len(iterations) != flow.config.num_blocks:
-            raise ValueError(
-                f"iterations holds {len(iterations)} counts; the flow has {flow.config.num_blocks} blocks."
-            )
-        self.iterations = None if iterations is None else tuple(iterations)
-
-    @property
-    def sampling(self) -> dict[str, Any]:
-        """The defaults, as a model folder keeps them."""
-        return {"guidance": self.guidance, "denoise": self.denoise, "iterations": self.iterations}
+        self.defaults = defaults or SamplingDefaults()
+        iterations, blocks = self.defaults.iterations, flow.config.num_blocks
+        if iterations is not None and len(iterations) != blocks:
+            raise ValueError(f"iterations holds {len(iterations)} counts; the flow has {blocks} blocks.")
 
     def jacobi(self, tolerance: float = 0.01) -> Jacobi:
         """The fast sampler, with what is known of this model."""
-        return Jacobi(tolerance=tolerance, iterations=self.iterations)
+        return Jacobi(tolerance=tolerance, iterations=self.defaults.iterations)
 
     @property
     def multiple(self) -> int:
@@ -225,15 +209,17 @@ class Pipeline:
         self, prompt: str | Sequence[str], sampling: Sampling, progress: ProgressCallback | None
     ) -> Iterator[tuple[list[_Job], Tensor]]:
         """Latents (B, C, H, W) in batches, with what each of them is of."""
-        prompts = [prompt] if isinstance(prompt, str) else list(prompt)
+        prompts = [prompt] if isinstance(prompt, str) else prompt
+        if not isinstance(prompts, Sequence):
+            raise ValueError(f"prompt is {prompt!r}; it must be a text or a list of texts.")
         if not prompts:
             raise ValueError("There is no prompt; give at least one, which may be empty.")
         width, height = checked_size(sampling.size, self.trained_side, self.multiple)
         factor = self.autoencoder.config.factor
         shape = (self.flow.config.in_channels, height // factor, width // factor)
         unconditional = self._text([sampling.negative])
-        guidance = self.guidance if sampling.guidance is None else sampling.guidance
-        denoised = self.denoise if sampling.denoise is None else sampling.denoise
+        guidance = self.defaults.guidance if sampling.guidance is None else sampling.guidance
+        denoised = self.defaults.denoise if sampling.denoise is None else sampling.denoise
 
         jobs = [_Job(prompt, seed) for prompt in prompts for seed in sampling.seeds()]
         batches = [jobs[i : i + BATCH] for i in range(0, len(jobs), BATCH)]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from .noise import SEEDS, checked_seed
 from .samplers import Sampler
@@ -47,6 +49,43 @@ class Sampling:
     def seeds(self) -> list[int]:
         """The seed of each of a prompt's pictures."""
         return [(self.seed + i) % SEEDS for i in range(self.count)]
+
+
+@dataclass(frozen=True)
+class SamplingDefaults:
+    """What a model folder says on how its model is best sampled.
+
+    Attributes:
+        guidance: strength w of classifier-free guidance.
+        denoise: whether pictures are score-denoised.
+        iterations: that each block of the flow needs, as `count_iterations` measures them; None where unknown.
+
+    Raises:
+        ValueError: a value is out of range.
+    """
+
+    guidance: float = 0.0
+    denoise: bool = False
+    iterations: tuple[int, ...] | None = None
+
+    def __post_init__(self) -> None:
+        checked_guidance(self.guidance)
+        if not isinstance(self.denoise, bool):
+            raise ValueError(f"denoise is {self.denoise!r}; it must be true or false.")
+        counts = () if self.iterations is None else self.iterations
+        if not isinstance(counts, tuple) or not all(type(count) is int and count > 0 for count in counts):
+            raise ValueError(f"iterations is {counts!r}; it must hold a count of 1 or more for each block.")
+
+    @classmethod
+    def from_dict(cls, names: Mapping[str, Any]) -> SamplingDefaults:
+        """Raises ValueError where a name is unknown or a value out of range."""
+        known = [field.name for field in dataclasses.fields(cls)]
+        if unknown := sorted(names.keys() - set(known)):
+            raise ValueError(f"Unknown defaults for sampling: {', '.join(unknown)}; known are {', '.join(known)}.")
+        values = dict(names)
+        if isinstance(values.get("iterations"), list):
+            values["iterations"] = tuple(values["iterations"])
+        return cls(**values)
 
 
 def checked_guidance(guidance: float) -> float:

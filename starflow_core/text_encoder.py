@@ -49,10 +49,16 @@ class TextEncoder:
             is_t5 = config.model_type in T5_TYPES
             kind = transformers.T5EncoderModel if is_t5 else transformers.AutoModel
             with _no_progress_bar():
-                loaded = kind.from_pretrained(model, config=config, local_files_only=True, use_safetensors=True)
+                loaded, report = kind.from_pretrained(
+                    model, config=config, local_files_only=True, use_safetensors=True, output_loading_info=True
+                )
             words = transformers.PreTrainedTokenizerFast.from_pretrained(tokenizer, local_files_only=True)
-        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
             raise ValueError(f"The text encoder in {model.parent} cannot be loaded: {first_line(error)}") from error
+        if absent := [*report["missing_keys"], *report["mismatched_keys"]]:
+            raise ValueError(
+                f"The weights in {model} are not those of this text encoder: {absent[0]} is missing or wrong."
+            )
         if words.pad_token is None:
             words.pad_token = words.eos_token
         words.padding_side = "right"  # language models pad to the left, which would move the positions of the words

@@ -105,7 +105,7 @@ def test_settings_stand_in_the_file(workplace: Path) -> None:
 def test_defaults_that_were_used_stand_in_the_file(workplace: Path, pipeline: Pipeline) -> None:
     cli.main(["generate", "cat", "-o", "out.png", "--size", "16", "--sampler", "sequential"])
     settings = json.loads(Image.open(workplace / "out.png").text["settings"])  # type: ignore[attr-defined]
-    assert (settings["guidance"], settings["denoise"]) == (pipeline.guidance, pipeline.denoise)
+    assert (settings["guidance"], settings["denoise"]) == (pipeline.defaults.guidance, pipeline.defaults.denoise)
     assert (settings["sampler"], settings["tolerance"]) == ("sequential", None)
 
 

@@ -20,7 +20,7 @@ from starflow_core.flow import StarFlow
 from starflow_core.predictor import Predictor
 from starflow_core.rotary import rotary_table
 from starflow_core.samplers import Jacobi, Progress, Sampler, Sequential
-from starflow_core.samplers.jacobi import MAX_DRAFTS
+from starflow_core.samplers.fixed_point import MAX_DRAFTS
 
 EXACT = 1e-3
 SEQUENCE = dataclasses.replace(TINY, in_channels=4, img_size=8)

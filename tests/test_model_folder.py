@@ -32,6 +32,7 @@ from starflow_core.model_folder import (
     save,
 )
 from starflow_core.pipeline import Pipeline
+from starflow_core.sampling import SamplingDefaults
 from starflow_core.text_encoder import TextEncoder
 
 FLOW = FlowConfig(
@@ -70,7 +71,13 @@ def new_text_encoder(width: int = 16) -> TextEncoder:
 def small_pipeline() -> Pipeline:
     torch.manual_seed(0)
     autoencoder = Autoencoder(AUTOENCODER).eval().requires_grad_(False)
-    return Pipeline(random_flow(FLOW), autoencoder, new_text_encoder(), name="small", guidance=1.5, denoise=True)
+    return Pipeline(
+        random_flow(FLOW),
+        autoencoder,
+        new_text_encoder(),
+        name="small",
+        defaults=SamplingDefaults(guidance=1.5, denoise=True),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +121,7 @@ def test_saved_model_draws_and_scores_as_before(folder: Path) -> None:
     before, after = small_pipeline(), small_load(folder)
     assert after.name == "small"
     assert (after.flow.config, after.autoencoder.config) == (FLOW, AUTOENCODER)
-    assert (after.guidance, after.denoise, after.sampling) == (1.5, True, before.sampling)
+    assert after.defaults == before.defaults == SamplingDefaults(guidance=1.5, denoise=True)
     assert torch.equal(after.generate_latents("cat", seed=2), before.generate_latents("cat", seed=2))
     image = Image.effect_noise((8, 8), 60)
     assert after.score(image, "cat").log_prob == before.score(image, "cat").log_prob

@@ -15,6 +15,7 @@ from starflow_core import pipeline as pipeline_module
 from starflow_core.noise import SEEDS
 from starflow_core.pipeline import Pipeline
 from starflow_core.samplers import Jacobi, Progress, Sequential
+from starflow_core.sampling import SamplingDefaults
 
 # A quarter of the trained size, without guidance and denoising: what does not depend on them is tested faster.
 SMALL: dict[str, Any] = {"size": 16, "guidance": 0.0, "denoise": False}
@@ -122,10 +123,12 @@ def test_negative_prompt_matters_with_guidance_only(pipeline: Pipeline, guidance
 
 
 def test_defaults_of_the_model_are_used(pipeline: Pipeline) -> None:
-    explicit = pipeline.generate_latents("cat", size=16, guidance=pipeline.guidance, denoise=pipeline.denoise)
+    explicit = pipeline.generate_latents(
+        "cat", size=16, guidance=pipeline.defaults.guidance, denoise=pipeline.defaults.denoise
+    )
     assert torch.equal(pipeline.generate_latents("cat", size=16), explicit)
     assert not torch.equal(pipeline.generate_latents("cat", size=16, guidance=0.5), explicit)
-    assert not torch.equal(pipeline.generate_latents("cat", size=16, denoise=not pipeline.denoise), explicit)
+    assert not torch.equal(pipeline.generate_latents("cat", size=16, denoise=not pipeline.defaults.denoise), explicit)
 
 
 def test_denoising_changes_latents_a_little(pipeline: Pipeline) -> None:
@@ -336,10 +339,24 @@ def test_no_parameter_changes_or_gets_a_gradient(pipeline: Pipeline) -> None:
 # Construction
 
 
-@pytest.mark.parametrize("settings", [{"guidance": -1}, {"guidance": "3"}, {"steps": 50}, {"guidance": math.nan}])
-def test_wrong_defaults_are_refused(pipeline: Pipeline, settings: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match="guidance"):
-        Pipeline(pipeline.flow, pipeline.autoencoder, pipeline.text_encoder, **settings)
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("guidance", value) for value in (-1, "3", math.nan)),
+        *(("iterations", value) for value in ([0, 1, 1, 1], ["many"], 3)),
+        ("denoise", "yes"),
+        ("steps", 50),
+    ],
+)
+def test_wrong_defaults_are_refused(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=name):
+        SamplingDefaults.from_dict({name: value})
+
+
+def test_iterations_of_another_flow_are_refused(pipeline: Pipeline) -> None:
+    defaults = SamplingDefaults(iterations=(1, 1))
+    with pytest.raises(ValueError, match="2 counts; the flow has 4 blocks"):
+        Pipeline(pipeline.flow, pipeline.autoencoder, pipeline.text_encoder, defaults=defaults)
 
 
 @pytest.fixture(scope="module")
@@ -348,7 +365,9 @@ def wordless(pipeline: Pipeline) -> Pipeline:
     from tiny import random_flow
 
     config = dataclasses.replace(pipeline.flow.config, txt_size=0, txt_dim=0, channels=64, layers_per_block=(1,) * 4)
-    return Pipeline(random_flow(config), pipeline.autoencoder, None, name="wordless", guidance=2.0)
+    return Pipeline(
+        random_flow(config), pipeline.autoencoder, None, name="wordless", defaults=SamplingDefaults(guidance=2.0)
+    )
 
 
 def test_model_without_text_draws_and_scores(wordless: Pipeline) -> None:

@@ -93,7 +93,7 @@ def longer(config: Config, part: str, pictures: int) -> Config:
 def test_trained_model_is_exported_loaded_and_draws(trained: Config, tmp_path: Path) -> None:
     export.export(trained, tmp_path / "model")
     pipeline = load(tmp_path / "model", device="cpu")
-    assert (pipeline.guidance, pipeline.denoise, pipeline.trained_side) == (1.0, True, 16)
+    assert (pipeline.defaults.guidance, pipeline.defaults.denoise, pipeline.trained_side) == (1.0, True, 16)
     assert pipeline.flow.config.noise_std == 0.2
     image = pipeline.generate("red square", seed=1)[0]
     assert image.size == (16, 16)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from starflow_core.model_folder import DEFAULT_MODEL, EMBEDDED, save
 from starflow_core.noise import seeded_noise
 from starflow_core.pipeline import Pipeline
 from starflow_core.samplers import count_iterations
+from starflow_core.sampling import SamplingDefaults
 from starflow_core.text_encoder import TextEncoder
 
 from . import autoencoder, data, text
@@ -36,8 +38,9 @@ def load(config: Config) -> tuple[TextToLatents, TextEncoder, Autoencoder]:
 def export(config: Config, folder: Path) -> None:
     """Write the model folder, all but its README."""
     model, encoder, images = load(config)
-    pipeline = Pipeline(model.flow, images, encoder, name=folder.name, **config.sampling)
-    pipeline.iterations = typical_iterations(pipeline)
+    defaults = SamplingDefaults(**config.sampling)
+    pipeline = Pipeline(model.flow, images, encoder, name=folder.name, defaults=defaults)
+    pipeline.defaults = dataclasses.replace(defaults, iterations=typical_iterations(pipeline))
     save(pipeline, folder)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"{folder}: {size / 1e6:.1f} MB")
@@ -52,7 +55,7 @@ def typical_iterations(pipeline: Pipeline) -> tuple[int, ...]:
         flow,
         noise,
         encoder.encode(TYPICAL),
-        guidance=pipeline.guidance,
+        guidance=pipeline.defaults.guidance,
         unconditional=encoder.encode([""]),
     )
 

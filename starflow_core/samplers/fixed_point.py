@@ -1,0 +1,124 @@
+"""The fixed-point iteration on a block's tokens: window, drafts, and the estimate of the error that is left."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from ..predictor import Predictor
+from .secant import NeighbourSecant
+
+# Relative error that rounding leaves, whatever the iteration does, by the dtype of the weights.
+ROUNDING = {torch.float32: 1e-6, torch.float16: 2e-3, torch.bfloat16: 1e-2}
+# Drafts end when a step is not much larger than rounding, or hardly smaller than the one before.
+DRAFT_STEP = 5.0
+MAX_DRAFTS = 12
+# An iteration that shrinks its steps by less has stalled; where steps are of the size of rounding, that is the end.
+STALLED = 0.92
+STALLED_STEP = 2.0
+# The least part of an error that an iteration is taken to remove, in the estimate of what is left.
+MIN_GAIN = 0.1
+
+
+class FixedPoint:
+    """The tokens of a block on their way to x = mean(x) + scale(x)·z.
+
+    Args:
+        predictor: of the block; its prompt and nothing else has been read.
+        z: noise (B, T, D) in the block's order.
+
+    Attributes:
+        x: the tokens (B, T, D), overwritten by every iteration.
+    """
+
+    def __init__(self, predictor: Predictor, z: Tensor) -> None:
+        self._z = z
+        self._contexts, self.x, self._free = predictor.start(z)
+        self._secant = NeighbourSecant(z)
+        self._contraction = 1.0  # factor by which an iteration shrinks the error
+
+    def draft(self, predictor: Predictor) -> Iterator[None]:
+        """Iterate on all tokens with a predictor of low precision, for as long as that brings them closer."""
+        last_change: Tensor | None = None
+        for _ in range(MAX_DRAFTS):
+            rounding = ROUNDING[predictor.dtype] * float(self.x.square().mean().sqrt())
+            change = self._iterate(predictor, self._free, self.x.shape[1], noise=rounding**2)
+            predictor.rollback(0)
+            yield
+            self._update_contraction(change, last_change)
+            stalled = last_change is not None and self._contraction > STALLED
+            if stalled or float(change.square().mean().sqrt()) < DRAFT_STEP * rounding:
+                break
+            last_change = change
+        self._secant.forget_outputs()
+
+    def solve(
+        self, predictor: Predictor, tolerance: float, window: int | None, max_iterations: int | None
+    ) -> Iterator[int]:
+        """Iterate until the estimated relative error of all tokens is below `tolerance`.
+
+        Args:
+            predictor: to iterate with.
+            tolerance: relative L2 error.
+            window: tokens that are iterated on at once; None for all.
+            max_iterations: iterations after which a token is final in any case; None for no such bound.
+
+        Yields:
+            After every iteration, the number of tokens that are final.
+        """
+        T = self.x.shape[1]
+        entered = [0] * T  # iteration at which each token came into the window
+        last_change: Tensor | None = None
+        start, end, iteration = self._free, 0, 0
+        while start < T:
+            new_end = min(T, start + (window or T))
+            entered[end:new_end] = [iteration] * (new_end - end)
+            end = new_end
+            change = self._iterate(predictor, start, end)
+            iteration += 1
+            self._update_contraction(change, last_change)
+            expired = sum(iteration - entered[t] >= (max_iterations or T) for t in range(start, end))
+            # All before it being final, the first token is exact.
+            done = max(1, expired, self._converged(change, tolerance, predictor.dtype, end))
+            last_change = change[:, done:]
+            start += done
+            predictor.rollback(start - self._free)
+            yield start
+
+    def _iterate(self, predictor: Predictor, start: int, end: int, noise: float = 0.0) -> Tensor:
+        """One accelerated iteration on tokens start to end; the size of each token's change, (B, N)."""
+        inputs = self._contexts[:, start - self._free : end - self._free]
+        mean, scale = predictor.predict(inputs)
+        x = self.x[:, start:end]
+        target = torch.addcmul(mean, scale, self._z[:, start:end])
+        self._secant.learn(start, inputs, target, noise)
+        step = self._secant.solve(start, target - x)
+        x += step
+        return step.square().mean(-1).sqrt()
+
+    def _update_contraction(self, change: Tensor, last_change: Tensor | None) -> None:
+        """Estimate by what factor an iteration shrinks the error, from two changes of the same tokens."""
+        if last_change is None or not last_change.shape[1]:
+            return
+        ratio = float(change[:, : last_change.shape[1]].norm() / last_change.norm().clamp(min=1e-30))
+        self._contraction = min(max(ratio, 0.1), 1.0) if math.isfinite(ratio) else 1.0
+        if self._contraction == 1.0:
+            self._secant.restart()
+
+    def _converged(self, change: Tensor, tolerance: float, dtype: torch.dtype, end: int) -> int:
+        """How many tokens at the start of the window have together an estimated error below the tolerance.
+
+        Of a sequence of steps that shrink by ρ, what is left after a step is ρ/(1 − ρ) times that step.
+        """
+        tolerance = max(tolerance, ROUNDING[dtype])
+        if self._contraction > STALLED:  # what is left may be rounding
+            tolerance = max(tolerance, STALLED_STEP * ROUNDING[dtype])
+        left = self._contraction / max(1 - self._contraction, MIN_GAIN)
+        magnitude = self.x[:, :end].square().mean((1, 2)).sqrt()
+        error = change * left / magnitude[:, None]
+        tokens = torch.arange(1, error.shape[1] + 1, device=error.device)
+        below = (error.square().cumsum(1) <= tolerance**2 * tokens).all(0)
+        return int((below * tokens).max())
