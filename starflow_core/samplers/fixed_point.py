@@ -111,14 +111,16 @@ class FixedPoint:
     def _converged(self, change: Tensor, tolerance: float, dtype: torch.dtype, end: int) -> int:
         """How many tokens at the start of the window have together an estimated error below the tolerance.
 
-        Of a sequence of steps that shrink by ρ, what is left after a step is ρ/(1 − ρ) times that step.
+        Of a sequence of steps that shrink by ρ, what is left after a step is ρ/(1 − ρ) times that step. But the keys and
+        values that tokens leave behind for later ones are those from before the step, and lack all of it.
         """
         tolerance = max(tolerance, ROUNDING[dtype])
         if self._contraction > STALLED:  # what is left may be rounding
             tolerance = max(tolerance, STALLED_STEP * ROUNDING[dtype])
         left = self._contraction / max(1 - self._contraction, MIN_GAIN)
-        magnitude = self.x[:, :end].square().mean((1, 2)).sqrt()
-        error = change * left / magnitude[:, None]
-        tokens = torch.arange(1, error.shape[1] + 1, device=error.device)
-        below = (error.square().cumsum(1) <= tolerance**2 * tokens).all(0)
+        step = change / self.x[:, :end].square().mean((1, 2)).sqrt()[:, None]
+        if end == self.x.shape[1] and bool((step.square().mean(1).sqrt() * left <= tolerance).all()):
+            return step.shape[1]
+        tokens = torch.arange(1, step.shape[1] + 1, device=step.device)
+        below = ((step * max(left, 1.0)).square().cumsum(1) <= tolerance**2 * tokens).all(0)
         return int((below * tokens).max())

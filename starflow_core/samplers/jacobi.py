@@ -13,7 +13,7 @@ from .fixed_point import FixedPoint
 from .sequential import Sequential
 
 # Errors of the blocks add up on the way to the data; each block gets this share of the tolerance.
-BLOCK_SHARE = 0.3
+BLOCK_SHARE = 0.5
 # What reading a block's weights costs, in rows of its matrix products: on a CPU as measured; elsewhere a step for one
 # token is so short that starting it is what takes the time.
 WEIGHT_ROWS = {"cpu": 10}
@@ -40,7 +40,7 @@ class Jacobi:
             A block where going token by token costs less is sampled like that. None: iterate on every block.
     """
 
-    block_size: int | None = 128
+    block_size: int | None = 256
     tolerance: float = 0.01
     max_iterations: int | None = None
     drafts: bool = True
