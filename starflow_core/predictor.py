@@ -86,9 +86,12 @@ class Predictor:
         """Forget all contexts but the first `position`."""
         self.cache.rollback(self.text_tokens + position)
 
-    def draft(self) -> Predictor | None:
-        """The same predictor in bfloat16, with a cache of its own, where that is faster; None where it is not."""
-        if self.dtype != torch.float32 or not bfloat16_is_faster(self.device.type):
-            return None
+    @property
+    def drafts_are_faster(self) -> bool:
+        """Whether predictions in bfloat16 would be clearly faster than these."""
+        return self.dtype == torch.float32 and bfloat16_is_faster(self.device.type)
+
+    def draft(self) -> Predictor:
+        """The same predictor in bfloat16, with a cache of its own."""
         block = self.block.in_dtype(torch.bfloat16)
         return Predictor(block, self.rotary and self.rotary.to(torch.bfloat16), *self._arguments)

@@ -111,8 +111,8 @@ class FixedPoint:
     def _converged(self, change: Tensor, tolerance: float, dtype: torch.dtype, end: int) -> int:
         """How many tokens at the start of the window have together an estimated error below the tolerance.
 
-        Of a sequence of steps that shrink by ρ, what is left after a step is ρ/(1 − ρ) times that step. But the keys and
-        values that tokens leave behind for later ones are those from before the step, and lack all of it.
+        Of a sequence of steps that shrink by ρ, what is left after a step is ρ/(1 − ρ) times that step. But the keys
+        and values that tokens leave behind for later ones are those from before the step, and lack all of it.
         """
         tolerance = max(tolerance, ROUNDING[dtype])
         if self._contraction > STALLED:  # what is left may be rounding

@@ -57,15 +57,13 @@ class Jacobi:
             raise ValueError(f"max_iterations is {self.max_iterations}; it must be 1 or more, or None.")
 
     def invert(self, predictor: Predictor, z: Tensor) -> Iterator[tuple[int, Tensor]]:
-        draft = predictor.draft() if self.drafts else None
-        if self.iterations and not _pays(
-            self.iterations[predictor.block.index], predictor, z.shape[1], draft is not None
-        ):
+        drafts = self.drafts and predictor.drafts_are_faster
+        if self.iterations and not _pays(self.iterations[predictor.block.index], predictor, z.shape[1], drafts):
             yield from Sequential().invert(predictor, z)
             return
         iteration = FixedPoint(predictor, z)
-        if draft is not None:
-            for _ in iteration.draft(draft):
+        if drafts:
+            for _ in iteration.draft(predictor.draft()):
                 yield 0, iteration.x
         share = self.tolerance * BLOCK_SHARE
         for known in iteration.solve(predictor, share, self.block_size, self.max_iterations):

@@ -53,6 +53,7 @@ class NeighbourSecant:
         known = max(min(self._evaluated, end), start)
         if known > start:
             at = slice(start, known)
+            self._left[:, at, self._next] = 0  # the oldest update makes room
             change = inputs[:, : known - start] - self._inputs[:, at]
             error = outputs[:, : known - start] - self._outputs[:, at] - self._apply(at, change)
             square = change.square().sum(-1, keepdim=True)
