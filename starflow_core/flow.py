@@ -178,10 +178,13 @@ class StarFlow(nn.Module):
         done = 0
         for block in reversed(self.blocks):
             seen = text if block.sees_text else None
-            rotary = self._rotary(block, grid, seen)
-            predictor = Predictor(block, rotary, seen, unconditional, guidance, B, T)
             layers = len(block.attn_blocks)
-            for known, x in sampler.invert(predictor, block.reorder(tokens)):
+            # No name holds the predictor, so that its cache is freed before the next block's is allocated.
+            steps = sampler.invert(
+                Predictor(block, self._rotary(block, grid, seen), seen, unconditional, guidance, B, T),
+                block.reorder(tokens),
+            )
+            for known, x in steps:
                 tokens = block.reorder(x)
                 yield Progress(done + known * layers, total, partial(unpatchify, tokens, grid, self.config.patch_size))
             done += T * layers
