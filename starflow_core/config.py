@@ -170,4 +170,4 @@ def _parsed(name: str, kind: str, value: Any) -> Any:
         return float(value)
     if kind == "str" and isinstance(value, str):
         return value
-    raise TypeError(f"{name} is {value!r}, not {kind}")
+    raise TypeError(f"{name} is {value!r} where {kind} is expected")

@@ -106,7 +106,7 @@ def test_jacobi_keeps_its_tolerance(pipeline: Pipeline) -> None:
 
 def test_jacobi_is_the_default(pipeline: Pipeline) -> None:
     assert torch.equal(
-        pipeline.generate_latents("cat", **SMALL), pipeline.generate_latents("cat", sampler=Jacobi(), **SMALL)
+        pipeline.generate_latents("cat", **SMALL), pipeline.generate_latents("cat", sampler=pipeline.jacobi(), **SMALL)
     )
 
 
