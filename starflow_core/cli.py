@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
-import os
 import re
 import sys
 from collections.abc import Callable, Container, Iterator, Sequence
@@ -14,10 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import __version__
+from .files import check_writable, output_path, save_map, save_png
 
 if TYPE_CHECKING:
     import torch
-    from PIL import Image, PngImagePlugin
+    from PIL import PngImagePlugin
 
     from .likelihood import Likelihood
     from .pipeline import Pipeline
@@ -128,14 +128,14 @@ def _generate(options: argparse.Namespace) -> None:
         for seed in sampling.seeds():
             targets[_target(options, number, seed, targets)] = None
     for target in targets:
-        _check_writable(target)
+        check_writable(target)
     for prompt in (*options.prompts, options.negative):
         if pipeline.text_encoder is not None and pipeline.text_encoder.is_truncated(prompt):
             read = pipeline.text_encoder.tokens
             print(f"starflow: only the first {read} tokens of {prompt[:40]!r}… are read", file=sys.stderr)
     with _progress_bar("drawing") as progress:
         for target, picture in zip(targets, pipeline.pictures(options.prompts, sampling, progress), strict=True):
-            _save_png(picture.image, target, _png_text(options, pipeline, picture.prompt, picture.seed))
+            save_png(picture.image, target, _png_text(options, pipeline, picture.prompt, picture.seed))
             print(target)
 
 
@@ -145,16 +145,16 @@ def _score(options: argparse.Namespace) -> None:
 
     if options.map and len(options.images) > 1:
         raise ValueError("--map takes a single picture; give one, or leave --map away.")
-    map_file = _output(options.map, ".npy") if options.map else None
+    map_file = output_path(options.map, ".npy") if options.map else None
     if map_file:
-        _check_writable(map_file)
+        check_writable(map_file)
     pipeline = _load(options)
     for path in options.images:
         image = open_image(path)
         likelihood = pipeline.score(image, options.prompt, draws=options.draws, seed=options.seed)
         print(_as_json(path, options, likelihood) if options.json else _as_line(path, likelihood))
         if map_file:
-            _save_map(likelihood.map, heatmap(likelihood.map, pipeline.fit(image).size), map_file)
+            save_map(likelihood.map, heatmap(likelihood.map, pipeline.fit(image).size), map_file)
 
 
 def _as_line(path: str, likelihood: Likelihood) -> str:
@@ -179,13 +179,13 @@ def _as_json(path: str, options: argparse.Namespace, likelihood: Likelihood) -> 
 def _reconstruct(options: argparse.Namespace) -> None:
     from .images import open_image
 
-    output = _output(options.output) if options.output else None
+    output = output_path(options.output) if options.output else None
     if output:
-        _check_writable(output)
+        check_writable(output)
     image = open_image(options.image)
     result = _load(options).reconstruct(image, options.prompt)
     if output:
-        _save_png(result.image, output, None)
+        save_png(result.image, output)
     print(f"latents: relative error {result.latent_error:.2e} (image → noise → image through the flow)")
     print(f"picture: {result.psnr:.1f} dB PSNR (what the autoencoder keeps)")
 
@@ -255,26 +255,10 @@ def _target(options: argparse.Namespace, number: int, seed: int, taken: Containe
         name = f"{slug}-{seed}"
         names = itertools.chain([f"{name}.png"], (f"{name}-{i}.png" for i in itertools.count(2)))
         return next(path for path in map(Path, names) if path not in taken and not path.exists())
-    path = _output(options.output)
+    path = output_path(options.output)
     prompt_part = f"-{number + 1}" if len(options.prompts) > 1 else ""
     seed_part = f"-{seed}" if options.count > 1 else ""
     return path.with_name(f"{path.stem}{prompt_part}{seed_part}{path.suffix}")
-
-
-def _output(name: str, *suffixes: str) -> Path:
-    """The path of a file whose kind can be written: PNG, or one of the other suffixes."""
-    path, kinds = Path(name), (".png", *suffixes)
-    if path.suffix.lower() not in kinds:
-        raise ValueError(f"{path} does not end with {' or '.join(kinds)}, which is all that can be written.")
-    return path
-
-
-def _check_writable(path: Path) -> None:
-    """Find out before the work, not after it, that a file cannot be written."""
-    if not path.parent.is_dir():
-        raise ValueError(f"There is no folder {path.parent} to write {path.name} into; make it first.")
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise ValueError(f"{path} cannot be written; choose another file.")
 
 
 def _png_text(options: argparse.Namespace, pipeline: Pipeline, prompt: str, seed: int) -> PngImagePlugin.PngInfo:
@@ -294,32 +278,6 @@ def _png_text(options: argparse.Namespace, pipeline: Pipeline, prompt: str, seed
     text.add_itxt("seed", str(seed))
     text.add_itxt("settings", json.dumps(settings))
     return text
-
-
-def _save_png(image: Image.Image, path: Path, text: PngImagePlugin.PngInfo | None) -> None:
-    with _written_whole(path) as part:
-        image.save(part, format="PNG", pnginfo=text)
-
-
-def _save_map(log_prob_map: torch.Tensor, picture: Image.Image, path: Path) -> None:
-    if path.suffix.lower() == ".npy":
-        import numpy as np
-
-        with _written_whole(path) as part, part.open("wb") as file:
-            np.save(file, log_prob_map.numpy())
-    else:
-        _save_png(picture, path, None)
-
-
-@contextmanager
-def _written_whole(path: Path) -> Iterator[Path]:
-    """A name beside the file, which becomes the file when all is written, so that a full disk leaves no half of one."""
-    part = path.with_name(f".{path.name}.part")
-    try:
-        yield part
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 if __name__ == "__main__":

@@ -212,7 +212,7 @@ def test_huge_count_is_refused_before_its_files_are_looked_at(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     looked_at: list[Path] = []
-    monkeypatch.setattr(cli, "_check_writable", looked_at.append)
+    monkeypatch.setattr(cli, "check_writable", looked_at.append)
     assert "count is" in failed(capsys, "generate", "cat", "--count", "30000", "-o", "a.png")
     assert len(looked_at) <= 10_000
 
