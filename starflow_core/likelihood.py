@@ -12,6 +12,9 @@ from .flow import StarFlow
 from .noise import seeded_noise
 
 
+DRAW_BATCH = 8  # noise draws at once, so that memory does not grow with their number
+
+
 @dataclass(frozen=True)
 class Likelihood:
     """Log-likelihood of one image's noised latents, averaged over noise draws.
@@ -55,12 +58,11 @@ def score_latents(flow: StarFlow, latents: Tensor, text: Tensor | None, *, draws
     Raises:
         ValueError: a shape does not fit the model.
     """
-    noise = seeded_noise(latents.shape, seed, draws)
     maps = []
-    for draw in noise:  # one by one: memory does not grow with K
-        x = latents + flow.config.noise_std * draw.to(latents)
-        maps.append(flow(x[None], None if text is None else text[None]).log_prob_map[0])
-    by_draw = torch.stack(maps).cpu()
+    for noise in seeded_noise(latents.shape, seed, draws).split(DRAW_BATCH):
+        x = latents + flow.config.noise_std * noise.to(latents)
+        maps.append(flow(x, None if text is None else text.expand(len(noise), -1, -1)).log_prob_map)
+    by_draw = torch.cat(maps).cpu()
     log_prob_map = by_draw.mean(0)
     log_prob = float(log_prob_map.sum())
     return Likelihood(log_prob, bits_per_dim(log_prob, latents.numel()), log_prob_map, by_draw.sum((1, 2)))
