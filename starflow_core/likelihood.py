@@ -11,7 +11,6 @@ from torch import Tensor
 from .flow import StarFlow
 from .noise import seeded_noise
 
-
 DRAW_BATCH = 8  # noise draws at once, so that memory does not grow with their number
 
 

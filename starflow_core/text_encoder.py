@@ -10,10 +10,10 @@ from threading import Lock
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
 REMEMBERED = 64
+LONGEST_LINE = 300
 T5_TYPES = ("t5", "mt5", "umt5")
 
 
@@ -53,7 +53,7 @@ class TextEncoder:
                     model, config=config, local_files_only=True, use_safetensors=True, output_loading_info=True
                 )
             words = transformers.PreTrainedTokenizerFast.from_pretrained(tokenizer, local_files_only=True)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError, SafetensorError) as error:
+        except Exception as error:  # these libraries raise all kinds, tokenizers even a bare Exception
             raise ValueError(f"The text encoder in {model.parent} cannot be loaded: {first_line(error)}") from error
         if absent := [*report["missing_keys"], *report["mismatched_keys"]]:
             raise ValueError(
@@ -142,5 +142,6 @@ def _no_progress_bar() -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """The first line of what may be a page of text."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+    """The beginning of what may be a page of text."""
+    line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…"
