@@ -110,6 +110,8 @@ def _add_model_options(command: argparse.ArgumentParser) -> None:
 
 
 def _generate(options: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
     from .samplers import Sequential
     from .sampling import Sampling
 
@@ -136,7 +138,7 @@ def _generate(options: argparse.Namespace) -> None:
     with _progress_bar("drawing") as progress:
         for target, picture in zip(targets, pipeline.pictures(options.prompts, sampling, progress), strict=True):
             save_png(picture.image, target, _png_text(options, pipeline, picture.prompt, picture.seed))
-            print(target)
+            tqdm.write(str(target))  # above the bar, where there is one
 
 
 def _score(options: argparse.Namespace) -> None:
