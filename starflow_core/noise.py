@@ -11,15 +11,14 @@ from torch import Tensor
 SEEDS = 2**64
 
 
-def checked_seed(seed: int) -> int:
-    """The seed itself.
+def check_seed(seed: int) -> None:
+    """Raise where a seed cannot be one.
 
     Raises:
         ValueError: it is no whole number from 0 to 2⁶⁴ − 1.
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < SEEDS:
         raise ValueError(f"seed is {seed!r}; it must be a whole number from 0 to {SEEDS - 1}.")
-    return seed
 
 
 def seeded_noise(shape: Sequence[int], seed: int, count: int) -> Tensor:
@@ -31,7 +30,7 @@ def seeded_noise(shape: Sequence[int], seed: int, count: int) -> Tensor:
     Raises:
         ValueError: the seed is out of range.
     """
-    checked_seed(seed)
+    check_seed(seed)
     generator = torch.Generator("cpu")
     images = [
         torch.randn(tuple(shape), generator=generator.manual_seed(_folded((seed + i) % SEEDS)), dtype=torch.float32)

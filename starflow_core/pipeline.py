@@ -16,7 +16,7 @@ from .autoencoder import Autoencoder
 from .flow import StarFlow
 from .images import as_rgb, checked_size, fitted_size, to_images, to_tensor
 from .likelihood import Likelihood, denoise, score_latents
-from .noise import checked_seed, seeded_noise
+from .noise import seeded_noise
 from .samplers import Jacobi, Progress, ProgressCallback, Sampler
 from .sampling import Sampling, SamplingDefaults
 from .text_encoder import TextEncoder
@@ -161,7 +161,6 @@ class Pipeline:
         """
         if isinstance(draws, bool) or not isinstance(draws, int) or not 1 <= draws <= MAX_DRAWS:
             raise ValueError(f"draws is {draws!r}; it must be a whole number from 1 to {MAX_DRAWS}.")
-        checked_seed(seed)
         if prompt is not None and self.text_encoder is None:
             raise ValueError(f"The model {self.name!r} knows no text; score the picture without a prompt.")
         latents = self.encode(image, size=size)[0]

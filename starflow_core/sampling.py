@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .noise import SEEDS, checked_seed
+from .noise import SEEDS, check_seed
 from .samplers import Sampler
 
 MAX_COUNT = 10_000
@@ -42,9 +42,9 @@ class Sampling:
     def __post_init__(self) -> None:
         if isinstance(self.count, bool) or not isinstance(self.count, int) or not 1 <= self.count <= MAX_COUNT:
             raise ValueError(f"count is {self.count!r}; it must be a whole number from 1 to {MAX_COUNT}.")
-        checked_seed(self.seed)
+        check_seed(self.seed)
         if self.guidance is not None:
-            checked_guidance(self.guidance)
+            check_guidance(self.guidance)
 
     def seeds(self) -> list[int]:
         """The seed of each of a prompt's pictures."""
@@ -69,7 +69,7 @@ class SamplingDefaults:
     iterations: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
-        checked_guidance(self.guidance)
+        check_guidance(self.guidance)
         if not isinstance(self.denoise, bool):
             raise ValueError(f"denoise is {self.denoise!r}; it must be true or false.")
         counts = () if self.iterations is None else self.iterations
@@ -88,12 +88,11 @@ class SamplingDefaults:
         return cls(**values)
 
 
-def checked_guidance(guidance: float) -> float:
-    """The strength itself.
+def check_guidance(guidance: float) -> None:
+    """Raise where a strength cannot be one.
 
     Raises:
         ValueError: it is no number from 0 to 100.
     """
     if isinstance(guidance, bool) or not isinstance(guidance, (int, float)) or not 0 <= guidance <= MAX_GUIDANCE:
         raise ValueError(f"guidance is {guidance!r}; it must be a number from 0 (off) to {MAX_GUIDANCE:g}.")
-    return float(guidance)

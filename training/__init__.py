@@ -1,1 +1,1 @@
-"""How the embedded model was made: `data`, `autoencoder`, `flow`, each a command that can be run again."""
+"""How the embedded model was made: `data`, `autoencoder`, `flow` and `export`, each a command that can be run again."""

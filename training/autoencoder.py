@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from starflow_core.autoencoder import Autoencoder, AutoencoderConfig
@@ -42,7 +42,7 @@ def loss(autoencoder: Autoencoder, images: Tensor, settings: dict[str, float]) -
     mean, log_variance = autoencoder.moments(images)
     spread = mean.detach().std() * settings["latent_noise"] * torch.rand(len(mean), 1, 1, 1, device=mean.device) * 1.5
     latents = mean + torch.randn_like(mean) * (spread.square() + log_variance.exp()).sqrt()
-    rebuilt = autoencoder._decode_unscaled(latents)
+    rebuilt = autoencoder.decode(latents, tile=None)
     kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum((1, 2, 3)).mean()
     error = rebuilt - images
     edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
@@ -50,9 +50,9 @@ def loss(autoencoder: Autoencoder, images: Tensor, settings: dict[str, float]) -
 
 
 def psnr(autoencoder: Autoencoder, images: Tensor) -> float:
-    """Peak signal-to-noise ratio of rebuilt pictures in dB."""
-    rebuilt = autoencoder._decode_unscaled(autoencoder.moments(images)[0]).clamp(-1, 1)
-    return float(10 * torch.log10(4 / F.mse_loss(rebuilt, images)))
+    """Mean peak signal-to-noise ratio, in dB, of pictures (N, 3, H, W) in [−1, 1] that went to latents and back."""
+    rebuilt = autoencoder.decode(autoencoder.encode(images)).clamp(-1, 1)
+    return float((10 * torch.log10(4 / (rebuilt - images).square().mean((1, 2, 3)))).mean())
 
 
 def train(config: Config) -> Autoencoder:
@@ -83,7 +83,7 @@ def load(config: Config) -> Autoencoder:
     autoencoder.eval().requires_grad_(False)
     images = as_tensor(data.load(config).images[::4])
     spread = float(autoencoder.moments(images)[0].std())
-    object.__setattr__(autoencoder.config, "scaling_factor", round(1 / spread, 5))
+    autoencoder.config = dataclasses.replace(autoencoder.config, scaling_factor=round(1 / spread, 5))
     return autoencoder
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
 from starflow_core.likelihood import score_latents
 from starflow_core.model_folder import load
@@ -15,14 +14,6 @@ from .config import load_config
 
 PICTURES = 50
 DRAWS = 2
-
-
-@torch.no_grad()
-def psnr(pipeline: Pipeline, images: np.ndarray) -> float:
-    """Mean peak signal-to-noise ratio, in dB, of pictures (N, H, W, 3) that went through the autoencoder."""
-    x = autoencoder.as_tensor(images).to(pipeline.autoencoder.device)
-    rebuilt = pipeline.autoencoder.decode(pipeline.autoencoder.encode(x)).clamp(-1, 1)
-    return float((10 * torch.log10(4 / F.mse_loss(rebuilt, x, reduction="none").mean((1, 2, 3)))).mean())
 
 
 @torch.no_grad()
@@ -42,8 +33,9 @@ def main() -> None:
     chosen = np.zeros(len(training.subjects), dtype=bool)
     chosen[np.random.default_rng(0).choice(len(chosen), PICTURES, replace=False)] = True
     for name, dataset in (("training", training.where(chosen)), ("held-out", held_out)):
+        psnr = autoencoder.psnr(pipeline.autoencoder, autoencoder.as_tensor(dataset.images))
         print(f"{len(dataset.subjects)} {name} pictures")
-        print(f"  autoencoder: {psnr(pipeline, dataset.images):.1f} dB PSNR")
+        print(f"  autoencoder: {psnr:.1f} dB PSNR")
         for captioned in (True, False):
             mean, error = bits_per_dim(pipeline, dataset, captioned)
             print(f"  flow, {'given the name' if captioned else 'unconditional'}: {mean:.3f} ± {error:.3f} bits/dim")

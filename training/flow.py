@@ -1,4 +1,4 @@
-"""Train the flow with its text encoder, and write the model folder: `python -m training.flow`."""
+"""Train the flow with its text encoder: `python -m training.flow`."""
 
 from __future__ import annotations
 
