@@ -52,7 +52,7 @@ def test_neither_the_global_generator_nor_the_default_dtype_matters() -> None:
 
 
 @pytest.mark.parametrize("seed", [0, 1, SEEDS - 1])
-def test_seed_in_range_is_given_back(seed: int) -> None:
+def test_seed_in_range_is_accepted(seed: int) -> None:
     check_seed(seed)
 
 
