@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
-from starflow_core.config import FlowConfig
-from starflow_core.flow import StarFlow
+from starflow_core.config import AnyFlowConfig, FlowConfig, TarFlowConfig
+from starflow_core.flow import Flow
 from starflow_core.model_folder import load
 from starflow_core.noise import seeded_noise
+from starflow_core.samplers import count_iterations
+from starflow_core.starflow import StarFlow
+from starflow_core.tarflow import TarFlow
 
 RANDOM_14M = FlowConfig(
     in_channels=4,
@@ -22,53 +26,94 @@ RANDOM_14M = FlowConfig(
     txt_dim=256,
     soft_clip=4.0,
 )
+# The size of the published model of 256×256 pictures of animals.
+AFHQ_256 = TarFlowConfig(
+    in_channels=3, img_size=256, patch_size=8, channels=768, num_blocks=8, layers_per_block=8, num_classes=3
+)
 # PyTorch's default weights make tokens depend on each other less than those of a trained flow do.
 OUTPUT_GAIN = 1.25
 PROMPTS = ("red heart", "smiling face", "dog face", "pizza", "rocket", "sunflower", "blue car", "cat")
+CLASSES = ("cat", "face", "heart", "food", "vehicle", "flower", "clock", "person")
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A flow with what it samples from: noise (B, C, H, W), text and unconditional text (B, L, txt_dim).
+    """A flow with what it samples from: noise (B, C, H, W) and conditions, as the flow takes them.
 
     `iterations` is what is known of the model for `Jacobi`.
     """
 
-    flow: StarFlow
+    flow: Flow
     noise: Tensor
-    text: Tensor
-    unconditional: Tensor
+    condition: Tensor | None
+    unconditional: Tensor | None
+    guidance: float
     iterations: tuple[int, ...] | None
 
 
-def embedded(batch: int) -> Subject:
-    """The embedded model in float32 on the CPU, with real prompts."""
-    pipeline = load(device="cpu")
-    assert pipeline.text_encoder is not None
-    text = pipeline.text_encoder.encode([PROMPTS[i % len(PROMPTS)] for i in range(batch)])
-    unconditional = pipeline.text_encoder.encode([""]).expand_as(text)
-    return Subject(
-        pipeline.flow, _noise(pipeline.flow.config, batch), text, unconditional, pipeline.defaults.iterations
-    )
+def embedded(name: str, typical: tuple[str, ...], guidance: float) -> Callable[[int], Subject]:
+    """An embedded model in float32 on the CPU, with real prompts or classes."""
+
+    def make(batch: int) -> Subject:
+        pipeline = load(name, device="cpu")
+        condition = pipeline.condition([typical[i % len(typical)] for i in range(batch)])
+        assert condition is not None
+        nothing = pipeline.condition([""])
+        assert nothing is not None
+        return Subject(
+            pipeline.flow,
+            _noise(pipeline.flow.config, batch),
+            condition,
+            nothing.expand_as(condition),
+            guidance,
+            pipeline.defaults.iterations,
+        )
+
+    return make
 
 
 def random_14m(batch: int) -> Subject:
-    """A random flow of 14 M parameters on 256 tokens and 32 text tokens."""
+    """A random STARFlow of 14 M parameters on 256 tokens and 32 text tokens."""
     torch.manual_seed(0)
-    flow = StarFlow(RANDOM_14M).eval().requires_grad_(False)
+    flow = _scaled(StarFlow(RANDOM_14M))
     for block in flow.blocks:
         assert block.sos_embed is not None
         nn.init.normal_(block.sos_embed)
-        block.proj_out.weight.mul_(OUTPUT_GAIN)
-        block.proj_out.bias.mul_(OUTPUT_GAIN)
     shape = (RANDOM_14M.txt_size, RANDOM_14M.txt_dim)
     text = seeded_noise(shape, 1_000, batch)
     unconditional = seeded_noise(shape, 2_000, 1).expand_as(text)
-    return Subject(flow, _noise(RANDOM_14M, batch), text, unconditional, iterations=None)
+    return Subject(flow, _noise(RANDOM_14M, batch), text, unconditional, 3.0, iterations=None)
 
 
-def _noise(config: FlowConfig, batch: int) -> Tensor:
+def random_afhq(batch: int) -> Subject:
+    """A random TarFlow of 463 M parameters on 1,024 tokens, its iterations measured on another noise."""
+    torch.manual_seed(0)
+    flow = _scaled(TarFlow(AFHQ_256))
+    for block in flow.blocks:
+        assert block.pos_embed is not None
+        assert block.class_embed is not None
+        nn.init.normal_(block.pos_embed, std=0.5)
+        nn.init.normal_(block.class_embed, std=0.5)
+    labels = torch.arange(batch) % AFHQ_256.num_classes
+    iterations = count_iterations(flow, seeded_noise((3, 256, 256), 1_000, 1), labels[:1])
+    return Subject(flow, _noise(AFHQ_256, batch), labels, None, 0.0, iterations)
+
+
+def _scaled(flow: Flow) -> Flow:
+    flow.eval().requires_grad_(False)
+    for block in flow.blocks:
+        block.proj_out.weight.mul_(OUTPUT_GAIN)
+        block.proj_out.bias.mul_(OUTPUT_GAIN)
+    return flow
+
+
+def _noise(config: AnyFlowConfig, batch: int) -> Tensor:
     return seeded_noise((config.in_channels, config.img_size, config.img_size), 0, batch)
 
 
-SUBJECTS = {"starflow-mini": embedded, "random 14 M": random_14m}
+SUBJECTS = {
+    "starflow-mini": embedded("starflow-mini", PROMPTS, guidance=3.0),
+    "random 14 M": random_14m,
+    "tarflow-mini": embedded("tarflow-mini", CLASSES, guidance=1.0),
+    "random AFHQ-256": random_afhq,
+}

@@ -1,4 +1,4 @@
-"""STARFlow in Python: text to images by a normalizing flow, with exact likelihoods and an exact inverse.
+"""STARFlow and TarFlow in Python: images by normalizing flows, with exact likelihoods and an exact inverse.
 
     import starflow_core
 
@@ -17,9 +17,12 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .autoencoder import Autoencoder as Autoencoder
     from .autoencoder import AutoencoderConfig as AutoencoderConfig
+    from .classes import Classes as Classes
     from .config import FlowConfig as FlowConfig
+    from .config import TarFlowConfig as TarFlowConfig
     from .flow import FlowOutput as FlowOutput
-    from .flow import StarFlow as StarFlow
+    from .guidance import StarFlowGuidance as StarFlowGuidance
+    from .guidance import TarFlowGuidance as TarFlowGuidance
     from .likelihood import Likelihood as Likelihood
     from .model_folder import load as load
     from .pipeline import Pipeline as Pipeline
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from .samplers import Progress as Progress
     from .samplers import Sequential as Sequential
     from .sampling import Sampling as Sampling
+    from .starflow import StarFlow as StarFlow
+    from .tarflow import TarFlow as TarFlow
     from .text_encoder import TextEncoder as TextEncoder
 
 __version__ = "0.1.0"
@@ -34,6 +39,7 @@ __version__ = "0.1.0"
 _HOMES = {
     "Autoencoder": "autoencoder",
     "AutoencoderConfig": "autoencoder",
+    "Classes": "classes",
     "FlowConfig": "config",
     "FlowOutput": "flow",
     "Jacobi": "samplers",
@@ -42,7 +48,11 @@ _HOMES = {
     "Progress": "samplers",
     "Sequential": "samplers",
     "Sampling": "sampling",
-    "StarFlow": "flow",
+    "StarFlow": "starflow",
+    "StarFlowGuidance": "guidance",
+    "TarFlow": "tarflow",
+    "TarFlowConfig": "config",
+    "TarFlowGuidance": "guidance",
     "TextEncoder": "text_encoder",
     "load": "model_folder",
 }

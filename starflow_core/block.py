@@ -11,9 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .cache import KeyValueCache
-from .config import FlowConfig
+from .config import BlockShape
 from .rotary import Rotary
-from .transformer import TransformerLayer
+from .transformer import AttentionState, TransformerLayer
 
 # softplus(SOFTPLUS_SHIFT) = 1, so that an output of zero leaves a token as it is.
 SOFTPLUS_SHIFT = 0.541324854612918
@@ -40,43 +40,60 @@ class FinalNorm(nn.Module):
         return (h * (1 + self.weight.float())).to(x.dtype)
 
 
+class Condition(NamedTuple):
+    """What a block sees of a prompt or a class, in its own width.
+
+    Attributes:
+        prefix: (B, L, width), hidden states that stand before those of the tokens.
+        bias: (B, 1, width), added to the hidden state of every token.
+    """
+
+    prefix: Tensor | None = None
+    bias: Tensor | None = None
+
+    @property
+    def length(self) -> int:
+        """Hidden states before those of the tokens, L."""
+        return 0 if self.prefix is None else self.prefix.shape[1]
+
+
 class FlowBlock(nn.Module):
     """A causal transformer that predicts the affine map of each token from the tokens before it.
 
     All methods take tokens in the block's own order; `reorder` goes there from raster order, and back.
 
     Args:
-        config: of the flow.
-        index: of this block, in data → noise order.
+        shape: what the block is made of.
         operations: namespace that `Linear` and `LayerNorm` are taken from.
         factory: `device` and `dtype` for the parameters.
     """
 
     attn_blocks: Sequence[TransformerLayer]
 
-    def __init__(self, config: FlowConfig, index: int, operations: Any, **factory: Any) -> None:
+    def __init__(self, shape: BlockShape, operations: Any, **factory: Any) -> None:
         super().__init__()
-        width, D = config.width(index), config.token_dim
-        self.index, self.width, self.head_dim = index, width, config.head_dim
-        self.flip = config.is_flipped(index)
-        self.soft_clip, self.use_softplus = config.soft_clip, config.use_softplus
-        self.sos_embed = nn.Parameter(torch.zeros(1, 1, D, **factory)) if config.sos else None
-        self.pos_embed = None
-        if not config.rope:
-            self.pos_embed = nn.Parameter(torch.zeros(config.trained_side**2, width, **factory))
+        self.shape = shape
+        width, D = shape.width, shape.token_dim
+
+        def optional(wanted: Any, *size: int) -> nn.Parameter | None:
+            return nn.Parameter(torch.zeros(*size, **factory)) if wanted else None
+
+        self.sos_embed = optional(shape.start_token, 1, 1, D)
+        self.pos_embed = optional(shape.positions, shape.positions, width)
+        self.class_embed = optional(shape.classes, shape.classes, 1, width)
         self.proj_in = operations.Linear(D, width, **factory)
-        self.proj_txt = operations.Linear(config.txt_dim, width, **factory) if config.sees_text(index) else None
+        self.proj_txt = operations.Linear(shape.text_dim, width, **factory) if shape.text_dim else None
         layers = (
-            TransformerLayer(width, config.head_dim, config.expansion, operations, **factory)
-            for _ in range(config.layers_per_block[index])
+            TransformerLayer(width, shape.head_dim, shape.expansion, operations, **factory) for _ in range(shape.layers)
         )
         self.attn_blocks = nn.ModuleList(layers)  # type: ignore[assignment]
-        self.final_norm = FinalNorm(width, **factory) if config.use_final_norm else None
-        self.proj_out = operations.Linear(width, 2 * D, **factory)
+        self.final_norm = FinalNorm(width, **factory) if shape.final_norm else None
+        self.proj_out = operations.Linear(width, D if shape.scale == "none" else 2 * D, **factory)
 
     @property
-    def sees_text(self) -> bool:
-        return self.proj_txt is not None
+    def is_conditioned(self) -> bool:
+        """Whether the block sees a text or a class at all."""
+        return self.proj_txt is not None or self.class_embed is not None
 
     @property
     def free_tokens(self) -> int:
@@ -90,13 +107,24 @@ class FlowBlock(nn.Module):
 
     def reorder(self, tokens: Tensor) -> Tensor:
         """Tokens (B, T, …) from raster order to this block's order, or back."""
-        return tokens.flip(1) if self.flip else tokens
+        return tokens.flip(1) if self.shape.flip else tokens
+
+    def condition(self, given: Tensor | None) -> Condition:
+        """What the block sees of text features (B, L, txt_dim), or of class labels (B,), negative for none."""
+        if self.proj_txt is not None and given is not None:
+            return Condition(prefix=self.proj_txt(given.to(self.proj_txt.weight.dtype)))
+        if self.class_embed is not None:
+            anything = self.class_embed.mean(0, keepdim=True)  # the class of what has none
+            if given is None:
+                return Condition(bias=anything)
+            return Condition(bias=torch.cat([self.class_embed, anything])[given.clamp(min=-1)])
+        return Condition()
 
     def new_cache(self, batch: int, capacity: int) -> KeyValueCache:
-        like = self.proj_in.weight
-        heads = self.width // self.head_dim
+        like, shape = self.proj_in.weight, self.shape
+        heads = shape.width // shape.head_dim
         return KeyValueCache(
-            len(self.attn_blocks), batch, heads, capacity, self.head_dim, dtype=like.dtype, device=like.device
+            len(self.attn_blocks), batch, heads, capacity, shape.head_dim, dtype=like.dtype, device=like.device
         )
 
     def with_start(self, tokens: Tensor) -> Tensor:
@@ -108,32 +136,42 @@ class FlowBlock(nn.Module):
         sos = self.sos_embed.to(tokens).expand(tokens.shape[0], -1, -1)
         return torch.cat([sos, tokens], dim=1)
 
-    def read_text(self, text: Tensor, rotary: Rotary | None, cache: KeyValueCache) -> None:
-        """Put a prompt's features (B, L, txt_dim) in front of all tokens, as the first entries of an empty cache."""
-        assert self.proj_txt is not None
-        self._transform(self._project_text(text), rotary and rotary[: text.shape[1]], cache)
+    def read_prefix(self, condition: Condition, rotary: Rotary | None, attention: AttentionState) -> None:
+        """Put a condition's prefix in front of all tokens, as the first entries of an empty cache."""
+        if condition.prefix is not None:
+            self._transform(condition.prefix, rotary and rotary[: condition.length], attention)
 
-    def predict(self, contexts: Tensor, rotary: Rotary | None, cache: KeyValueCache, text_tokens: int = 0) -> Affine:
+    def predict(
+        self, contexts: Tensor, condition: Condition, rotary: Rotary | None, attention: AttentionState
+    ) -> Affine:
         """Predict from the next N contexts (B, N, D), behind those in the cache, and append them to it.
 
         Args:
             contexts: entries of `with_start`, the first one following on the cache.
-            rotary: the whole table, of text and image positions.
-            cache: holds the `text_tokens` of the prompt and all contexts before.
-            text_tokens: length of the prompt in this block.
+            condition: whose prefix has been read already.
+            rotary: the whole table, of prefix and image positions.
+            attention: with a cache of the prefix and all contexts before.
         """
-        start, end = cache.length, cache.length + contexts.shape[1]
-        h = self._embed(contexts, start - text_tokens)
-        h = self._transform(h, rotary and rotary[start:end], cache)
+        assert attention.cache is not None
+        start, end = attention.cache.length, attention.cache.length + contexts.shape[1]
+        h = self._embed(contexts, condition, start - condition.length)
+        h = self._transform(h, rotary and rotary[start:end], attention)
         return self._affine(h)
 
-    def forward(self, tokens: Tensor, text: Tensor | None, rotary: Rotary | None) -> tuple[Tensor, Tensor]:
-        """Data → noise: tokens (B, T, D) → the transformed tokens and their log-determinants (B, T), float32."""
-        h = self._embed(self.with_start(tokens)[:, :-1], 0)
-        if text is not None:
-            h = torch.cat([self._project_text(text), h], dim=1)
-        h = self._transform(h, rotary and rotary[: h.shape[1]])
-        mean, scale = self._affine(h[:, text.shape[1] :] if text is not None else h)
+    def forward(self, tokens: Tensor, given: Tensor | None, rotary: Rotary | None) -> tuple[Tensor, Tensor]:
+        """Data → noise: tokens (B, T, D) → the transformed tokens and their log-determinants (B, T), float32.
+
+        Args:
+            tokens: in the block's order.
+            given: text features or class labels, as for `condition`.
+            rotary: the whole table, of prefix and image positions.
+        """
+        condition = self.condition(given)
+        h = self._embed(self.with_start(tokens)[:, :-1], condition, 0)
+        if condition.prefix is not None:
+            h = torch.cat([condition.prefix, h], dim=1)
+        h = self._transform(h, rotary and rotary[: h.shape[1]], AttentionState())
+        mean, scale = self._affine(h[:, condition.length :])
         free = self.free_tokens
         z = (tokens[:, free:] - mean) / scale
         log_det = -scale.log().sum(-1)
@@ -142,29 +180,26 @@ class FlowBlock(nn.Module):
             log_det = F.pad(log_det, (free, 0))
         return z, log_det
 
-    def _embed(self, contexts: Tensor, start: int) -> Tensor:
+    def _embed(self, contexts: Tensor, condition: Condition, start: int) -> Tensor:
         h = self.proj_in(contexts.to(self.proj_in.weight.dtype))
-        if self.pos_embed is None:
-            return h
-        return h + self.reorder(self.pos_embed[None])[:, start : start + h.shape[1]].to(h)
+        if self.pos_embed is not None:
+            h = h + self.reorder(self.pos_embed[None])[:, start : start + h.shape[1]].to(h)
+        return h if condition.bias is None else h + condition.bias.to(h)
 
-    def _project_text(self, text: Tensor) -> Tensor:
-        assert self.proj_txt is not None
-        return self.proj_txt(text.to(self.proj_txt.weight.dtype))
-
-    def _transform(self, h: Tensor, rotary: Rotary | None, cache: KeyValueCache | None = None) -> Tensor:
+    def _transform(self, h: Tensor, rotary: Rotary | None, attention: AttentionState) -> Tensor:
         for i, layer in enumerate(self.attn_blocks):
-            h = layer(h, rotary, cache, i)
-        if cache is not None:
-            cache.advance(h.shape[1])
+            h = layer(h, rotary, attention, i)
+        if attention.cache is not None:
+            attention.cache.advance(h.shape[1])
         return h
 
     def _affine(self, h: Tensor) -> Affine:
         if self.final_norm is not None:
             h = self.final_norm(h)
         o = self.proj_out(h).float()  # from here on in float32, whatever the weights are
-        if self.soft_clip:
-            o = self.soft_clip * torch.tanh(o / self.soft_clip)
+        if self.shape.soft_clip:
+            o = self.shape.soft_clip * torch.tanh(o / self.shape.soft_clip)
+        if self.shape.scale == "none":
+            return Affine(o, torch.ones_like(o))
         a, mean = o.chunk(2, dim=-1)
-        scale = F.softplus(a + SOFTPLUS_SHIFT) if self.use_softplus else a.exp()
-        return Affine(mean, scale)
+        return Affine(mean, F.softplus(a + SOFTPLUS_SHIFT) if self.shape.scale == "softplus" else a.exp())

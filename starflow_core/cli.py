@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from PIL import PngImagePlugin
 
     from .likelihood import Likelihood
-    from .pipeline import Pipeline
+    from .pipeline import Picture, Pipeline
     from .samplers import Progress
+    from .sampling import Sampling
 
 DTYPES = ("float32", "bfloat16", "float16")
 SAMPLERS = ("jacobi", "sequential")
+GUIDED = ("a", "b", "ab")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -61,12 +63,22 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     generate = _command(commands, "generate", _generate, "draw pictures of prompts")
-    generate.add_argument("prompts", nargs="+", metavar="PROMPT", help="what to draw")
+    generate.add_argument("prompts", nargs="*", metavar="PROMPT", help="what to draw")
+    generate.add_argument(
+        "--class", dest="classes", action="append", default=[], metavar="NAME", help="a class of a model that has some"
+    )
     generate.add_argument("-o", "--output", metavar="FILE", help="PNG file; by default named after the prompt and seed")
     generate.add_argument("--seed", type=int, default=0, help="of the first picture; picture i is that of seed + i")
     generate.add_argument("--count", type=int, default=1, help="pictures a prompt")
     generate.add_argument("--guidance", type=float, help="strength of guidance; 0 is off")
     generate.add_argument("--negative", default="", metavar="PROMPT", help="what to steer away from")
+    generate.add_argument("--guided", choices=GUIDED, help="of a TarFlow: guide the scale (a), the mean (b) or both")
+    generate.add_argument(
+        "--annealed", action=argparse.BooleanOptionalAction, help="of a TarFlow: guidance that grows along the picture"
+    )
+    generate.add_argument(
+        "--attention-temperature", type=float, metavar="T", help="of a TarFlow: of the unconditional pass; 1 is none"
+    )
     generate.add_argument("--size", type=_size, metavar="WxH", help="in pixels; a single number is a square")
     generate.add_argument("--sampler", choices=SAMPLERS, default="jacobi", help="jacobi is the faster one")
     generate.add_argument("--tolerance", type=float, default=0.01, help="of jacobi, against sequential; 0.01 is 1 %%")
@@ -75,7 +87,7 @@ def _parser() -> argparse.ArgumentParser:
 
     score = _command(commands, "score", _score, "print the likelihood of pictures")
     score.add_argument("images", nargs="+", metavar="IMAGE", help="a picture file")
-    score.add_argument("--prompt", help="what the pictures are thought to show")
+    score.add_argument("--prompt", "--class", dest="prompt", help="what the pictures are thought to show")
     score.add_argument("--draws", type=int, default=4, help="noise draws that are averaged over")
     score.add_argument("--seed", type=int, default=0, help="of the noise draws")
     score.add_argument("--map", metavar="FILE", help="write the map of log-likelihoods: .png, or .npy for the numbers")
@@ -85,8 +97,30 @@ def _parser() -> argparse.ArgumentParser:
     reconstruct = _command(commands, "reconstruct", _reconstruct, "take a picture to noise and back")
     reconstruct.add_argument("image", metavar="IMAGE", help="a picture file")
     reconstruct.add_argument("-o", "--output", metavar="FILE", help="write the picture that comes back")
-    reconstruct.add_argument("--prompt", default="", help="what the picture shows")
+    reconstruct.add_argument("--prompt", "--class", dest="prompt", default="", help="what the picture shows")
     _add_model_options(reconstruct)
+
+    bpd = _command(commands, "bpd", _bpd, "measure bits per dimension of the 8-bit pictures in a folder")
+    bpd.add_argument("folder", type=Path, metavar="FOLDER", help="with pictures, and folders of them")
+    bpd.add_argument(
+        "-o", "--output", type=Path, metavar="FILE", help="CSV file, a line a picture; gone on with if there"
+    )
+    bpd.add_argument("--draws", type=int, default=1, help="importance draws a picture")
+    bpd.add_argument("--seed", type=int, default=0, help="of the dequantisation noise")
+    bpd.add_argument("--resize", action="store_true", help="crop and scale pictures of other sizes")
+    label = bpd.add_mutually_exclusive_group()
+    label.add_argument("--class", dest="label", default="", metavar="NAME", help="of all pictures")
+    label.add_argument(
+        "--class-from-folder", action="store_true", help="each picture's folder is named after its class"
+    )
+    _add_model_options(bpd, "float32 by default")
+
+    convert = _command(commands, "convert", _convert, "turn a published TarFlow checkpoint into a model folder")
+    convert.add_argument("file", type=Path, metavar="FILE", help="a .pth file")
+    convert.add_argument("folder", type=Path, metavar="FOLDER", help="to write")
+    convert.add_argument("--noise-std", type=float, default=0.07, help="of the noise in training; 0 for dequantisation")
+    convert.add_argument("--classes", default="", metavar="NAMES", help="names of the classes, with commas between")
+    convert.add_argument("--dtype", choices=DTYPES, default="bfloat16", help="of the weights on disk")
 
     info = _command(commands, "info", _info, "describe a model")
     info.add_argument("model", nargs="?", metavar="MODEL", help="name or folder; the embedded one by default")
@@ -101,12 +135,12 @@ def _command(
     return command
 
 
-def _add_model_options(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--model", metavar="NAME", help="name or folder of the model; the embedded one by default")
+def _add_model_options(
+    command: argparse.ArgumentParser, dtype: str = "bfloat16 on cuda and float32 elsewhere by default"
+) -> None:
+    command.add_argument("--model", metavar="NAME", help="name or folder of the model; starflow-mini by default")
     command.add_argument("--device", help="cuda, mps or cpu; the best there is by default")
-    command.add_argument(
-        "--dtype", choices=DTYPES, help="of the flow; bfloat16 on cuda and float32 elsewhere by default"
-    )
+    command.add_argument("--dtype", choices=DTYPES, help=f"of the flow; {dtype}")
 
 
 def _generate(options: argparse.Namespace) -> None:
@@ -116,6 +150,7 @@ def _generate(options: argparse.Namespace) -> None:
     from .sampling import Sampling
 
     pipeline = _load(options)
+    prompts = _prompts(options, pipeline)
     sampling = Sampling(
         seed=options.seed,
         count=options.count,
@@ -124,21 +159,35 @@ def _generate(options: argparse.Namespace) -> None:
         size=options.size,
         sampler=Sequential() if options.sampler == "sequential" else pipeline.jacobi(options.tolerance),
         denoise=options.denoise,
+        guided=options.guided,
+        annealed=options.annealed,
+        attention_temperature=options.attention_temperature,
     )
     targets: dict[Path, None] = {}  # in order, and quick to look up
-    for number in range(len(options.prompts)):
+    for number in range(len(prompts)):
         for seed in sampling.seeds():
-            targets[_target(options, number, seed, targets)] = None
+            targets[_target(options.output, prompts, number, seed, options.count > 1, targets)] = None
     for target in targets:
         check_writable(target)
-    for prompt in (*options.prompts, options.negative):
+    for prompt in (*prompts, options.negative):
         if pipeline.text_encoder is not None and pipeline.text_encoder.is_truncated(prompt):
             read = pipeline.text_encoder.tokens
             print(f"starflow: only the first {read} tokens of {prompt[:40]!r}… are read", file=sys.stderr)
     with _progress_bar("drawing") as progress:
-        for target, picture in zip(targets, pipeline.pictures(options.prompts, sampling, progress), strict=True):
-            save_png(picture.image, target, _png_text(options, pipeline, picture.prompt, picture.seed))
+        for target, picture in zip(targets, pipeline.pictures(prompts, sampling, progress), strict=True):
+            save_png(picture.image, target, _png_text(options, pipeline, sampling, picture))
             tqdm.write(str(target))  # above the bar, where there is one
+
+
+def _prompts(options: argparse.Namespace, pipeline: Pipeline) -> list[str]:
+    """What to draw: prompts, names of classes, or anything where the model knows neither or no class is named."""
+    if options.classes and pipeline.classes is None:
+        instead = "give a prompt instead" if pipeline.text_encoder else "leave --class away"
+        raise ValueError(f"The model {pipeline.name!r} knows no classes; {instead}.")
+    prompts = [*options.prompts, *options.classes]
+    if not prompts and pipeline.text_encoder is not None:
+        raise ValueError(f"The model {pipeline.name!r} needs a prompt: say what to draw.")
+    return prompts or [""]
 
 
 def _score(options: argparse.Namespace) -> None:
@@ -188,8 +237,66 @@ def _reconstruct(options: argparse.Namespace) -> None:
     result = _load(options).reconstruct(image, options.prompt)
     if output:
         save_png(result.image, output)
-    print(f"latents: relative error {result.latent_error:.2e} (image → noise → image through the flow)")
-    print(f"picture: {result.psnr:.1f} dB PSNR (what the autoencoder keeps)")
+    print(f"flow: relative error {result.latent_error:.2e} (image → noise → image)")
+    print(f"picture: {result.psnr:.1f} dB PSNR (what the autoencoder keeps, where there is one)")
+
+
+def _bpd(options: argparse.Namespace) -> None:
+    from tqdm import tqdm
+
+    from .evaluation import Protocol, Table, fingerprint, mean_and_error, measure, pictures_in
+    from .noise import check_seed
+    from .pipeline import check_draws
+
+    check_draws(options.draws)
+    check_seed(options.seed)
+    folder: Path = options.folder
+    files = pictures_in(folder)
+    pipeline = _load(options, "float32")
+    protocol = Protocol(
+        f"{pipeline.name} {fingerprint(pipeline.flow)}", options.draws, options.seed, bool(options.resize)
+    )
+    if options.output:
+        check_writable(options.output)
+    table = Table(options.output, protocol)
+    measured = {measurement.image for measurement in table.measurements}
+    wanted = [
+        (path, name, path.parent.name if options.class_from_folder else options.label)
+        for path in files
+        if (name := path.relative_to(folder).as_posix()) not in measured
+    ]
+    failures: list[str] = []
+    with tqdm(total=len(files), initial=len(files) - len(wanted), disable=None, leave=False, unit="picture") as bar:
+        for measurement in measure(pipeline, wanted, protocol, failures.append):
+            table.append([measurement])
+            bar.update()
+    for failure in failures:
+        print(f"starflow: {failure}", file=sys.stderr)
+    if not table.measurements:
+        raise ValueError("No picture could be measured.")
+    mean, error = mean_and_error([measurement.bits_per_dim for measurement in table.measurements])
+    print(
+        f"{len(table.measurements)} pictures: {mean:.4f} ± {error:.4f} bits/dim "
+        f"(mean and its standard error, {options.draws} importance draw{'s' if options.draws > 1 else ''} each)"
+    )
+    if failures:
+        raise ValueError(f"{len(failures)} pictures could not be measured and are not in the mean.")
+
+
+def _convert(options: argparse.Namespace) -> None:
+    import torch
+
+    from .published import convert_tarflow
+
+    names = [name.strip() for name in options.classes.split(",") if name.strip()]
+    pipeline = convert_tarflow(
+        options.file,
+        options.folder,
+        noise_std=options.noise_std,
+        classes=names,
+        dtype=getattr(torch, options.dtype),
+    )
+    print(f"{options.folder}: {sum(parameter.numel() for parameter in pipeline.flow.parameters()):,} parameters")
 
 
 def _info(options: argparse.Namespace) -> None:
@@ -197,18 +304,17 @@ def _info(options: argparse.Namespace) -> None:
 
     folder = model_folder(options.model or DEFAULT_MODEL)
     pipeline = load(folder, device="cpu")
-    config, side = pipeline.flow.config, pipeline.trained_side
-    parts = {"flow": pipeline.flow, "autoencoder": pipeline.autoencoder}
-    if pipeline.text_encoder is not None:
-        parts["text encoder"] = pipeline.text_encoder.model
+    flow, side = pipeline.flow, pipeline.trained_side
+    config = flow.config
     print(f"{folder.name}: {folder}")
-    for name, module in parts.items():
+    for name, module in pipeline.parts().items():
         print(f"  {name}: {sum(parameter.numel() for parameter in module.parameters()):,} parameters")
-    print(f"  pictures: {side}×{side} pixels, {config.img_size}×{config.img_size}×{config.in_channels} latents")
-    print(
-        f"  flow: {config.num_blocks} blocks of {list(config.layers_per_block)} layers, noise std {config.noise_std:g}"
-    )
-    print(f"  text: {config.txt_size} tokens" if config.has_text else "  text: none")
+    latents = f", {config.img_size}×{config.img_size}×{config.in_channels} latents" if flow.data == "latents" else ""
+    noise = "uniform dequantisation noise" if flow.is_dequantized else f"noise std {config.noise_std:g}"
+    print(f"  pictures: {side}×{side} pixels{latents}")
+    print(f"  flow: {config.num_blocks} blocks of {[len(block.attn_blocks) for block in flow.blocks]} layers, {noise}")
+    print(f"  text: {f'{pipeline.text_encoder.tokens} tokens' if pipeline.text_encoder else 'none'}")
+    print(f"  classes: {', '.join(pipeline.classes.names) if pipeline.classes else 'none'}")
     print(
         f"  defaults: guidance {pipeline.defaults.guidance:g}, denoise {'on' if pipeline.defaults.denoise else 'off'}"
     )
@@ -216,12 +322,13 @@ def _info(options: argparse.Namespace) -> None:
         print(f"  model card, with the licence: {folder / 'README.md'}")
 
 
-def _load(options: argparse.Namespace) -> Pipeline:
+def _load(options: argparse.Namespace, default_dtype: str | None = None) -> Pipeline:
     import torch
 
     from .model_folder import DEFAULT_MODEL, load
 
-    dtype: torch.dtype | None = getattr(torch, options.dtype) if options.dtype else None
+    chosen = options.dtype or default_dtype
+    dtype: torch.dtype | None = getattr(torch, chosen) if chosen else None
     return load(options.model or DEFAULT_MODEL, device=options.device, dtype=dtype)
 
 
@@ -247,37 +354,44 @@ def _progress_bar(what: str) -> Iterator[Callable[[Progress], None]]:
         yield report
 
 
-def _target(options: argparse.Namespace, number: int, seed: int, taken: Container[Path]) -> Path:
+def _target(
+    output: str | None, prompts: Sequence[str], number: int, seed: int, several: bool, taken: Container[Path]
+) -> Path:
     """The file of a picture: as asked for, with what tells several apart, or named after prompt and seed.
 
     Only a file that was asked for is written over.
     """
-    if options.output is None:
-        slug = re.sub(r"[^\w]+", "-", options.prompts[number].lower()).strip("-")[:60] or "picture"
+    if output is None:
+        slug = re.sub(r"[^\w]+", "-", prompts[number].lower()).strip("-")[:60] or "picture"
         name = f"{slug}-{seed}"
         names = itertools.chain([f"{name}.png"], (f"{name}-{i}.png" for i in itertools.count(2)))
         return next(path for path in map(Path, names) if path not in taken and not path.exists())
-    path = output_path(options.output)
-    prompt_part = f"-{number + 1}" if len(options.prompts) > 1 else ""
-    seed_part = f"-{seed}" if options.count > 1 else ""
+    path = output_path(output)
+    prompt_part = f"-{number + 1}" if len(prompts) > 1 else ""
+    seed_part = f"-{seed}" if several else ""
     return path.with_name(f"{path.stem}{prompt_part}{seed_part}{path.suffix}")
 
 
-def _png_text(options: argparse.Namespace, pipeline: Pipeline, prompt: str, seed: int) -> PngImagePlugin.PngInfo:
+def _png_text(
+    options: argparse.Namespace, pipeline: Pipeline, sampling: Sampling, picture: Picture
+) -> PngImagePlugin.PngInfo:
     from PIL.PngImagePlugin import PngInfo
+
+    from .sampling import guidance_options
 
     settings = {
         "model": pipeline.name,
-        "guidance": pipeline.defaults.guidance if options.guidance is None else options.guidance,
-        "negative": options.negative,
+        "guidance": pipeline.defaults.guidance if sampling.guidance is None else sampling.guidance,
+        **guidance_options(sampling, pipeline.defaults),
+        "negative": sampling.negative,
         "sampler": options.sampler,
         "tolerance": options.tolerance if options.sampler == "jacobi" else None,
-        "denoise": pipeline.defaults.denoise if options.denoise is None else options.denoise,
+        "denoise": pipeline.defaults.denoise if sampling.denoise is None else sampling.denoise,
         "version": __version__,
     }
     text = PngInfo()
-    text.add_itxt("prompt", prompt.encode("utf-8", "replace").decode())
-    text.add_itxt("seed", str(seed))
+    text.add_itxt("prompt", picture.prompt.encode("utf-8", "replace").decode())
+    text.add_itxt("seed", str(picture.seed))
     text.add_itxt("settings", json.dumps(settings))
     return text
 

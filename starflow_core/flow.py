@@ -1,9 +1,9 @@
-"""STARFlow: a normalizing flow of causal transformer blocks over latents (arXiv 2506.06276)."""
+"""A normalizing flow of causal transformer blocks, whatever it is conditioned on."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from .block import FlowBlock
-from .config import FlowConfig
+from .config import AnyFlowConfig
+from .guidance import Guidance
 from .predictor import Predictor
-from .rotary import Rotary, rotary_table
+from .rotary import Rotary
 from .samplers import Progress, ProgressCallback, Sampler, Sequential
-from .state_dict import load_strict, published_state_dict
 from .tokens import patchify, unpatchify
 
 LOG_2PI = math.log(2 * math.pi)
@@ -24,7 +24,7 @@ LOG_2PI = math.log(2 * math.pi)
 
 @dataclass(frozen=True)
 class FlowOutput:
-    """The latent noise of a batch, and its exact log-likelihood.
+    """The noise of a batch, and its exact log-likelihood.
 
     Attributes:
         z: (B, C, H, W), standard normal under the model.
@@ -45,12 +45,12 @@ class BlockOutput:
     log_det: Tensor
 
 
-class StarFlow(nn.Module):
-    """An autoregressive flow between latents and Gaussian noise, conditioned on text.
+class Flow(nn.Module):
+    """An autoregressive flow between data and Gaussian noise.
 
-    `flow(x, text)` maps data to noise in one parallel pass; `flow.inverse(z, text)` is its exact inverse, token by
-    token. Inputs may lie on any device and in any floating dtype; they are moved to the model's, and all densities are
-    computed in float32.
+    `flow(x, condition)` maps data to noise in one parallel pass; `flow.inverse(z, condition)` is its exact inverse,
+    token by token. Inputs may lie on any device and in any floating dtype; they are moved to the model's, and all
+    densities are computed in float32. What the condition is, a kind of flow says by overriding the methods at the end.
 
     Args:
         config: what to build.
@@ -60,73 +60,63 @@ class StarFlow(nn.Module):
 
     blocks: Sequence[FlowBlock]
 
-    def __init__(self, config: FlowConfig, operations: Any = nn, **factory: Any) -> None:
+    def __init__(self, config: AnyFlowConfig, operations: Any = nn, **factory: Any) -> None:
         super().__init__()
+        blocks = (FlowBlock(config.block(i), operations, **factory) for i in range(config.num_blocks))
         self.config = config
-        blocks = (FlowBlock(config, i, operations, **factory) for i in range(config.num_blocks))
         self.blocks = nn.ModuleList(blocks)  # type: ignore[assignment]
 
-    @classmethod
-    def from_state_dict(
-        cls,
-        config: FlowConfig,
-        state_dict: Mapping[str, Tensor],
-        *,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-        operations: Any = nn,
-    ) -> StarFlow:
-        """A flow ready for use from a state dict in the published format.
+    @property
+    def has_fixed_size(self) -> bool:
+        """Whether the flow knows the positions of its trained size only."""
+        return self.config.block(0).positions > 0
 
-        The tensors themselves become the parameters; they are copied only where `device` or `dtype` asks for it.
-
-        Raises:
-            ValueError: tensors are missing, unexpected or of another shape than `config` says.
-        """
-        flow = cls(config, operations, device="meta")
-        load_strict(flow, published_state_dict(state_dict), what="flow")
-        return flow.to(device=device, dtype=dtype).eval().requires_grad_(False)
+    @property
+    def is_dequantized(self) -> bool:
+        """Whether it is a flow of 8-bit pictures, trained with uniform noise within their steps."""
+        return self.data == "pictures" and self.config.noise_std == 0
 
     @property
     def device(self) -> torch.device:
         return self.blocks[0].proj_in.weight.device
 
-    def forward(self, x: Tensor, text: Tensor | None = None) -> FlowOutput:
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> FlowOutput:
         """Data → noise, with the exact log-likelihood.
 
         Args:
-            x: latents (B, C, H, W), scaled as the autoencoder's configuration says.
-            text: features (B, L, txt_dim) of one prompt an image; None for a model without text.
+            x: data (B, C, H, W).
+            condition: what each datum is conditioned on.
 
         Raises:
             ValueError: a shape does not fit the model.
         """
         grid = self.grid(x)
         log_det: Tensor | float = 0.0
-        for output in self.transform(x, text):
+        for output in self.transform(x, condition):
             log_det = log_det + output.log_det
-        normal = -0.5 * (output.tokens.square() + LOG_2PI).sum(-1)
-        log_prob_map = (normal + log_det).unflatten(1, grid)
-        z = unpatchify(output.tokens, grid, self.config.patch_size)
-        return FlowOutput(z, log_prob_map.sum((1, 2)), log_prob_map)
+        std = self.prior_std
+        noise = output.tokens / std
+        log_normal = (-0.5 * (noise.square() + LOG_2PI) - std.log()).sum(-1)
+        log_prob_map = (log_normal + log_det).unflatten(1, grid)
+        return FlowOutput(unpatchify(noise, grid, self.config), log_prob_map.sum((1, 2)), log_prob_map)
 
-    def transform(self, x: Tensor, text: Tensor | None = None) -> Iterator[BlockOutput]:
+    def transform(self, x: Tensor, condition: Tensor | None = None) -> Iterator[BlockOutput]:
         """The blocks' outputs on the way from data to noise, one after the other; arguments as for `forward`."""
         grid = self.grid(x)
-        text = self._checked_text(text, len(x), "text")
-        tokens = patchify(x.to(self.device, torch.float32), self.config.patch_size)
+        condition = self.checked_condition(condition, len(x))
+        tokens = patchify(x.to(self.device, torch.float32), self.config)
         for block in self.blocks:
-            seen = text if block.sees_text else None
-            z, log_det = block(block.reorder(tokens), seen, self._rotary(block, grid, seen))
+            given = condition if block.is_conditioned else None
+            z, log_det = block(block.reorder(tokens), given, self.rotary(block, grid, given))
             tokens = block.reorder(z)
             yield BlockOutput(tokens, block.reorder(log_det))
 
     def inverse(
         self,
         z: Tensor,
-        text: Tensor | None = None,
+        condition: Tensor | None = None,
         *,
-        guidance: float = 0.0,
+        guidance: float | Guidance = 0.0,
         unconditional: Tensor | None = None,
         sampler: Sampler | None = None,
         progress: ProgressCallback | None = None,
@@ -135,17 +125,16 @@ class StarFlow(nn.Module):
 
         Args:
             z: noise (B, C, H, W).
-            text: features (B, L, txt_dim) of one prompt an image; None for a model without text.
-            guidance: strength w ≥ 0 of classifier-free guidance.
-            unconditional: features of the empty or negative prompt, (B, L, txt_dim) or (1, L, txt_dim); needed for
-                guidance.
+            condition: what each datum is conditioned on.
+            guidance: strength w ≥ 0 of classifier-free guidance, or guidance of a certain kind.
+            unconditional: the condition of the unconditional pass, for each datum or (1, …) for all.
             sampler: `Sequential()` by default.
             progress: called after every step; what it raises ends the sampling.
 
         Raises:
-            ValueError: a shape does not fit the model, or guidance is negative, not finite, or without its text.
+            ValueError: a shape does not fit the model, or guidance is negative, not finite, or without what it needs.
         """
-        for step in self.inverse_steps(z, text, guidance=guidance, unconditional=unconditional, sampler=sampler):
+        for step in self.inverse_steps(z, condition, guidance=guidance, unconditional=unconditional, sampler=sampler):
             if progress is not None:
                 progress(step)
         return step.partial().clone()  # out of inference mode, so that gradients can be taken of it
@@ -154,9 +143,9 @@ class StarFlow(nn.Module):
     def inverse_steps(
         self,
         z: Tensor,
-        text: Tensor | None = None,
+        condition: Tensor | None = None,
         *,
-        guidance: float = 0.0,
+        guidance: float | Guidance = 0.0,
         unconditional: Tensor | None = None,
         sampler: Sampler | None = None,
     ) -> Iterator[Progress]:
@@ -164,73 +153,94 @@ class StarFlow(nn.Module):
         grid = self.grid(z)
         B = len(z)
         sampler = sampler or Sequential()
-        text = self._checked_text(text, B, "text")
-        if not (math.isfinite(guidance) and guidance >= 0):
-            raise ValueError(f"guidance is {guidance}; it must be 0 (off) or a positive number.")
-        if guidance > 0:
-            if unconditional is None:
-                raise ValueError("Guidance needs the features of an empty or negative prompt as `unconditional`.")
-            unconditional = self._checked_unconditional(unconditional, text)
+        condition = self.checked_condition(condition, B)
+        guide = guidance if callable(guidance) else self.guide(guidance)
+        if guide.strength > 0:
+            unconditional = self.checked_unconditional(unconditional, condition, B)
 
-        tokens = patchify(z.to(self.device, torch.float32), self.config.patch_size)
+        tokens = patchify(z.to(self.device, torch.float32), self.config) * self.prior_std
         T = tokens.shape[1]
-        total = T * sum(self.config.layers_per_block)
+        total = T * sum(len(block.attn_blocks) for block in self.blocks)
         done = 0
         for block in reversed(self.blocks):
-            seen = text if block.sees_text else None
+            given = condition if block.is_conditioned else None
+            # Without a condition, the two passes differ by the temperature of their attention, or not at all.
+            differs = block.is_conditioned or guide.attention_temperature != 1
             layers = len(block.attn_blocks)
             # No name holds the predictor, so that its cache is freed before the next block's is allocated.
             steps = sampler.invert(
-                Predictor(block, self._rotary(block, grid, seen), seen, unconditional, guidance, B, T),
+                Predictor(
+                    block,
+                    self.rotary(block, grid, given),
+                    given,
+                    unconditional,
+                    guide if guide.strength > 0 and differs else None,
+                    B,
+                    T,
+                ),
                 block.reorder(tokens),
             )
             for known, x in steps:
                 tokens = block.reorder(x)
-                yield Progress(done + known * layers, total, partial(unpatchify, tokens, grid, self.config.patch_size))
+                yield Progress(done + known * layers, total, partial(unpatchify, tokens, grid, self.config))
             done += T * layers
 
     def grid(self, x: Tensor) -> tuple[int, int]:
-        """The token grid (H', W') of latents (B, C, H, W).
+        """The token grid (H', W') of data (B, C, H, W).
 
         Raises:
             ValueError: the shape does not fit the model.
         """
-        p, C = self.config.patch_size, self.config.in_channels
+        p, C, what = self.config.patch_size, self.config.in_channels, self.data.capitalize()
         if x.ndim != 4 or x.shape[1] != C or not len(x):
-            raise ValueError(f"Latents have shape {tuple(x.shape)}; this flow takes (B, {C}, H, W).")
+            raise ValueError(f"{what} have shape {tuple(x.shape)}; this flow takes (B, {C}, H, W).")
         H, W = x.shape[2:]
         if not H or not W or H % p or W % p:
-            raise ValueError(f"Latents are {H}×{W}; height and width must be positive multiples of {p}.")
+            raise ValueError(f"{what} are {H}×{W}; height and width must be positive multiples of {p}.")
         trained = self.config.trained_side
-        if not self.config.rope and (H // p, W // p) != (trained, trained):
+        if self.has_fixed_size and (H // p, W // p) != (trained, trained):
             side = trained * p
-            raise ValueError(f"Latents are {H}×{W}; this flow has learned positions for {side}×{side} only.")
+            raise ValueError(f"{what} are {H}×{W}; this flow has learned positions for {side}×{side} only.")
         return H // p, W // p
 
-    def _checked_text(self, text: Tensor | None, batch: int, name: str) -> Tensor | None:
-        if not self.config.has_text:
-            if text is not None:
-                raise ValueError(f"This flow takes no text, but {name} was given.")
-            return None
-        width = self.config.txt_dim
-        if text is None:
-            raise ValueError(f"This flow needs {name}: features (B, L, {width}); those of the empty prompt will do.")
-        if text.ndim != 3 or text.shape[0] != batch or not text.shape[1] or text.shape[2] != width:
-            raise ValueError(f"{name} has shape {tuple(text.shape)}; it must be ({batch}, L, {width}).")
-        return text.to(self.device)
+    # What kinds of flow differ in
 
-    def _checked_unconditional(self, unconditional: Tensor, text: Tensor | None) -> Tensor | None:
-        """The unconditional text as one for each image, of the same length as the prompts."""
-        if text is None or unconditional.shape == text.shape:
-            return self._checked_text(unconditional, len(unconditional), "unconditional")
-        if unconditional.shape != (1, *text.shape[1:]):
-            raise ValueError(
-                f"unconditional has shape {tuple(unconditional.shape)}; it must be {tuple(text.shape)} as the text is, "
-                f"or {(1, *text.shape[1:])}."
-            )
-        return unconditional.to(self.device).expand_as(text)
+    # What it is a flow of: "latents" of an autoencoder, or "pictures" in [−1, 1].
+    data = "data"
+    # Steps of 8-bit pictures in one unit of the data, where these are pictures: bits per dimension count those.
+    levels = 1.0
 
-    def _rotary(self, block: FlowBlock, grid: tuple[int, int], text: Tensor | None) -> Rotary | None:
-        if not self.config.rope:
-            return None
-        return rotary_table(self.config, grid, 0 if text is None else text.shape[1], like=block.proj_in.weight)
+    @property
+    def prior_std(self) -> Tensor:
+        """Standard deviation of the prior, broadcast over tokens (T, D)."""
+        return torch.ones((), device=self.device)
+
+    def guide(self, strength: float, **options: Any) -> Guidance:
+        """This kind's own guidance.
+
+        Raises:
+            ValueError: a value is out of range, or this kind has no such option.
+        """
+        raise NotImplementedError
+
+    def checked_condition(self, condition: Tensor | None, batch: int, name: str = "condition") -> Tensor | None:
+        """The condition of a batch, on the model's device; `name` is what an error calls it.
+
+        Raises:
+            ValueError: it does not fit the model.
+        """
+        raise NotImplementedError
+
+    def checked_unconditional(
+        self, unconditional: Tensor | None, condition: Tensor | None, batch: int
+    ) -> Tensor | None:
+        """The condition of the unconditional pass, one for each datum.
+
+        Raises:
+            ValueError: it is missing, or does not fit the condition.
+        """
+        raise NotImplementedError
+
+    def rotary(self, block: FlowBlock, grid: tuple[int, int], given: Tensor | None) -> Rotary | None:
+        """A block's table of rotary positions; None where positions are learned."""
+        return None

@@ -77,6 +77,16 @@ def fitted_size(width: int, height: int, side: int, multiple: int) -> tuple[int,
     return fitted_width, fitted_height
 
 
+def middle_square(image: Image.Image, side: int, resampling: Image.Resampling) -> Image.Image:
+    """The largest square in the middle of a picture, scaled to `side` pixels where it is of another size."""
+    if image.size == (side, side):
+        return image
+    edge = min(image.size)
+    left, top = (image.width - edge) // 2, (image.height - edge) // 2
+    square = image.crop((left, top, left + edge, top + edge))
+    return square.resize((side, side), resampling)
+
+
 def checked_size(size: int | Sequence[int] | None, side: int, multiple: int) -> tuple[int, int]:
     """Width and height from what a person asked for: nothing, a side, or both.
 

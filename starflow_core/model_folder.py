@@ -1,9 +1,9 @@
 """Models as folders in the Hub's layout: read with a clear word on whatever is wrong, and written.
 
-config.json                 {"model_type": "starflow", "flow": {…}, "sampling": {…}}
+config.json                 {"model_type": "starflow" or "tarflow", "flow": {…}, "sampling": {…}, "classes": […]}
 model.safetensors           or shards, with model.safetensors.index.json
-text_encoder/, tokenizer/   as transformers writes them
-vae/                        as diffusers writes them
+text_encoder/, tokenizer/   as transformers writes them; of a flow that reads text
+vae/                        as diffusers writes it; of a flow of latents
 README.md                   the model card, with the licence
 """
 
@@ -21,9 +21,12 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from .autoencoder import Autoencoder, AutoencoderConfig
-from .config import FlowConfig
-from .flow import StarFlow
+from .classes import Classes
+from .config import FlowConfig, TarFlowConfig
+from .flow import Flow
 from .sampling import SamplingDefaults
+from .starflow import StarFlow
+from .tarflow import TarFlow
 from .text_encoder import TextEncoder
 
 if TYPE_CHECKING:
@@ -31,7 +34,10 @@ if TYPE_CHECKING:
 
 EMBEDDED = Path(__file__).parent / "models"
 DEFAULT_MODEL = "starflow-mini"
-MODEL_TYPE = "starflow"
+KINDS: dict[str, tuple[Any, type[StarFlow] | type[TarFlow]]] = {
+    "starflow": (FlowConfig, StarFlow),
+    "tarflow": (TarFlowConfig, TarFlow),
+}
 WEIGHTS = "model.safetensors"
 VAE_WEIGHTS = "diffusion_pytorch_model.safetensors"
 PICKLES = ("*.pth", "*.pt", "*.bin", "*.ckpt", "*.pkl")
@@ -66,10 +72,10 @@ def load(
     """A pipeline from a model folder or the name of an embedded model.
 
     Args:
-        name_or_folder: `starflow-mini`, or a folder in this module's layout.
+        name_or_folder: `starflow-mini`, `tarflow-mini`, or a folder in this module's layout.
         device: `cuda`, `mps` or `cpu`; the best there is by default.
         dtype: of the flow and the text encoder; bfloat16 on CUDA and float32 elsewhere by default. The autoencoder is
-            always float32.
+            always float32, and so is a flow of dequantised pictures by default, whose steps bfloat16 cannot tell apart.
 
     Raises:
         ValueError: there is no such model, no such device, or something is wrong with the folder.
@@ -78,17 +84,20 @@ def load(
 
     folder = model_folder(name_or_folder)
     device = checked_device(device)
-    if dtype is None:
-        dtype = torch.bfloat16 if device.type == "cuda" else torch.float32
     config = read_config(folder)
     defaults = _in_folder(folder, SamplingDefaults.from_dict, config.get("sampling", {}))
-    flow_config = _in_folder(folder, FlowConfig.from_dict, config["flow"])
-    autoencoder = _load_autoencoder(folder / "vae", device)
-    text_encoder = _load_text_encoder(folder, flow_config.txt_size, device, dtype) if flow_config.has_text else None
+    make_config, kind = KINDS[config["model_type"]]
+    flow_config = _in_folder(folder, make_config.from_dict, config["flow"])
+    if dtype is None:
+        is_fast = device.type == "cuda" and flow_config.noise_std > 0
+        dtype = torch.bfloat16 if is_fast else torch.float32
+    autoencoder = _load_autoencoder(folder / "vae", device) if kind.data == "latents" else None
+    text_encoder = _load_text_encoder(folder, flow_config.txt_size, device, dtype) if flow_config.txt_size else None
+    classes = _in_folder(folder, Classes, tuple(config["classes"])) if "classes" in config else None
     weights = _read_weights(folder, WEIGHTS)
-    flow = _in_folder(folder, StarFlow.from_state_dict, flow_config, weights, device=device, dtype=dtype)
-    _check_parts_fit(folder, flow_config, autoencoder.config, text_encoder)
-    return _in_folder(folder, Pipeline, flow, autoencoder, text_encoder, name=folder.name, defaults=defaults)
+    flow: Flow = _in_folder(folder, kind.from_state_dict, flow_config, weights, device=device, dtype=dtype)
+    names = {"name": folder.name, "defaults": defaults, "classes": classes}
+    return _in_folder(folder, Pipeline, flow, autoencoder, text_encoder, **names)
 
 
 def save(pipeline: Pipeline, folder: Path, *, dtype: torch.dtype = torch.bfloat16) -> None:
@@ -100,16 +109,21 @@ def save(pipeline: Pipeline, folder: Path, *, dtype: torch.dtype = torch.bfloat1
         dtype: of the weights on disk.
     """
     flow, autoencoder, text_encoder = pipeline.flow, pipeline.autoencoder, pipeline.text_encoder
-    (folder / "vae").mkdir(parents=True, exist_ok=True)
-    config = {
-        "model_type": MODEL_TYPE,
+    folder.mkdir(parents=True, exist_ok=True)
+    sampling = dataclasses.asdict(pipeline.defaults)
+    config: dict[str, Any] = {
+        "model_type": next(name for name, (_, kind) in KINDS.items() if isinstance(flow, kind)),
         "flow": flow.config.to_dict(),
-        "sampling": dataclasses.asdict(pipeline.defaults),
+        "sampling": {name: value for name, value in sampling.items() if value is not None},
     }
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    if pipeline.classes is not None:
+        config["classes"] = list(pipeline.classes.names)
+    (folder / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     save_file(_stored(flow, dtype), folder / WEIGHTS)
-    (folder / "vae" / "config.json").write_text(json.dumps(autoencoder.config.to_dict(), indent=2) + "\n")
-    save_file(_stored(autoencoder, dtype), folder / "vae" / VAE_WEIGHTS)
+    if autoencoder is not None:
+        (folder / "vae").mkdir(exist_ok=True)
+        (folder / "vae" / "config.json").write_text(json.dumps(autoencoder.config.to_dict(), indent=2) + "\n")
+        save_file(_stored(autoencoder, dtype), folder / "vae" / VAE_WEIGHTS)
     if text_encoder is not None:
         # A copy, since the one in use must keep its dtype; copied whole, so that shared weights are stored once.
         copy.deepcopy(text_encoder.model).to(dtype).save_pretrained(folder / "text_encoder")
@@ -120,15 +134,17 @@ def read_config(folder: Path) -> dict[str, Any]:
     """The folder's `config.json`, its parts of the right kind.
 
     Raises:
-        ValueError: it is missing, no JSON, or not that of a STARFlow model.
+        ValueError: it is missing, no JSON, or not that of a STARFlow or TarFlow model.
     """
     config = _read_json(folder, "config.json")
-    if config.get("model_type") != MODEL_TYPE:
+    if config.get("model_type") not in KINDS:
         kind = config.get("model_type") or config.get("_class_name") or "something else"
-        raise ValueError(f"{folder} holds a model of type {kind!r}, not {MODEL_TYPE!r}.")
+        raise ValueError(f"{folder} holds a model of type {kind!r}; known are {', '.join(KINDS)}.")
     for part in ("flow", "sampling"):
         if not isinstance(config.get(part, {}), dict):
             raise ValueError(f"{folder / 'config.json'}: {part!r} must be an object.")
+    if not isinstance(config.get("classes", []), list):
+        raise ValueError(f"{folder / 'config.json'}: 'classes' must be a list of names.")
     if "flow" not in config:
         raise ValueError(f"{folder / 'config.json'} lacks 'flow', the configuration of the flow.")
     return config
@@ -171,21 +187,6 @@ def _load_text_encoder(folder: Path, tokens: int, device: torch.device, dtype: t
     return TextEncoder.from_folders(
         folder / "text_encoder", folder / "tokenizer", tokens=tokens, device=device, dtype=dtype
     )
-
-
-def _check_parts_fit(
-    folder: Path, flow: FlowConfig, autoencoder: AutoencoderConfig, text_encoder: TextEncoder | None
-) -> None:
-    if autoencoder.latent_channels != flow.in_channels:
-        raise ValueError(
-            f"{folder}: the autoencoder has {autoencoder.latent_channels} latent channels, the flow takes "
-            f"{flow.in_channels}; they belong to different models."
-        )
-    if text_encoder is not None and text_encoder.dim != flow.txt_dim:
-        raise ValueError(
-            f"{folder}: the text encoder's features are {text_encoder.dim} wide, the flow takes {flow.txt_dim}; "
-            "they belong to different models."
-        )
 
 
 def _read_weights(folder: Path, file: str) -> dict[str, Tensor]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -30,10 +30,19 @@ def seeded_noise(shape: Sequence[int], seed: int, count: int) -> Tensor:
     Raises:
         ValueError: the seed is out of range.
     """
+    return _drawn(torch.randn, shape, seed, count)
+
+
+def seeded_uniform(shape: Sequence[int], seed: int, count: int) -> Tensor:
+    """The same, uniform in [0, 1)."""
+    return _drawn(torch.rand, shape, seed, count)
+
+
+def _drawn(draw: Callable[..., Tensor], shape: Sequence[int], seed: int, count: int) -> Tensor:
     check_seed(seed)
     generator = torch.Generator("cpu")
     images = [
-        torch.randn(tuple(shape), generator=generator.manual_seed(_folded((seed + i) % SEEDS)), dtype=torch.float32)
+        draw(tuple(shape), generator=generator.manual_seed(_folded((seed + i) % SEEDS)), dtype=torch.float32)
         for i in range(count)
     ]
     return torch.stack(images)

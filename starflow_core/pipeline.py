@@ -1,4 +1,5 @@
-"""Text encoder, flow and autoencoder joined: prompts to pictures, pictures to likelihoods and to noise and back."""
+"""A flow joined with what encodes its condition and its data: prompts or classes to pictures, pictures to likelihoods
+and to noise and back."""
 
 from __future__ import annotations
 
@@ -10,15 +11,18 @@ from typing import Any, NamedTuple
 
 import torch
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
 from .autoencoder import Autoencoder
-from .flow import StarFlow
-from .images import as_rgb, checked_size, fitted_size, to_images, to_tensor
-from .likelihood import Likelihood, denoise, score_latents
+from .classes import Classes
+from .dequantization import requantized
+from .flow import Flow
+from .guidance import Guidance, Guided
+from .images import as_rgb, checked_size, fitted_size, middle_square, to_images, to_tensor
+from .likelihood import Likelihood, denoise, score
 from .noise import seeded_noise
 from .samplers import Jacobi, Progress, ProgressCallback, Sampler
-from .sampling import Sampling, SamplingDefaults
+from .sampling import Sampling, SamplingDefaults, guidance_options
 from .text_encoder import TextEncoder
 
 MAX_DRAWS = 10_000
@@ -31,8 +35,8 @@ class Reconstruction:
 
     Attributes:
         image: the picture that came back.
-        latent_error: relative L2 error of the latents that came back; zero but for rounding.
-        psnr: in dB, against the picture that went in; what the autoencoder loses.
+        latent_error: relative L2 error of what came back through the flow, latents or pixels; zero but for rounding.
+        psnr: in dB, against the picture that went in; what the autoencoder loses, where there is one.
         noise: (C, H, W), the flow's noise for the picture.
     """
 
@@ -59,44 +63,87 @@ class Pipeline:
     """A model with all its parts, ready for use.
 
     Args:
-        flow: between latents and noise.
-        autoencoder: between images and latents.
+        flow: between data and noise.
+        autoencoder: between images and latents; None for a flow of pictures.
         text_encoder: of prompts; None for a flow without text.
         name: of the model.
         defaults: how the model is best sampled.
+        classes: of a class-conditional flow; None for one without classes. Names of classes stand where others take
+            prompts.
 
     Raises:
-        ValueError: the defaults are those of another flow.
+        ValueError: the parts are those of another flow.
     """
 
     def __init__(
         self,
-        flow: StarFlow,
-        autoencoder: Autoencoder,
+        flow: Flow,
+        autoencoder: Autoencoder | None,
         text_encoder: TextEncoder | None,
         *,
         name: str = "",
         defaults: SamplingDefaults | None = None,
+        classes: Classes | None = None,
     ) -> None:
         self.flow, self.autoencoder, self.text_encoder, self.name = flow, autoencoder, text_encoder, name
+        self.classes = classes
         self.defaults = defaults or SamplingDefaults()
-        iterations, blocks = self.defaults.iterations, flow.config.num_blocks
-        if iterations is not None and len(iterations) != blocks:
-            raise ValueError(f"iterations holds {len(iterations)} counts; the flow has {blocks} blocks.")
+        self._check_parts_fit()
+
+    def _check_parts_fit(self) -> None:
+        flow, iterations = self.flow, self.defaults.iterations
+        if (self.autoencoder is None) != (flow.data == "pictures"):
+            raise ValueError(
+                f"it is a flow of {flow.data}, and goes {'without' if self.autoencoder else 'with'} an autoencoder."
+            )
+        channels = 3 if self.autoencoder is None else self.autoencoder.config.latent_channels
+        if channels != flow.config.in_channels:
+            parts = "pictures have 3" if self.autoencoder is None else f"the autoencoder has {channels} latent"
+            raise ValueError(
+                f"{parts} channels, the flow takes {flow.config.in_channels}; they belong to different models."
+            )
+        if self.text_encoder is not None and self.text_encoder.dim != flow.config.txt_dim:
+            raise ValueError(
+                f"the text encoder's features are {self.text_encoder.dim} wide, the flow takes {flow.config.txt_dim}; "
+                "they belong to different models."
+            )
+        if len(self.classes.names if self.classes else ()) != flow.config.num_classes:
+            raise ValueError(f"classes must hold {flow.config.num_classes} names, as many as the flow has classes.")
+        if iterations is not None and len(iterations) != flow.config.num_blocks:
+            raise ValueError(
+                f"iterations holds {len(iterations)} counts; the flow has {flow.config.num_blocks} blocks."
+            )
+        flow.guide(self.defaults.guidance, **guidance_options(Sampling(), self.defaults))
+
+    def parts(self) -> dict[str, nn.Module]:
+        """The parts that there are, by name."""
+        encoder = None if self.text_encoder is None else self.text_encoder.model
+        parts = {"flow": self.flow, "autoencoder": self.autoencoder, "text encoder": encoder}
+        return {name: part for name, part in parts.items() if part is not None}
 
     def jacobi(self, tolerance: float = 0.01) -> Jacobi:
         """The fast sampler, with what is known of this model."""
         return Jacobi(tolerance=tolerance, iterations=self.defaults.iterations)
 
     @property
+    def factor(self) -> int:
+        """Pixels a side of one of the flow's data."""
+        return 1 if self.autoencoder is None else self.autoencoder.config.factor
+
+    @property
     def multiple(self) -> int:
         """What the sides of pictures must be multiples of, in pixels."""
-        return self.autoencoder.config.factor * self.flow.config.patch_size
+        return self.factor * self.flow.config.patch_size
 
     @property
     def trained_side(self) -> int:
         """Side of the square pictures that the model was trained on, in pixels."""
-        return self.autoencoder.config.factor * self.flow.config.img_size
+        return self.factor * self.flow.config.img_size
+
+    @property
+    def is_conditional(self) -> bool:
+        """Whether pictures can be asked for, by prompts or classes."""
+        return self.text_encoder is not None or self.classes is not None
 
     def generate(
         self,
@@ -109,34 +156,47 @@ class Pipeline:
         size: int | Sequence[int] | None = None,
         sampler: Sampler | None = None,
         denoise: bool | None = None,
+        guided: Guided | None = None,
+        annealed: bool | None = None,
+        attention_temperature: float | None = None,
         progress: ProgressCallback | None = None,
     ) -> list[Image.Image]:
         """Pictures of one or more prompts.
 
         Args:
-            prompt: what to draw; of a list of prompts, `count` pictures each.
-            seed, count, guidance, negative, size, sampler, denoise: see `Sampling`.
+            prompt: what to draw, in words or as the name of a class; of a list of prompts, `count` pictures each.
+            seed, count, guidance, negative, size, sampler, denoise, guided, annealed, attention_temperature: see
+                `Sampling`.
             progress: called after every step; what it raises ends the sampling.
 
         Raises:
             ValueError: an argument is out of range; the message says what is allowed.
         """
-        sampling = Sampling(seed, count, guidance, negative, size, sampler, denoise)
+        sampling = Sampling(
+            seed, count, guidance, negative, size, sampler, denoise, guided, annealed, attention_temperature
+        )
         return [picture.image for picture in self.pictures(prompt, sampling, progress)]
 
     def pictures(
         self, prompt: str | Sequence[str], sampling: Sampling, progress: ProgressCallback | None = None
     ) -> Iterator[Picture]:
         """What `generate` returns, one by one, each as soon as it is done; arguments as there."""
-        for jobs, latents in self._latents(prompt, sampling, progress):
-            for job, image in zip(jobs, self.decode(latents), strict=True):
-                yield Picture(image, job.prompt, job.seed)
+        overflowed = []
+        for jobs, x in self._drawn(prompt, sampling, progress):
+            finite = x.isfinite().all(dim=3).all(dim=2).all(dim=1).tolist()
+            overflowed += [job for job, is_finite in zip(jobs, finite, strict=True) if not is_finite]
+            for job, image, is_finite in zip(jobs, self.decode(x), finite, strict=True):
+                if is_finite:
+                    yield Picture(image, job.prompt, job.seed)
+        if overflowed:
+            listed = ", ".join(f"{job.prompt!r} of seed {job.seed}" for job in overflowed)
+            raise ValueError(f"Numbers grew beyond bounds in {listed}; lower the guidance or choose another seed.")
 
     def generate_latents(
         self, prompt: str | Sequence[str], *, progress: ProgressCallback | None = None, **settings: Any
     ) -> Tensor:
-        """What `generate` decodes: scaled latents (prompts·count, C, H, W), float32; arguments as there."""
-        return torch.cat([latents for _, latents in self._latents(prompt, Sampling(**settings), progress)])
+        """What `generate` decodes: data of the flow (prompts·count, C, H, W), float32; arguments as there."""
+        return torch.cat([x for _, x in self._drawn(prompt, Sampling(**settings), progress)])
 
     def score(
         self,
@@ -150,7 +210,7 @@ class Pipeline:
         """The likelihood of a picture, given a prompt or not.
 
         Args:
-            image: any picture; it is scaled to the area that the model was trained at, its aspect ratio kept.
+            image: any picture; see `fit`.
             prompt: what the picture is thought to show; None for the unconditional likelihood.
             draws: noise draws that are averaged over.
             seed: of the draws.
@@ -159,13 +219,11 @@ class Pipeline:
         Raises:
             ValueError: the picture cannot be read, or an argument is out of range.
         """
-        if isinstance(draws, bool) or not isinstance(draws, int) or not 1 <= draws <= MAX_DRAWS:
-            raise ValueError(f"draws is {draws!r}; it must be a whole number from 1 to {MAX_DRAWS}.")
-        if prompt is not None and self.text_encoder is None:
-            raise ValueError(f"The model {self.name!r} knows no text; score the picture without a prompt.")
-        latents = self.encode(image, size=size)[0]
-        text = self._text([prompt or ""])
-        return score_latents(self.flow, latents, None if text is None else text[0], draws=draws, seed=seed)
+        check_draws(draws)
+        if prompt is not None and not self.is_conditional:
+            raise ValueError(f"The model {self.name!r} knows no prompts; score the picture without one.")
+        x = self.encode(image, size=size)[0]
+        return score(self.flow, x, self.condition([prompt or ""]), draws=draws, seed=seed)
 
     @torch.no_grad()
     def reconstruct(
@@ -173,22 +231,28 @@ class Pipeline:
     ) -> Reconstruction:
         """A picture to noise and back, by the flow and its exact inverse; arguments as for `score`."""
         fitted = self.fit(image, size=size)
-        latents = self.encode(fitted, size=fitted.size)
-        text = self._text([prompt])
-        noise = self.flow(latents, text).z
-        back = self.flow.inverse(noise, text)
-        decoded = self.autoencoder.decode(back)
+        x = self.encode(fitted, size=fitted.size)
+        condition = self.condition([prompt])
+        noise = self.flow(x, condition).z
+        back = self.flow.inverse(noise, condition)
+        decoded = back if self.autoencoder is None else self.autoencoder.decode(back)
         error = (decoded.clamp(-1, 1).cpu() - to_tensor(fitted)).square().mean()
         return Reconstruction(
             image=to_images(decoded)[0],
-            latent_error=float((back - latents).norm() / latents.norm()),
+            latent_error=float((back - x).norm() / x.norm()),
             psnr=float(10 * torch.log10(4 / error)) if error > 0 else math.inf,
             noise=noise[0].cpu(),
         )
 
     def fit(self, image: Image.Image, *, size: int | Sequence[int] | None = None) -> Image.Image:
-        """A picture as upright RGB at a size that the model takes: the nearest in aspect ratio, or the one given."""
+        """A picture as upright RGB at a size that the model takes.
+
+        That is the size given, or else the trained area at the nearest aspect ratio, or the middle of the picture for
+        a model of a single size.
+        """
         image = as_rgb(image)
+        if size is None and self.flow.has_fixed_size:
+            return middle_square(image, self.trained_side, Image.Resampling.LANCZOS)
         if size is None:
             size = fitted_size(*image.size, side=self.trained_side, multiple=self.multiple)
         size = checked_size(size, self.trained_side, self.multiple)
@@ -196,46 +260,73 @@ class Pipeline:
 
     @torch.no_grad()
     def encode(self, image: Image.Image, *, size: int | Sequence[int] | None = None) -> Tensor:
-        """A picture's scaled latents (1, C, H, W), without noise, on the model's device."""
-        return self.autoencoder.encode(to_tensor(self.fit(image, size=size))[None])
+        """A picture as data of the flow (1, C, H, W), without noise, on the model's device."""
+        pixels = to_tensor(self.fit(image, size=size))[None].to(self.flow.device)
+        return pixels if self.autoencoder is None else self.autoencoder.encode(pixels)
 
     @torch.no_grad()
-    def decode(self, latents: Tensor) -> list[Image.Image]:
-        """Pictures from scaled latents (B, C, H, W)."""
-        return [to_images(self.autoencoder.decode(one[None]))[0] for one in latents]
+    def decode(self, x: Tensor) -> list[Image.Image]:
+        """Pictures from data of the flow (B, C, H, W)."""
+        if self.autoencoder is None:
+            return to_images(requantized(x) if self.flow.is_dequantized else x)
+        return [to_images(self.autoencoder.decode(one[None]))[0] for one in x]
 
-    def _latents(
+    def condition(self, prompts: Sequence[str]) -> Tensor | None:
+        """What the flow takes for prompts or names of classes, "" for anything; None where it knows neither.
+
+        Raises:
+            ValueError: there is no such class.
+        """
+        encoder = self.text_encoder or self.classes
+        return None if encoder is None else encoder.encode(prompts)
+
+    def _drawn(
         self, prompt: str | Sequence[str], sampling: Sampling, progress: ProgressCallback | None
     ) -> Iterator[tuple[list[_Job], Tensor]]:
-        """Latents (B, C, H, W) in batches, with what each of them is of."""
+        """Data of the flow (B, C, H, W) in batches, with what each of them is of."""
         prompts = [prompt] if isinstance(prompt, str) else prompt
         if not isinstance(prompts, Sequence):
             raise ValueError(f"prompt is {prompt!r}; it must be a text or a list of texts.")
         if not prompts:
             raise ValueError("There is no prompt; give at least one, which may be empty.")
         width, height = checked_size(sampling.size, self.trained_side, self.multiple)
-        factor = self.autoencoder.config.factor
-        shape = (self.flow.config.in_channels, height // factor, width // factor)
-        unconditional = self._text([sampling.negative])
-        guidance = self.defaults.guidance if sampling.guidance is None else sampling.guidance
+        shape = (self.flow.config.in_channels, height // self.factor, width // self.factor)
+        unconditional = self.condition([sampling.negative])
+        guidance = self._guidance(sampling)
         denoised = self.defaults.denoise if sampling.denoise is None else sampling.denoise
+        if denoised and not self.flow.config.noise_std:
+            raise ValueError(f"The model {self.name!r} was trained without Gaussian noise; there is none to take off.")
 
         jobs = [_Job(prompt, seed) for prompt in prompts for seed in sampling.seeds()]
         batches = [jobs[i : i + BATCH] for i in range(0, len(jobs), BATCH)]
         for number, batch in enumerate(batches):
-            text = self._text([job.prompt for job in batch])
+            condition = self.condition([job.prompt for job in batch])
             x = self.flow.inverse(
                 torch.cat([seeded_noise(shape, job.seed, 1) for job in batch]),
-                text,
-                guidance=guidance if text is not None else 0.0,
+                condition,
+                guidance=guidance,
                 unconditional=unconditional,
                 sampler=sampling.sampler or self.jacobi(),
                 progress=progress and _of_batch(progress, number, len(batches)),
             )
-            yield batch, denoise(self.flow, x, text) if denoised else x
+            yield batch, denoise(self.flow, x, condition) if denoised else x
 
-    def _text(self, prompts: Sequence[str]) -> Tensor | None:
-        return None if self.text_encoder is None else self.text_encoder.encode(prompts)
+    def _guidance(self, sampling: Sampling) -> Guidance:
+        strength = self.defaults.guidance if sampling.guidance is None else sampling.guidance
+        guidance = self.flow.guide(strength, **guidance_options(sampling, self.defaults))
+        if self.is_conditional or guidance.attention_temperature != 1:
+            return guidance
+        return self.flow.guide(0.0)  # there is nothing to guide towards
+
+
+def check_draws(draws: int) -> None:
+    """Raise where a number of draws cannot be one.
+
+    Raises:
+        ValueError: it is no whole number from 1 to 10,000.
+    """
+    if isinstance(draws, bool) or not isinstance(draws, int) or not 1 <= draws <= MAX_DRAWS:
+        raise ValueError(f"draws is {draws!r}; it must be a whole number from 1 to {MAX_DRAWS}.")
 
 
 def _of_batch(progress: ProgressCallback, number: int, batches: int) -> ProgressCallback:

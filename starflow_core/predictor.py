@@ -1,4 +1,4 @@
-"""What a sampler sees of a block: predictions of tokens from contexts, with cache, text and guidance inside."""
+"""What a sampler sees of a block: predictions of tokens from contexts, with cache, condition and guidance inside."""
 
 from __future__ import annotations
 
@@ -6,23 +6,24 @@ import torch
 from torch import Tensor
 
 from .block import Affine, FlowBlock
-from .guidance import guided
+from .guidance import Guidance
 from .precision import bfloat16_is_faster
 from .rotary import Rotary
+from .transformer import AttentionState
 
 
 class Predictor:
     """Predicts the affine map of a block's tokens, chunk by chunk, in the block's own order.
 
-    The prompt is run once, at construction, as the prefix of the key-value cache. With guidance, prompt and
-    unconditional text are two halves of one batch, and both go on from the same guided tokens.
+    A prompt is run once, at construction, as the prefix of the key-value cache. With guidance, the conditional and the
+    unconditional pass are two halves of one batch, and both go on from the same guided tokens.
 
     Args:
         block: the block to invert.
-        rotary: its table of text and image positions; None for a model with learned positions.
-        text: features of the prompts (B, L, txt_dim); None for a block without text.
-        unconditional: features of the empty or negative prompt (B, L, txt_dim), where guidance is wanted.
-        guidance: strength w ≥ 0.
+        rotary: its table of prefix and image positions; None for a model with learned positions.
+        given: text features (B, L, txt_dim) or labels (B,) of the pictures; None where the block sees neither.
+        unconditional: the same of the unconditional pass.
+        guidance: how to guide; None for no guidance.
         batch: images B.
         tokens: tokens T of an image.
     """
@@ -31,23 +32,25 @@ class Predictor:
         self,
         block: FlowBlock,
         rotary: Rotary | None,
-        text: Tensor | None,
+        given: Tensor | None,
         unconditional: Tensor | None,
-        guidance: float,
+        guidance: Guidance | None,
         batch: int,
         tokens: int,
     ) -> None:
-        self.block, self.rotary, self.guidance = block, rotary, guidance
-        self._arguments = (text, unconditional, guidance, batch, tokens)
-        self.is_guided = False
-        if text is not None and unconditional is not None and guidance > 0:
-            self.is_guided = True
-            text = torch.cat([text, unconditional])
-        self.text_tokens = text.shape[1] if text is not None else 0
-        self.rows = 2 * batch if self.is_guided else batch  # sequences that run through the transformer
-        self.cache = block.new_cache(self.rows, self.text_tokens + tokens)
-        if text is not None:
-            block.read_text(text, rotary, self.cache)
+        self.block, self.rotary, self.guidance, self.tokens = block, rotary, guidance, tokens
+        self._arguments = (given, unconditional, guidance, batch, tokens)
+        self.rows = batch if guidance is None else 2 * batch  # sequences that run through the transformer
+        if guidance is not None and given is not None and unconditional is not None:
+            given = torch.cat([given, unconditional])
+        self._condition = block.condition(given)
+        cache = block.new_cache(self.rows, self._condition.length + tokens)
+        self.cache, self._attention = cache, AttentionState(cache, self._temperature(batch))
+        block.read_prefix(self._condition, rotary, self._attention)
+
+    @property
+    def is_guided(self) -> bool:
+        return self.guidance is not None
 
     @property
     def device(self) -> torch.device:
@@ -61,7 +64,7 @@ class Predictor:
     @property
     def position(self) -> int:
         """Contexts read so far."""
-        return self.cache.length - self.text_tokens
+        return self.cache.length - self._condition.length
 
     def start(self, z: Tensor) -> tuple[Tensor, Tensor, int]:
         """What sampling begins with: contexts, tokens and the number f of tokens that need no prediction.
@@ -75,16 +78,17 @@ class Predictor:
 
     def predict(self, contexts: Tensor) -> Affine:
         """Read the next N contexts (B, N, D) and predict the token of each."""
-        if not self.is_guided:
-            return self.block.predict(contexts, self.rotary, self.cache, self.text_tokens)
-        both = self.block.predict(contexts.repeat(2, 1, 1), self.rotary, self.cache, self.text_tokens)
-        mean_c, mean_u = both.mean.chunk(2)
-        scale_c, scale_u = both.scale.chunk(2)
-        return guided(Affine(mean_c, scale_c), Affine(mean_u, scale_u), self.guidance)
+        if self.guidance is None:
+            return self.block.predict(contexts, self._condition, self.rotary, self._attention)
+        first = self.position + self.block.free_tokens
+        both = self.block.predict(contexts.repeat(2, 1, 1), self._condition, self.rotary, self._attention)
+        (mean_c, mean_u), (scale_c, scale_u) = both.mean.chunk(2), both.scale.chunk(2)
+        place = torch.arange(first, first + contexts.shape[1], device=mean_c.device)[:, None] / max(1, self.tokens - 1)
+        return self.guidance(Affine(mean_c, scale_c), Affine(mean_u, scale_u), place)
 
     def rollback(self, position: int) -> None:
         """Forget all contexts but the first `position`."""
-        self.cache.rollback(self.text_tokens + position)
+        self.cache.rollback(self._condition.length + position)
 
     @property
     def drafts_are_faster(self) -> bool:
@@ -95,3 +99,11 @@ class Predictor:
         """The same predictor in bfloat16, with a cache of its own."""
         block = self.block.in_dtype(torch.bfloat16)
         return Predictor(block, self.rotary and self.rotary.to(torch.bfloat16), *self._arguments)
+
+    def _temperature(self, batch: int) -> Tensor | None:
+        """That of the attention, (rows, 1, 1, 1): one, and another for the unconditional half."""
+        if self.guidance is None or self.guidance.attention_temperature == 1:
+            return None
+        temperature = torch.ones(self.rows, 1, 1, 1, dtype=self.dtype, device=self.device)
+        temperature[batch:] = self.guidance.attention_temperature
+        return temperature

@@ -40,7 +40,7 @@ class Rotary:
 
         (x0, x1) → (x0 cos − x1 sin, x1 cos + x0 sin).
         """
-        swapped = qkv.view(*qkv.shape[:-1], -1, 2).flip(-1).view(qkv.shape)
+        swapped = qkv.unflatten(-1, (qkv.shape[-1] // 2, 2)).flip(-1).view(qkv.shape)
         return torch.addcmul(qkv * self.cos, swapped, self.sin)
 
 

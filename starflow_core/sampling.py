@@ -7,11 +7,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from .guidance import Guided
 from .noise import SEEDS, check_seed
 from .samplers import Sampler
 
 MAX_COUNT = 10_000
 MAX_GUIDANCE = 100.0
+GUIDANCE_OPTIONS = ("guided", "annealed", "attention_temperature")
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,7 @@ class Sampling:
         size: side of a square or (width, height) in pixels.
         sampler: how the flow is inverted.
         denoise: take the last noise off by the score.
+        guided, annealed, attention_temperature: of the guidance of a TarFlow, see `TarFlowGuidance`.
 
     Raises:
         ValueError: a setting is out of range; the message says what is allowed.
@@ -38,6 +41,9 @@ class Sampling:
     size: int | Sequence[int] | None = None
     sampler: Sampler | None = None
     denoise: bool | None = None
+    guided: Guided | None = None
+    annealed: bool | None = None
+    attention_temperature: float | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.count, bool) or not isinstance(self.count, int) or not 1 <= self.count <= MAX_COUNT:
@@ -59,6 +65,7 @@ class SamplingDefaults:
         guidance: strength w of classifier-free guidance.
         denoise: whether pictures are score-denoised.
         iterations: that each block of the flow needs, as `count_iterations` measures them; None where unknown.
+        guided, annealed, attention_temperature: of the guidance of a TarFlow; None for its own defaults.
 
     Raises:
         ValueError: a value is out of range.
@@ -67,6 +74,9 @@ class SamplingDefaults:
     guidance: float = 0.0
     denoise: bool = False
     iterations: tuple[int, ...] | None = None
+    guided: Guided | None = None
+    annealed: bool | None = None
+    attention_temperature: float | None = None
 
     def __post_init__(self) -> None:
         check_guidance(self.guidance)
@@ -86,6 +96,13 @@ class SamplingDefaults:
         if isinstance(values.get("iterations"), list):
             values["iterations"] = tuple(values["iterations"])
         return cls(**values)
+
+
+def guidance_options(sampling: Sampling, defaults: SamplingDefaults) -> dict[str, Any]:
+    """Options of the guidance as they were chosen, or else as the model's defaults have them; none where neither do."""
+    chosen = {name: getattr(sampling, name) for name in GUIDANCE_OPTIONS}
+    values = {name: getattr(defaults, name) if value is None else value for name, value in chosen.items()}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def check_guidance(guidance: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -13,6 +14,19 @@ from .cache import KeyValueCache
 from .rotary import Rotary
 
 NORM_EPS = 1e-5
+
+
+@dataclass(frozen=True)
+class AttentionState:
+    """What attention depends on besides its inputs.
+
+    Attributes:
+        cache: holds the tokens before; None where there are none.
+        temperature: (B, 1, 1, 1), what the attention logits are divided by; None for one.
+    """
+
+    cache: KeyValueCache | None = None
+    temperature: Tensor | None = None
 
 
 class Attention(nn.Module):
@@ -27,32 +41,34 @@ class Attention(nn.Module):
 
     def __init__(self, width: int, head_dim: int, operations: Any, **factory: Any) -> None:
         super().__init__()
-        self.heads = width // head_dim
+        self.heads, self.head_dim = width // head_dim, head_dim
         self.norm = operations.LayerNorm(width, eps=NORM_EPS, **factory)
         self.qkv = operations.Linear(width, 3 * width, **factory)
         self.proj = operations.Linear(width, width, **factory)
 
-    def forward(self, x: Tensor, rotary: Rotary | None, cache: KeyValueCache | None = None, layer: int = 0) -> Tensor:
+    def forward(self, x: Tensor, rotary: Rotary | None, state: AttentionState, layer: int) -> Tensor:
         """Attend from N tokens to themselves and, with a cache, to all tokens before them.
 
         Args:
             x: (B, N, width).
             rotary: positions of the N tokens; None where a learned embedding has placed them already.
-            cache: holds the tokens before; the N keys and values are appended as those of `layer`.
+            state: to its cache, the N keys and values are appended as those of `layer`.
             layer: this layer's index in its block.
         """
         B, N, C = x.shape
-        qkv = self.qkv(self.norm(x)).view(B, N, 3, self.heads, -1)
+        qkv = self.qkv(self.norm(x)).view(B, N, 3, self.heads, self.head_dim)
         if rotary is not None:
             qkv = rotary.rotate(qkv)
         qkv = qkv.permute(0, 2, 3, 1, 4)  # (B, 3, heads, N, head_dim)
         past = 0
-        if cache is None:
+        if state.cache is None:
             queries, keys, values = qkv.unbind(1)
         else:
-            past = cache.length
+            past = state.cache.length
             queries = qkv[:, 0]
-            keys, values = cache.append(layer, qkv[:, 1:])
+            keys, values = state.cache.append(layer, qkv[:, 1:])
+        if state.temperature is not None:
+            queries = queries / state.temperature
         h = _causal_attention(queries, keys, values, past)
         return self.proj(h.transpose(1, 2).reshape(B, N, C))
 
@@ -104,6 +120,6 @@ class TransformerLayer(nn.Module):
         self.attention = Attention(width, head_dim, operations, **factory)
         self.mlp = MLP(width, expansion, operations, **factory)
 
-    def forward(self, h: Tensor, rotary: Rotary | None, cache: KeyValueCache | None = None, layer: int = 0) -> Tensor:
-        h = h + self.attention(h, rotary, cache, layer)
+    def forward(self, h: Tensor, rotary: Rotary | None, state: AttentionState, layer: int) -> Tensor:
+        h = h + self.attention(h, rotary, state, layer)
         return h + self.mlp(h)

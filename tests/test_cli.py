@@ -405,7 +405,6 @@ def test_info_about_an_unknown_model(capsys: pytest.CaptureFixture[str]) -> None
     [
         [],
         ["paint"],
-        ["generate"],
         ["score"],
         ["reconstruct"],
         ["generate", "cat", "--size", "big"],

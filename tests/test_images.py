@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from starflow_core.images import as_rgb, checked_size, fitted_size, open_image, to_images, to_tensor
+from starflow_core.images import as_rgb, checked_size, fitted_size, middle_square, open_image, to_images, to_tensor
 
 RED, WHITE = (255, 0, 0), (255, 255, 255)
 
@@ -320,3 +320,35 @@ def test_sizes_asked_for(size: Any, expected: tuple[int, int]) -> None:
 def test_other_sizes_are_refused(size: Any) -> None:
     with pytest.raises(ValueError, match="size"):
         checked_size(size, 64, 8)
+
+
+# Crops
+
+
+def stripes(*colours: str, side: int) -> Image.Image:
+    """Square stripes of these colours, side by side."""
+    image = Image.new("RGB", (side * len(colours), side))
+    for i, colour in enumerate(colours):
+        image.paste(colour, (i * side, 0, (i + 1) * side, side))
+    return image
+
+
+@pytest.mark.parametrize("side", [4, 8, 16])
+def test_wide_and_tall_pictures_keep_their_middle(side: int) -> None:
+    wide = stripes("red", "white", "red", side=16)
+    for image in (wide, wide.transpose(Image.Transpose.ROTATE_90)):
+        middle = middle_square(image, side, Image.Resampling.LANCZOS)
+        assert middle.size == (side, side)
+        assert np.asarray(middle)[1:-1, 1:-1].min() > 250  # the filter reaches a little beyond the border
+
+
+def test_square_picture_is_scaled_and_not_cropped() -> None:
+    quarters = stripes("red", "white", side=8).resize((16, 16), Image.Resampling.NEAREST)
+    half = middle_square(quarters, 8, Image.Resampling.LANCZOS)
+    assert half.size == (8, 8)
+    assert (half.getpixel((0, 4)), half.getpixel((7, 4))) == (RED, WHITE)
+
+
+def test_picture_of_the_size_wanted_is_not_touched() -> None:
+    image = stripes("red", side=8)
+    assert middle_square(image, 8, Image.Resampling.LANCZOS) is image

@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import torch
 from golden import STARFLOWS, load_golden, relative_error
-from tiny import TINY, randn, random_flow
+from tiny import TINY, TINY_TARFLOW, randn, random_condition, random_data, random_flow
 from torch import Tensor
 
 import starflow_core.predictor
 from benchmarks.published_jacobi import PublishedJacobi
 from starflow_core.block import Affine
-from starflow_core.config import FlowConfig
-from starflow_core.flow import StarFlow
+from starflow_core.config import FlowConfig, TarFlowConfig
+from starflow_core.flow import Flow
 from starflow_core.predictor import Predictor
 from starflow_core.rotary import rotary_table
 from starflow_core.samplers import Jacobi, Progress, Sampler, Sequential
@@ -24,7 +24,8 @@ from starflow_core.samplers.fixed_point import MAX_DRAFTS
 
 EXACT = 1e-3
 SEQUENCE = dataclasses.replace(TINY, in_channels=4, img_size=8)
-CONFIGS = {
+PIXELS = dataclasses.replace(TINY_TARFLOW, in_channels=1, img_size=16)
+CONFIGS: dict[str, FlowConfig | TarFlowConfig] = {
     "plain": SEQUENCE,
     "without a start token": dataclasses.replace(SEQUENCE, sos=False),
     "without text and start token": dataclasses.replace(SEQUENCE, txt_size=0, sos=False),
@@ -33,6 +34,9 @@ CONFIGS = {
     "six blocks": dataclasses.replace(SEQUENCE, num_blocks=6, layers_per_block=(1,) * 6),
     "one block": dataclasses.replace(SEQUENCE, num_blocks=1, layers_per_block=(2,)),
     "patches": dataclasses.replace(SEQUENCE, in_channels=2, patch_size=2, img_size=16),
+    "tarflow": PIXELS,
+    "tarflow without classes": dataclasses.replace(PIXELS, num_classes=0),
+    "tarflow that preserves volume": dataclasses.replace(PIXELS, nvp=False),
 }
 
 
@@ -46,7 +50,7 @@ def drafts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> b
 def sample_golden(name: str, guidance: float, sampler: Sampler) -> Tensor:
     golden = load_golden(name)
     return golden.flow().inverse(
-        golden.noise, golden.text, guidance=guidance, unconditional=golden.unconditional, sampler=sampler
+        golden.noise, golden.condition, guidance=guidance, unconditional=golden.unconditional, sampler=sampler
     )
 
 
@@ -100,16 +104,16 @@ def test_published_jacobi_is_exact_at_a_small_tolerance(name: str, guidance: flo
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    flow: StarFlow
+    flow: Flow
     noise: Tensor
-    text: Tensor | None
+    condition: Tensor | None
     unconditional: Tensor | None
     guidance: float
 
     def solve(self, sampler: Sampler, **kwargs: Any) -> Tensor:
         return self.flow.inverse(
             self.noise,
-            self.text,
+            self.condition,
             guidance=self.guidance,
             unconditional=self.unconditional,
             sampler=sampler,
@@ -118,24 +122,25 @@ class Problem:
 
 
 @functools.cache
-def problem(config: FlowConfig, seed: int, strength: float) -> tuple[Problem, Tensor]:
+def problem(config: FlowConfig | TarFlowConfig, seed: int, strength: float) -> tuple[Problem, Tensor]:
     """A random flow whose predictions depend on the other tokens as strongly as asked for, and its exact result."""
     flow = random_flow(config, seed)
     with torch.no_grad():
         for block in flow.blocks:
             block.proj_out.weight.mul_(strength)
-    noise = randn(2, config.in_channels, config.img_size, config.img_size, seed=50 + seed)
-    text = randn(2, 3, 5, seed=2) if config.has_text else None
-    unconditional = randn(1, 3, 5, seed=3) if config.has_text else None
-    guidance = 2.5 if config.has_text and seed % 2 else 0.0
-    posed = Problem(flow, noise, text, unconditional, guidance)
+    noise = random_data(config, seed=50 + seed)
+    condition, unconditional = random_condition(config), random_condition(config, 1, seed=3)
+    guidance = 2.5 if condition is not None and seed % 2 else 0.0
+    posed = Problem(flow, noise, condition, unconditional, guidance)
     return posed, posed.solve(Sequential())
 
 
 @pytest.mark.parametrize("tolerance", [0.1, 0.03, 0.01, 0.003])
 @pytest.mark.parametrize("strength", [1.0, 2.0])
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS.keys())
-def test_error_stays_below_the_tolerance(config: FlowConfig, strength: float, tolerance: float, drafts: bool) -> None:
+def test_error_stays_below_the_tolerance(
+    config: FlowConfig | TarFlowConfig, strength: float, tolerance: float, drafts: bool
+) -> None:
     for seed in range(2):
         posed, exact = problem(config, seed, strength)
         for block_size in (None,) if drafts else (None, 16):
@@ -162,7 +167,7 @@ def latent_shape(pipeline: Any) -> tuple[int, int, int]:
 def new_predictor(config: FlowConfig = SEQUENCE) -> tuple[Predictor, Tensor]:
     block = random_flow(config).blocks[-1]
     z = randn(2, 64, config.token_dim, seed=4)
-    return Predictor(block, rotary_table(config, (8, 8), 3, z), randn(2, 3, 5), None, 0.0, 2, 64), z
+    return Predictor(block, rotary_table(config, (8, 8), 3, z), randn(2, 3, 5), None, None, 2, 64), z
 
 
 def count_evaluations(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -257,7 +262,7 @@ def test_drafts_are_made_where_they_are_wanted_and_faster(
 def test_model_in_bfloat16_needs_no_drafts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(starflow_core.predictor, "bfloat16_is_faster", lambda device_type: True)
     flow = random_flow(SEQUENCE).to(torch.bfloat16)
-    predictor = Predictor(flow.blocks[0], None, None, None, 0.0, 2, 64)
+    predictor = Predictor(flow.blocks[0], None, None, None, None, 2, 64)
     assert not predictor.drafts_are_faster
 
 

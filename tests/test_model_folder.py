@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import os
@@ -13,13 +14,14 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
-from tiny import random_flow
+from tiny import TINY_TARFLOW, random_flow
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
 from starflow_core.autoencoder import Autoencoder, AutoencoderConfig
+from starflow_core.classes import Classes
 from starflow_core.config import FlowConfig
 from starflow_core.model_folder import (
     DEFAULT_MODEL,
@@ -172,6 +174,101 @@ def test_embedded_model_is_found_by_name() -> None:
     assert model_folder(DEFAULT_MODEL).name == DEFAULT_MODEL
 
 
+# Models of pictures
+
+
+CLASSES = Classes(("cat", "dog", "wild"))
+PIXEL_DEFAULTS = SamplingDefaults(guidance=1.5, denoise=True, annealed=True, attention_temperature=0.8)
+
+
+def pixel_pipeline() -> Pipeline:
+    return Pipeline(random_flow(TINY_TARFLOW), None, None, name="pixels", defaults=PIXEL_DEFAULTS, classes=CLASSES)
+
+
+@pytest.fixture
+def pixel_folder(tmp_path: Path) -> Path:
+    save(pixel_pipeline(), tmp_path / "pixels", dtype=torch.float32)
+    return tmp_path / "pixels"
+
+
+def test_saved_model_of_pictures_draws_and_scores_as_before(pixel_folder: Path) -> None:
+    before, after = pixel_pipeline(), small_load(pixel_folder)
+    assert (after.name, after.flow.config, after.classes) == ("pixels", TINY_TARFLOW, CLASSES)
+    assert (after.autoencoder, after.text_encoder) == (None, None)
+    assert after.defaults == PIXEL_DEFAULTS
+    for name, tensor in before.flow.state_dict().items():
+        assert torch.equal(after.flow.state_dict()[name], tensor), name
+    assert torch.equal(after.generate_latents("dog", seed=2), before.generate_latents("dog", seed=2))
+    image = Image.effect_noise((8, 8), 60)
+    assert after.score(image, "wild").log_prob == before.score(image, "wild").log_prob
+
+
+def test_model_of_pictures_is_two_files(pixel_folder: Path) -> None:
+    assert sorted(path.name for path in pixel_folder.iterdir()) == ["config.json", WEIGHTS]
+    config = json.loads((pixel_folder / "config.json").read_text())
+    assert config["model_type"] == "tarflow"
+    assert config["classes"] == ["cat", "dog", "wild"]
+    assert config["sampling"] == {"guidance": 1.5, "denoise": True, "annealed": True, "attention_temperature": 0.8}
+
+
+def test_model_of_pictures_without_classes_is_saved_and_loaded(tmp_path: Path) -> None:
+    config = dataclasses.replace(TINY_TARFLOW, num_classes=0, nvp=False)
+    save(Pipeline(random_flow(config), None, None), tmp_path / "plain")
+    loaded = small_load(tmp_path / "plain")
+    assert (loaded.classes, loaded.flow.config) == (None, config)
+    assert "classes" not in json.loads((tmp_path / "plain/config.json").read_text())
+    assert loaded.generate("")[0].size == (8, 8)
+
+
+@pytest.mark.parametrize("classes", [["cat"], ["cat", "dog", "wild", "more"], []])
+def test_wrong_number_of_classes_is_refused(pixel_folder: Path, classes: list[str]) -> None:
+    edit(pixel_folder / "config.json", lambda config: config.update(classes=classes))
+    refused(pixel_folder, str(pixel_folder), "classes")
+
+
+def test_missing_classes_are_refused(pixel_folder: Path) -> None:
+    edit(pixel_folder / "config.json", lambda config: config.pop("classes"))
+    refused(pixel_folder, str(pixel_folder), "classes must hold 3 names")
+
+
+@pytest.mark.parametrize(
+    "classes", ["cat", None, 3, {"cat": 0}, ["cat", "dog", 3], ["cat", "dog", "CAT"], ["a", "b", ""]]
+)
+def test_classes_that_are_no_names_are_refused(pixel_folder: Path, classes: Any) -> None:
+    edit(pixel_folder / "config.json", lambda config: config.update(classes=classes))
+    refused(pixel_folder, str(pixel_folder), "classes")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("guided", "c"),
+        ("guided", 3),
+        ("attention_temperature", 0),
+        ("attention_temperature", "hot"),
+        ("annealed", "no"),
+        ("iterations", [1]),
+    ],
+)
+def test_wrong_defaults_of_a_model_of_pictures_are_refused(pixel_folder: Path, name: str, value: Any) -> None:
+    edit(pixel_folder / "config.json", lambda config: config["sampling"].update({name: value}))
+    refused(pixel_folder, str(pixel_folder))
+
+
+def test_model_of_one_kind_is_not_loaded_as_the_other(folder: Path, pixel_folder: Path) -> None:
+    edit(folder / "config.json", lambda config: config.update(model_type="tarflow"))
+    refused(folder, str(folder), "Unknown")
+    edit(pixel_folder / "config.json", lambda config: config.update(model_type="starflow"))
+    refused(pixel_folder, str(pixel_folder))
+
+
+def test_prior_of_a_model_of_pictures_must_be_there(pixel_folder: Path) -> None:
+    weights = load_file(pixel_folder / WEIGHTS)
+    del weights["var"]
+    save_file(weights, pixel_folder / WEIGHTS)
+    refused(pixel_folder, str(pixel_folder), "missing: var")
+
+
 # Folders and names
 
 
@@ -236,9 +333,9 @@ def test_text_files_that_are_garbage_are_refused(folder: Path, file: str, conten
 
 def test_other_model_types_are_refused(folder: Path) -> None:
     edit(folder / "config.json", lambda config: config.update(model_type="llama"))
-    refused(folder, str(folder), "'llama'", "'starflow'")
+    refused(folder, str(folder), "'llama'", "starflow, tarflow")
     edit(folder / "config.json", lambda config: config.pop("model_type"))
-    refused(folder, str(folder), "'starflow'")
+    refused(folder, str(folder), "'something else'", "starflow, tarflow")
 
 
 @pytest.mark.parametrize(

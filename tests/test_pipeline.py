@@ -12,6 +12,7 @@ from golden import relative_error
 from PIL import Image
 
 from starflow_core import pipeline as pipeline_module
+from starflow_core.classes import Classes
 from starflow_core.noise import SEEDS
 from starflow_core.pipeline import Pipeline
 from starflow_core.samplers import Jacobi, Progress, Sequential
@@ -273,7 +274,7 @@ def test_picture_comes_back_from_noise(pipeline: Pipeline, prompt: str) -> None:
 
 
 def test_noise_of_a_reconstruction_is_that_of_the_flow(pipeline: Pipeline) -> None:
-    text = pipeline._text([""])
+    text = pipeline.condition([""])
     result = pipeline.reconstruct(gradient(), size=16)
     assert torch.equal(result.noise[None], pipeline.flow(pipeline.encode(gradient(), size=16), text).z)
 
@@ -291,7 +292,7 @@ def test_progress_never_falls_and_ends_at_the_total(
     done = [step.done for step in steps]
     assert done == sorted(done)
     assert done[-1] == steps[-1].total
-    assert {step.total for step in steps} == {2 * 4 * sum(pipeline.flow.config.layers_per_block)}
+    assert {step.total for step in steps} == {2 * 4 * sum(len(block.attn_blocks) for block in pipeline.flow.blocks)}
     assert steps[0].partial().shape == (2, pipeline.flow.config.in_channels, 2, 2)
 
 
@@ -353,6 +354,26 @@ def test_wrong_defaults_are_refused(name: str, value: Any) -> None:
         SamplingDefaults.from_dict({name: value})
 
 
+@pytest.mark.parametrize("options", [{"guided": "a"}, {"annealed": True}, {"attention_temperature": 2.0}])
+def test_options_of_a_tarflows_guidance_are_refused(pipeline: Pipeline, options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=f"STARFlow has a strength and no {next(iter(options))}"):
+        pipeline.generate("cat", **options, **SMALL)
+    with pytest.raises(ValueError, match=f"STARFlow has a strength and no {next(iter(options))}"):
+        Pipeline(
+            pipeline.flow, pipeline.autoencoder, pipeline.text_encoder, defaults=SamplingDefaults.from_dict(options)
+        )
+
+
+def test_classes_of_a_flow_that_knows_none_are_refused(pipeline: Pipeline) -> None:
+    with pytest.raises(ValueError, match="classes must hold 0 names"):
+        Pipeline(pipeline.flow, pipeline.autoencoder, pipeline.text_encoder, classes=Classes(("cat",)))
+
+
+def test_flow_of_latents_without_an_autoencoder_is_refused(pipeline: Pipeline) -> None:
+    with pytest.raises(ValueError, match="a flow of latents, and goes with an autoencoder"):
+        Pipeline(pipeline.flow, None, pipeline.text_encoder)
+
+
 def test_iterations_of_another_flow_are_refused(pipeline: Pipeline) -> None:
     defaults = SamplingDefaults(iterations=(1, 1))
     with pytest.raises(ValueError, match="2 counts; the flow has 4 blocks"):
@@ -364,7 +385,8 @@ def wordless(pipeline: Pipeline) -> Pipeline:
     """A model that knows no text."""
     from tiny import random_flow
 
-    config = dataclasses.replace(pipeline.flow.config, txt_size=0, txt_dim=0, channels=64, layers_per_block=(1,) * 4)
+    config: Any = pipeline.flow.config
+    config = dataclasses.replace(config, txt_size=0, txt_dim=0, channels=64, layers_per_block=(1,) * 4)
     return Pipeline(
         random_flow(config), pipeline.autoencoder, None, name="wordless", defaults=SamplingDefaults(guidance=2.0)
     )
@@ -377,5 +399,5 @@ def test_model_without_text_draws_and_scores(wordless: Pipeline) -> None:
 
 
 def test_model_without_text_refuses_a_prompt_to_score_with(wordless: Pipeline) -> None:
-    with pytest.raises(ValueError, match="'wordless' knows no text"):
+    with pytest.raises(ValueError, match="'wordless' knows no prompts"):
         wordless.score(gradient(), "cat")

@@ -11,10 +11,10 @@ from torch import Tensor
 
 import starflow_core.block
 import starflow_core.predictor
-from starflow_core.block import FlowBlock
+from starflow_core.block import Condition, FlowBlock
 from starflow_core.cache import KeyValueCache
-from starflow_core.flow import StarFlow
 from starflow_core.samplers import Jacobi, Progress, Sampler, Sequential
+from starflow_core.starflow import StarFlow
 
 NOISE, TEXT, UNCONDITIONAL = randn(2, 2, 4, 4, seed=1), randn(2, 3, 5, seed=2), randn(1, 3, 5, seed=3)
 SAMPLERS = [Sequential(), Jacobi(), Jacobi(block_size=4), Jacobi(drafts=False)]
@@ -110,18 +110,18 @@ def test_step_kept_by_a_caller_keeps_no_cache(
 def counts(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     """How often a cache was made, its memory allocated, and a text read."""
     seen = {"caches": 0, "texts": 0}
-    new_cache, read_text = FlowBlock.new_cache, FlowBlock.read_text
+    new_cache, read_prefix = FlowBlock.new_cache, FlowBlock.read_prefix
 
     def counted_cache(self: FlowBlock, *args: Any) -> KeyValueCache:
         seen["caches"] += 1
         return new_cache(self, *args)
 
-    def counted_text(self: FlowBlock, *args: Any) -> None:
-        seen["texts"] += 1
-        read_text(self, *args)
+    def counted_text(self: FlowBlock, condition: Condition, *args: Any) -> None:
+        seen["texts"] += condition.prefix is not None
+        read_prefix(self, condition, *args)
 
     monkeypatch.setattr(FlowBlock, "new_cache", counted_cache)
-    monkeypatch.setattr(FlowBlock, "read_text", counted_text)
+    monkeypatch.setattr(FlowBlock, "read_prefix", counted_text)
     return seen
 
 

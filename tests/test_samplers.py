@@ -20,7 +20,7 @@ def test_sequential_knows_one_more_token_a_step(sos: bool) -> None:
     z, _ = block(tokens, None, rotary)
     noise = z.clone()
     known = 0
-    for known, x in Sequential().invert(Predictor(block, rotary, None, None, 0.0, 2, 6), z):
+    for known, x in Sequential().invert(Predictor(block, rotary, None, None, None, 2, 6), z):
         torch.testing.assert_close(x[:, :known], tokens[:, :known], rtol=1e-4, atol=1e-5)
         assert torch.equal(x[:, known:], noise[:, known:])
     assert known == 6

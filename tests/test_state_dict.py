@@ -1,16 +1,19 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 import torch
 from golden import load_golden, published_shapes
-from tiny import TINY, random_flow
+from tiny import TINIES, TINY, TINY_TARFLOW, random_flow
 from torch import Tensor
 
-from starflow_core.config import FlowConfig
-from starflow_core.flow import StarFlow
+from starflow_core.config import FlowConfig, TarFlowConfig
+from starflow_core.flow import Flow
+from starflow_core.starflow import StarFlow
 from starflow_core.state_dict import published_state_dict
+from starflow_core.tarflow import TarFlow
 
 IMAGE_3B = FlowConfig(
     in_channels=4,
@@ -32,13 +35,20 @@ VIDEO_7B = FlowConfig(
     txt_size=256,
     txt_dim=2048,
 )
+AFHQ = TarFlowConfig(
+    in_channels=3, img_size=256, patch_size=8, channels=768, num_blocks=8, layers_per_block=8, num_classes=3
+)
+
+
+FLOWS: dict[str, Any] = {"starflow": StarFlow, "tarflow": TarFlow}
+both = pytest.mark.parametrize("kind", FLOWS)
 
 
 def has_meaning(name: str) -> bool:
     return name != "var" and not name.endswith(".attn_mask") and not name.startswith("feat_rope.")
 
 
-def shapes(flow: StarFlow) -> dict[str, tuple[int, ...]]:
+def shapes(flow: Flow) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in flow.state_dict().items()}
 
 
@@ -69,28 +79,59 @@ def test_7b_denoiser_is_refused_by_name() -> None:
         StarFlow.from_state_dict(VIDEO_7B, meta_tensors("starflow-v_7B"))
 
 
+def test_afhq_configuration_has_the_published_tensors() -> None:
+    flow = TarFlow(AFHQ, device="meta")
+    published = published_shapes("tarflow_afhq256")
+    assert shapes(flow) == {name: shape for name, shape in published.items() if not name.endswith(".attn_mask")}
+    # The prior, which this model does not learn, is stored but no parameter by the published count.
+    assert sum(parameter.numel() for parameter in flow.parameters() if parameter.requires_grad) == 463_481_856
+
+
+def test_afhq_checkpoint_loads_under_its_wrappers() -> None:
+    tensors = meta_tensors("tarflow_afhq256")
+    TarFlow.from_state_dict(AFHQ, {f"module._orig_mod.{name}": tensor for name, tensor in tensors.items()})
+
+
+def test_prior_that_a_starflow_does_not_use_is_dropped() -> None:
+    weights = random_flow(TINY).state_dict()
+    flow = StarFlow.from_state_dict(TINY, weights | {"var": torch.zeros(16, 2)})
+    assert "var" not in flow.state_dict()
+
+
+def test_prior_that_a_tarflow_does_use_must_be_there() -> None:
+    weights = random_flow(TINY_TARFLOW).state_dict()
+    assert torch.equal(TarFlow.from_state_dict(TINY_TARFLOW, weights).var, weights.pop("var"))
+    with pytest.raises(ValueError, match=r"missing: var\."):
+        TarFlow.from_state_dict(TINY_TARFLOW, weights)
+
+
 def test_meaningless_buffers_are_dropped_and_nothing_else() -> None:
-    buffers = ["var", "blocks.0.attn_mask", "blocks.12.attn_mask", "feat_rope.freqs_cos", "feat_rope.freqs_sin"]
-    others = ["variance", "blocks.0.var", "blocks.0.sos_embed", "feat_rope.other", "attn_mask", "xvar"]
+    buffers = ["blocks.0.attn_mask", "blocks.12.attn_mask", "feat_rope.freqs_cos", "feat_rope.freqs_sin"]
+    others = ["var", "variance", "blocks.0.var", "blocks.0.sos_embed", "feat_rope.other", "attn_mask", "xvar"]
     state_dict = {name: torch.zeros(1) for name in buffers + others}
     assert list(published_state_dict(state_dict)) == others
 
 
 @pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "_orig_mod.module.", "module._orig_mod."])
-def test_wrapper_prefixes_are_removed(prefix: str) -> None:
-    weights = random_flow(TINY).state_dict()
-    flow = StarFlow.from_state_dict(TINY, {prefix + name: tensor for name, tensor in weights.items()})
+@both
+def test_wrapper_prefixes_are_removed(kind: str, prefix: str) -> None:
+    config = TINIES[kind]
+    weights = random_flow(config).state_dict()
+    flow = FLOWS[kind].from_state_dict(config, {prefix + name: tensor for name, tensor in weights.items()})
     assert all(torch.equal(tensor, weights[name]) for name, tensor in flow.state_dict().items())
 
 
-def test_tensors_are_not_copied() -> None:
-    weights = random_flow(TINY).state_dict()
-    flow = StarFlow.from_state_dict(TINY, weights)
+@both
+def test_tensors_are_not_copied(kind: str) -> None:
+    weights = random_flow(TINIES[kind]).state_dict()
+    flow = FLOWS[kind].from_state_dict(TINIES[kind], weights)
     assert all(tensor.data_ptr() == weights[name].data_ptr() for name, tensor in flow.state_dict().items())
 
 
-def test_loaded_flow_is_frozen_and_of_the_dtype_wanted() -> None:
-    flow = StarFlow.from_state_dict(TINY, random_flow(TINY).state_dict(), dtype=torch.bfloat16)
+@both
+def test_loaded_flow_is_frozen_and_of_the_dtype_wanted(kind: str) -> None:
+    config = TINIES[kind]
+    flow = FLOWS[kind].from_state_dict(config, random_flow(config).state_dict(), dtype=torch.bfloat16)
     assert not flow.training
     assert {parameter.dtype for parameter in flow.parameters()} == {torch.bfloat16}
     assert not any(parameter.requires_grad for parameter in flow.parameters())

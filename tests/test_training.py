@@ -9,15 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from starflow_core.model_folder import load
-from training import autoencoder, data, export, flow, loop, text
+from training import autoencoder, classes, data, export, flow, loop, tarflow, text
 from training.config import Config, load_config
 from training.loop import Trainer
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 220), "black": (20, 20, 20)}
 SHAPES = ("square", "bar")
+GROUP = {"square": "geometric", "bar": "food-fruit"}
 
 
 def write_pictures(folder: Path, side: int) -> None:
@@ -30,7 +32,13 @@ def write_pictures(folder: Path, side: int) -> None:
             image[side // 4 : -side // 4, side // 4 : (side if shape == "bar" else 3 * side // 4)] = colour
             images.append(image)
             rows.append(
-                {"name": f"{name} {shape}", "keywords": [name, shape], "character": chr(0x1F600 + i), "image": "x.png"}
+                {
+                    "name": f"{name} {shape}",
+                    "keywords": [name, shape],
+                    "character": chr(0x1F600 + i),
+                    "image": "x.png",
+                    "group": GROUP[shape],
+                }
             )
     np.save(folder / "images.npy", np.stack(images))
     (folder / "subjects.json").write_text(json.dumps(rows))
@@ -63,7 +71,24 @@ def tiny_config(folder: Path) -> Config:
             **schedule,
         },
         sampling={"guidance": 1.0, "denoise": True},
+        tarflow={"drawing": tiny_tarflow(0.1, schedule), "likelihood": tiny_tarflow(0.0, schedule)},
     )
+
+
+def tiny_tarflow(noise_std: float, schedule: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "image_size": 8,
+        "patch_size": 2,
+        "channels": 64,
+        "num_blocks": 2,
+        "layers_per_block": 1,
+        "noise_std": noise_std,
+        "dropped_classes": 0.1,
+        "recoloured": 0.3,
+        "balanced": noise_std > 0,
+        "sampling": {"guidance": 1.0, "denoise": noise_std > 0},
+        **schedule,
+    }
 
 
 @pytest.fixture(autouse=True)
@@ -73,7 +98,7 @@ def on_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Config:
-    """A configuration whose autoencoder and flow have been trained for a moment."""
+    """A configuration whose autoencoder and flows have been trained for a moment."""
     folder = tmp_path_factory.mktemp("training") / "data"
     write_pictures(folder, 16)
     config = tiny_config(folder)
@@ -82,6 +107,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Config:
         patch.setattr(loop, "LOG_PICTURES", 8)
         autoencoder.train(config)
         flow.train(config)
+        for name in config.tarflow:
+            tarflow.train(config, name)
     return config
 
 
@@ -91,7 +118,7 @@ def longer(config: Config, part: str, pictures: int) -> Config:
 
 
 def test_trained_model_is_exported_loaded_and_draws(trained: Config, tmp_path: Path) -> None:
-    export.export(trained, tmp_path / "model")
+    export.export(export.starflow_pipeline(trained), tmp_path / "model")
     pipeline = load(tmp_path / "model", device="cpu")
     assert (pipeline.defaults.guidance, pipeline.defaults.denoise, pipeline.trained_side) == (1.0, True, 16)
     assert pipeline.flow.config.noise_std == 0.2
@@ -102,11 +129,70 @@ def test_trained_model_is_exported_loaded_and_draws(trained: Config, tmp_path: P
 
 
 def test_exported_weights_are_the_averaged_ones(trained: Config, tmp_path: Path) -> None:
-    export.export(trained, tmp_path / "model")
+    export.export(export.starflow_pipeline(trained), tmp_path / "model")
     loaded = load(tmp_path / "model", device="cpu")
     average = torch.load(trained.folder / flow.CHECKPOINT, weights_only=True)["average"]
     for name, tensor in loaded.flow.state_dict().items():
         torch.testing.assert_close(tensor, average[f"flow.{name}"].bfloat16().float(), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("name", ["drawing", "likelihood"])
+def test_trained_tarflow_is_exported_loaded_and_draws(trained: Config, tmp_path: Path, name: str) -> None:
+    export.export(export.tarflow_pipeline(trained, name), tmp_path / name)
+    pipeline = load(tmp_path / name, device="cpu")
+    average = torch.load(tarflow.checkpoint(trained, name), weights_only=True)["average"]
+    stored = torch.float16 if pipeline.flow.is_dequantized else torch.bfloat16
+    for tensor_name, tensor in pipeline.flow.state_dict().items():
+        torch.testing.assert_close(tensor, average[tensor_name].to(stored).float(), rtol=0, atol=0)
+    assert pipeline.flow.is_dequantized == (name == "likelihood")
+    image = pipeline.generate("shape", seed=1)[0]
+    assert image.size == (8, 8)
+    assert np.isfinite(pipeline.score(image, "shape").bits_per_dim)
+
+
+def test_untrained_tarflow_is_the_identity(trained: Config) -> None:
+    untrained = tarflow.build(trained.tarflow["drawing"])
+    x = torch.randn(2, 3, 8, 8)
+    torch.testing.assert_close(untrained(x).z, x)
+
+
+def test_mirrored_and_recoloured_pictures_keep_their_labels(trained: Config) -> None:
+    batches = tarflow.Batches(trained.tarflow["drawing"], data.load(trained))
+    seen = [batches.draw() for _ in range(20)]
+    labels = set(torch.cat([labels for _, labels in seen]).tolist())
+    assert labels == {-1, classes.NAMES.index("shape"), classes.NAMES.index("fruit")}
+    assert all(x.shape == (4, 3, 8, 8) and x.abs().max() <= 1 for x, _ in seen)
+
+
+def test_bits_of_an_untrained_flow_are_those_of_a_normal_distribution(trained: Config) -> None:
+    """−log₂ N(0; 0, 1) and seven bits for the 128 steps in a unit."""
+    untrained = tarflow.build(trained.tarflow["drawing"])
+    bits = tarflow.bits_per_dim(untrained, torch.zeros(2, 3, 8, 8), torch.tensor([0, -1]))
+    assert float(bits.detach()) == pytest.approx(7 + 0.5 * np.log2(2 * np.pi), abs=1e-4)
+
+
+def test_precise_layer_stays_in_float32_under_autocast() -> None:
+    layer, x = tarflow.PreciseLinear(4, 4), torch.full((1, 4), 1.001)
+    plain = layer(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(layer(x), plain)
+
+
+@pytest.mark.parametrize(
+    ("group", "name", "expected"),
+    [
+        ("face-smiling", "grinning face", "face"),
+        ("cat-face", "smiling cat", "cat"),
+        ("animal-mammal", "cat", "cat"),
+        ("animal-mammal", "cattle", "animal"),
+        ("transport-ground", "bus", "vehicle"),
+        ("transport-sign", "no entry", "sign"),
+        ("office", "paperclip", "thing"),
+    ],
+)
+def test_groups_have_classes(group: str, name: str, expected: str) -> None:
+    label = classes.label(data.Subject(name, (), "x", "x.png", group))
+    assert classes.NAMES[label] == expected
 
 
 def test_latents_are_scaled_to_a_standard_deviation_of_one(trained: Config) -> None:
@@ -186,6 +272,33 @@ def test_loss_falls(tmp_path: Path) -> None:
     assert squared_distance(new_trainer(tmp_path, 400).run()) < 0.5 * before
 
 
+def test_batch_with_an_overflowing_gradient_is_skipped(tmp_path: Path) -> None:
+    calls = 0
+
+    def sometimes_infinite(model: Line) -> Tensor:
+        nonlocal calls
+        calls += 1
+        return squared_distance(model) * (float("inf") if calls % 3 == 0 else 1.0)
+
+    trainer = new_trainer(tmp_path, 120)
+    trainer.loss = sometimes_infinite
+    model = trainer.run()
+    assert trainer.skipped == 10
+    assert model.weight.isfinite().all()
+    assert squared_distance(model) < 13.9
+
+
+def test_training_that_overflows_all_the_time_ends_before_it_is_saved(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "MAX_SKIPPED", 3)
+    trainer = new_trainer(tmp_path, 120)
+    trainer.loss = lambda model: squared_distance(model) * float("nan")
+    with pytest.raises(FloatingPointError, match="learning rate"):
+        trainer.run()
+    assert not (tmp_path / "line.pt").exists()
+
+
 def test_checkpoint_is_never_half_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     new_trainer(tmp_path, 8).run()
     before = (tmp_path / "line.pt").read_bytes()
@@ -214,7 +327,7 @@ def test_learning_rate_rises_and_falls(tmp_path: Path) -> None:
 
 @pytest.fixture
 def subject() -> data.Subject:
-    return data.Subject("red heart", ("love", "like", "valentine"), "❤", "2764.png")
+    return data.Subject("red heart", ("love", "like", "valentine"), "❤", "2764.png", "heart")
 
 
 def test_captions_are_made_of_the_subjects_words(subject: data.Subject) -> None:
@@ -237,12 +350,34 @@ def test_split_depends_on_names_only(trained: Config) -> None:
 
 
 def test_moved_pictures_keep_their_shape_and_move() -> None:
-    image = np.full((16, 16, 3), 255, np.uint8)
-    image[4:12, 4:12] = 0
+    image = np.full((64, 64, 3), 255, np.uint8)
+    image[16:48, 16:48] = 0
     rng = random.Random(0)
     moved = [data.moved(image, rng) for _ in range(20)]
     assert all(picture.shape == image.shape and picture.dtype == np.uint8 for picture in moved)
     assert len({picture.tobytes() for picture in moved}) > 10
+
+
+def test_recoloured_picture_has_the_colour_that_is_named() -> None:
+    image = np.full((16, 16, 3), 255, np.uint8)
+    image[4:12, 4:12] = COLOURS["green"]
+    for colour, hue in data.COLOURS.items():
+        recoloured = data.recoloured(image, colour)
+        assert (recoloured[0, 0] == 255).all()  # white stays white
+        found = data.dominant_hue(recoloured)
+        assert found is not None
+        assert abs((found - hue + 180) % 360 - 180) < 4
+
+
+def test_grey_and_many_coloured_pictures_have_no_dominant_hue() -> None:
+    grey = np.full((16, 16, 3), 128, np.uint8)
+    assert data.dominant_hue(grey) is None
+    rainbow = np.asarray(
+        Image.merge("HSV", [Image.linear_gradient("L"), *[Image.new("L", (256, 256), 255)] * 2]).convert("RGB")
+    )
+    assert data.dominant_hue(rainbow) is None
+    with pytest.raises(ValueError, match="without a dominant hue"):
+        data.recoloured(grey, "red")
 
 
 def test_tokenizer_knows_words_and_emoji(subject: data.Subject) -> None:

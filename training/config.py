@@ -24,6 +24,7 @@ class Config:
     text_encoder: dict[str, Any]
     flow: dict[str, Any]
     sampling: dict[str, Any]
+    tarflow: dict[str, dict[str, Any]]  # by the name of the model
 
     @property
     def folder(self) -> Path:

@@ -1,4 +1,4 @@
-"""Pictures of many prompts on one sheet: `python -m training.contact_sheet [FILE]`."""
+"""Pictures of many prompts or of all classes on one sheet: `python -m training.contact_sheet [FILE [MODEL]]`."""
 
 from __future__ import annotations
 
@@ -42,6 +42,6 @@ def _shortened(prompt: str, letters: int = 17) -> str:
 
 if __name__ == "__main__":
     target = Path(sys.argv[1] if len(sys.argv) > 1 else "docs/contact_sheet.png")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    contact_sheet(load(), PROMPTS).save(target)
+    drawer = load(*sys.argv[2:])
+    contact_sheet(drawer, drawer.classes.names if drawer.classes else PROMPTS).save(target)
     print(target)

@@ -22,17 +22,23 @@ from PIL import Image
 from .config import Config, load_config
 
 LEFT_OUT = ("Flags", "Component")
+# Hues that people name, in degrees.
+COLOURS = {"red": 0, "orange": 28, "yellow": 48, "green": 120, "blue": 215, "purple": 275, "pink": 330}
+# Pictures of many hues have no dominant one: their mean hue, as a vector on the circle, is shorter than this.
+MIN_CONCENTRATION = 0.5
+MIN_COLOURFULNESS = 0.04  # mean saturation × value over the picture below which it counts as grey
 VARIATION_SELECTOR = "\ufe0f"
 
 
 @dataclass(frozen=True)
 class Subject:
-    """A picture's words: its name, further keywords, and the emoji character itself."""
+    """A picture's words: its name, further keywords, the emoji character itself, and the group that it belongs to."""
 
     name: str
     keywords: tuple[str, ...]
     character: str
     image: str
+    group: str
 
     @property
     def is_held_out_at(self) -> float:
@@ -99,13 +105,40 @@ def load(config: Config) -> Dataset:
 
 
 def moved(image: np.ndarray, rng: random.Random) -> np.ndarray:
-    """The picture (H, W, 3) shifted by up to three pixels and scaled by up to a tenth, on white."""
+    """The picture (H, W, 3) shifted by up to a twentieth of its side and scaled by up to a tenth, on white."""
     side = image.shape[0]
-    scaled = round(side * rng.uniform(0.9, 1.06))
-    left, top = ((side - scaled) // 2 + rng.randint(-3, 3) for _ in range(2))
+    scaled, shift = round(side * rng.uniform(0.9, 1.06)), side // 20
+    left, top = ((side - scaled) // 2 + rng.randint(-shift, shift) for _ in range(2))
     canvas = Image.new("RGB", (side, side), "white")
     canvas.paste(Image.fromarray(image).resize((scaled, scaled), Image.Resampling.BICUBIC), (left, top))
     return np.asarray(canvas)
+
+
+def dominant_hue(image: np.ndarray) -> float | None:
+    """The hue of most of a picture's colour (H, W, 3), in degrees; None where it is grey or many-coloured."""
+    hue, saturation, value = np.moveaxis(
+        np.asarray(Image.fromarray(image).convert("HSV"), dtype=np.float64) / 256, -1, 0
+    )
+    weight = saturation * value
+    if weight.mean() < MIN_COLOURFULNESS:
+        return None
+    mean = (weight * np.exp(2j * np.pi * hue)).sum() / weight.sum()
+    return float(np.degrees(np.angle(mean)) % 360) if abs(mean) >= MIN_CONCENTRATION else None
+
+
+def recoloured(image: np.ndarray, colour: str) -> np.ndarray:
+    """The picture (H, W, 3) with all hues turned so that the dominant one becomes a named colour's.
+
+    Raises:
+        ValueError: the picture has no dominant hue.
+    """
+    dominant = dominant_hue(image)
+    if dominant is None:
+        raise ValueError("A picture without a dominant hue cannot be recoloured.")
+    turn = round((COLOURS[colour] - dominant) / 360 * 256)
+    hue, saturation, value = Image.fromarray(image).convert("HSV").split()
+    turned = Image.fromarray(np.asarray(hue) + np.uint8(turn % 256))  # wraps around, as hues do
+    return np.asarray(Image.merge("HSV", (turned, saturation, value)).convert("RGB"))
 
 
 def _npm_package(name: str, folder: Path) -> Path:
@@ -131,7 +164,7 @@ def _subject(entry: dict[str, Any], keywords: dict[str, list[str]]) -> Subject:
     own = entry["name"] or entry["short_name"]
     candidates = [*words, own.lower(), *(name.replace("_", " ") for name in entry["short_names"])]
     name, *rest = dict.fromkeys(candidate.lower() for candidate in candidates)
-    return Subject(name, tuple(rest), character, entry["image"])
+    return Subject(name, tuple(rest), character, entry["image"], entry["subcategory"])
 
 
 def _on_white(path: Path, size: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from starflow_core.likelihood import score_latents
+from starflow_core.likelihood import score
 from starflow_core.model_folder import load
 from starflow_core.pipeline import Pipeline
 
@@ -20,15 +20,17 @@ DRAWS = 2
 def bits_per_dim(pipeline: Pipeline, dataset: data.Dataset, captioned: bool) -> tuple[float, float]:
     """Bits per dimension of noised latents given the pictures' names, or nothing: mean and standard error."""
     assert pipeline.text_encoder is not None
+    assert pipeline.autoencoder is not None
     latents = pipeline.autoencoder.encode(autoencoder.as_tensor(dataset.images).to(pipeline.autoencoder.device))
     text = pipeline.text_encoder.encode([subject.name if captioned else "" for subject in dataset.subjects])
     pairs = zip(latents, text, strict=True)
-    values = np.array([score_latents(pipeline.flow, x, prompt, draws=DRAWS).bits_per_dim for x, prompt in pairs])
+    values = np.array([score(pipeline.flow, x, prompt[None], draws=DRAWS).bits_per_dim for x, prompt in pairs])
     return float(values.mean()), float(values.std(ddof=1) / len(values) ** 0.5)
 
 
 def main() -> None:
     config, pipeline = load_config(), load()
+    assert pipeline.autoencoder is not None
     training, held_out = data.load(config).split(config.data["held_out"])
     chosen = np.zeros(len(training.subjects), dtype=bool)
     chosen[np.random.default_rng(0).choice(len(chosen), PICTURES, replace=False)] = True

@@ -1,64 +1,88 @@
-"""Write the embedded model's folder from the last checkpoints: `python -m training.export [FOLDER]`."""
+"""Write the folders of the embedded models from the last checkpoints: `python -m training.export [MODEL …]`."""
 
 from __future__ import annotations
 
 import dataclasses
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from starflow_core.autoencoder import Autoencoder
+from starflow_core.classes import Classes
 from starflow_core.model_folder import DEFAULT_MODEL, EMBEDDED, save
 from starflow_core.noise import seeded_noise
 from starflow_core.pipeline import Pipeline
 from starflow_core.samplers import count_iterations
 from starflow_core.sampling import SamplingDefaults
+from starflow_core.tarflow import TarFlow
 from starflow_core.text_encoder import TextEncoder
 
-from . import autoencoder, data, text
+from . import autoencoder, classes, data, tarflow, text
 from .config import Config, load_config
 from .flow import CHECKPOINT, TextToLatents
 from .loop import device
 
 TYPICAL = ("red heart", "smiling face", "dog face", "pizza")
+TYPICAL_CLASSES = ("heart", "face", "animal", "food")
 
 
 def load(config: Config) -> tuple[TextToLatents, TextEncoder, Autoencoder]:
-    """The averaged weights of the last checkpoints."""
+    """The averaged weights of the last checkpoints of the model that takes prompts."""
     encoder = text.build(config, data.load(config).subjects)
     model = TextToLatents(config, encoder).to(device())
-    path = config.folder / CHECKPOINT
-    if not path.exists():
-        raise SystemExit("There is no flow yet; run `python -m training.flow` first.")
-    model.load_state_dict(torch.load(path, map_location=device(), weights_only=True)["average"])
+    model.load_state_dict(_averaged(config.folder / CHECKPOINT, "flow"))
     return model, encoder, autoencoder.load(config)
 
 
-def export(config: Config, folder: Path) -> None:
-    """Write the model folder, all but its README."""
+def starflow_pipeline(config: Config) -> Pipeline:
+    """The model that takes prompts."""
     model, encoder, images = load(config)
     defaults = SamplingDefaults(**config.sampling)
-    pipeline = Pipeline(model.flow, images, encoder, name=folder.name, defaults=defaults)
-    pipeline.defaults = dataclasses.replace(defaults, iterations=typical_iterations(pipeline))
-    save(pipeline, folder)
+    return Pipeline(model.flow, images, encoder, name=DEFAULT_MODEL, defaults=defaults)
+
+
+def tarflow_pipeline(config: Config, name: str) -> Pipeline:
+    """A model that takes classes."""
+    trained = tarflow.build(config.tarflow[name])
+    weights = _averaged(tarflow.checkpoint(config, name), "tarflow")
+    flow = TarFlow.from_state_dict(trained.config, weights, device=device())
+    defaults = SamplingDefaults(**config.tarflow[name]["sampling"])
+    return Pipeline(flow, None, None, name=name, defaults=defaults, classes=Classes(classes.NAMES))
+
+
+def export(pipeline: Pipeline, folder: Path) -> None:
+    """Write the model folder, all but its README."""
+    pipeline.defaults = dataclasses.replace(pipeline.defaults, iterations=typical_iterations(pipeline))
+    # A flow of 8-bit pictures tells steps apart that bfloat16 rounds away.
+    save(pipeline, folder, dtype=torch.float16 if pipeline.flow.is_dequantized else torch.bfloat16)
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"{folder}: {size / 1e6:.1f} MB")
 
 
 def typical_iterations(pipeline: Pipeline) -> tuple[int, ...]:
-    """What `Jacobi` needs in each block at default guidance, for the most demanding of a few prompts."""
-    flow, encoder = pipeline.flow, pipeline.text_encoder
-    assert encoder is not None
-    noise = seeded_noise((flow.config.in_channels, flow.config.img_size, flow.config.img_size), 0, len(TYPICAL))
+    """What `Jacobi` needs in each block at default guidance, for the most demanding of a few prompts or classes."""
+    config = pipeline.flow.config
+    typical = TYPICAL if pipeline.text_encoder else TYPICAL_CLASSES
     return count_iterations(
-        flow,
-        noise,
-        encoder.encode(TYPICAL),
+        pipeline.flow,
+        seeded_noise((config.in_channels, config.img_size, config.img_size), 0, len(typical)),
+        pipeline.condition(typical),
         guidance=pipeline.defaults.guidance,
-        unconditional=encoder.encode([""]),
+        unconditional=pipeline.condition([""]),
     )
 
 
+def _averaged(checkpoint: Path, command: str) -> dict[str, Any]:
+    if not checkpoint.exists():
+        raise SystemExit(f"There is no {checkpoint.name} yet; run `python -m training.{command}` first.")
+    averaged: dict[str, Any] = torch.load(checkpoint, map_location=device(), weights_only=True)["average"]
+    return averaged
+
+
 if __name__ == "__main__":
-    export(load_config(), Path(sys.argv[1]) if len(sys.argv) > 1 else EMBEDDED / DEFAULT_MODEL)
+    everything = load_config()
+    for name in sys.argv[1:] or [DEFAULT_MODEL, *everything.tarflow]:
+        made = starflow_pipeline(everything) if name == DEFAULT_MODEL else tarflow_pipeline(everything, name)
+        export(made, EMBEDDED / name)

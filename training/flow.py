@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from starflow_core.autoencoder import Autoencoder
 from starflow_core.config import FlowConfig
-from starflow_core.flow import StarFlow
+from starflow_core.starflow import StarFlow
 from starflow_core.text_encoder import TextEncoder, masked_features
 
 from . import autoencoder, data, text

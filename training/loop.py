@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import os
+import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ from tqdm import tqdm
 
 CHECKPOINT_SECONDS = 120
 LOG_PICTURES = 2_000
+MAX_SKIPPED = 100
 
 
 def device() -> torch.device:
@@ -56,7 +58,7 @@ class Trainer(Generic[Model]):
             weight_decay=settings.get("weight_decay", 0.0),
             fused=True,
         )
-        self.pictures = 0
+        self.pictures = self.skipped = 0
         if checkpoint.exists():
             self._resume()
 
@@ -71,7 +73,7 @@ class Trainer(Generic[Model]):
             self.pictures += batch_size
             bar.update(batch_size)
             if len(losses) * batch_size >= LOG_PICTURES:
-                self._log(sum(losses) / len(losses))
+                self._log(statistics.median(losses))
                 losses.clear()
             if time.monotonic() - saved > CHECKPOINT_SECONDS:
                 self._save()
@@ -88,11 +90,27 @@ class Trainer(Generic[Model]):
         with torch.autocast(kind, torch.bfloat16), sdpa_kernel(SDPBackend.MATH if kind == "cpu" else list(_FUSED)):
             loss = self.loss(self.model)
             loss.backward()
-        nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
-        self.optimizer.step()
+        norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), 1.0))
+        if math.isfinite(norm):
+            self.optimizer.step()
+            self._update_average()
+        else:
+            self._skip()
         self.optimizer.zero_grad(set_to_none=True)
-        self._update_average()
         return loss.item()
+
+    def _skip(self) -> None:
+        """Leave out a batch whose gradient has overflowed, as now and then one does where a scale is an exponential.
+
+        Raises:
+            FloatingPointError: it is not a batch now and then.
+        """
+        self.skipped += 1
+        if self.skipped > MAX_SKIPPED:
+            raise FloatingPointError(
+                f"More than {MAX_SKIPPED} gradients have overflowed; lower the learning rate and go on from "
+                f"{self.checkpoint}, which is from before the last of them."
+            )
 
     def _learning_rate(self) -> float:
         """Linear warm-up, then a cosine down to a fiftieth."""

@@ -11,24 +11,25 @@ from ..predictor import Predictor
 from .jacobi import Jacobi
 
 if TYPE_CHECKING:
-    from ..flow import StarFlow
+    from ..flow import Flow
+    from ..guidance import Guidance
 
 
 def count_iterations(
-    flow: StarFlow,
+    flow: Flow,
     z: Tensor,
-    text: Tensor | None = None,
+    condition: Tensor | None = None,
     *,
-    guidance: float = 0.0,
+    guidance: float | Guidance = 0.0,
     unconditional: Tensor | None = None,
     tolerance: float = 0.01,
 ) -> tuple[int, ...]:
     """Iterations that each block needs, in data → noise order, with all tokens in the window and no drafts.
 
-    Arguments as for `StarFlow.inverse`; a batch of some typical prompts serves.
+    Arguments as for `Flow.inverse`; a batch of some typical conditions serves.
     """
     counter = _Counter(tolerance)
-    flow.inverse(z, text, guidance=guidance, unconditional=unconditional, sampler=counter)
+    flow.inverse(z, condition, guidance=guidance, unconditional=unconditional, sampler=counter)
     return tuple(reversed(counter.counts))
 
 

@@ -58,7 +58,7 @@ class Jacobi:
 
     def invert(self, predictor: Predictor, z: Tensor) -> Iterator[tuple[int, Tensor]]:
         drafts = self.drafts and predictor.drafts_are_faster
-        if self.iterations and not _pays(self.iterations[predictor.block.index], predictor, z.shape[1], drafts):
+        if self.iterations and not _pays(self.iterations[predictor.block.shape.index], predictor, z.shape[1], drafts):
             yield from Sequential().invert(predictor, z)
             return
         iteration = FixedPoint(predictor, z)

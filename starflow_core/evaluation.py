@@ -1,0 +1,198 @@
+"""Bits per dimension of the 8-bit pictures in a folder, one after the other, in a table that can be gone on with."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import math
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from .images import as_rgb, middle_square, open_image, to_tensor
+from .likelihood import TOKENS_AT_ONCE, check_has_pixels, discrete_bits_per_dim
+from .noise import SEEDS
+from .pipeline import Pipeline
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm", ".gif", ".tif", ".tiff")
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How bits per dimension are measured; figures of different protocols cannot be compared.
+
+    Attributes:
+        model: its name, with the fingerprint of its weights.
+        draws: importance draws K a picture.
+        seed: of the dequantisation noise.
+        resize: pictures of other sizes are cropped to their middle square and scaled down by area; otherwise they are
+            errors.
+    """
+
+    model: str
+    draws: int = 1
+    seed: int = 0
+    resize: bool = False
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """Bits per dimension of one picture, given its class or "" for none."""
+
+    image: str
+    label: str
+    bits_per_dim: float
+
+
+def pictures_in(folder: Path) -> list[Path]:
+    """All picture files in a folder and those in it, in the order of their names.
+
+    Raises:
+        ValueError: there is no such folder, or no picture in it.
+    """
+    if not folder.is_dir():
+        raise ValueError(f"There is no folder {folder}.")
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file())
+    if not files:
+        raise ValueError(f"There is no picture in {folder}; {', '.join(SUFFIXES)} are looked for.")
+    return files
+
+
+def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
+    """The mean and its standard error; the latter NaN for a single value."""
+    mean = math.fsum(values) / len(values)
+    if len(values) < 2:
+        return mean, math.nan
+    variance = math.fsum((value - mean) ** 2 for value in values) / (len(values) - 1)
+    return mean, math.sqrt(variance / len(values))
+
+
+def fingerprint(module: torch.nn.Module) -> str:
+    """Eight hexadecimal digits that tell weights apart, by the first numbers of each tensor."""
+    digest = hashlib.blake2b(digest_size=4)
+    for name, tensor in module.state_dict().items():
+        start = tensor.flatten()[:64].float().cpu().contiguous()
+        digest.update(name.encode() + start.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def measure(
+    pipeline: Pipeline,
+    files: Sequence[tuple[Path, str, str]],
+    protocol: Protocol,
+    failed: Callable[[str], None],
+) -> Iterator[Measurement]:
+    """Bits per dimension of pictures, in their order, while the next ones are being read.
+
+    Args:
+        pipeline: of a flow of pictures.
+        files: each picture's path, the name it goes by, and its class or "".
+        protocol: how to measure.
+        failed: told of each picture that cannot be read or is of another size, which is left out.
+
+    Raises:
+        ValueError: the model is a flow of latents, or has no such class.
+    """
+    check_has_pixels(pipeline.flow)
+    pipeline.condition(sorted({label for _, _, label in files}))  # an unknown class is an error before the work
+    tokens = pipeline.flow.config.trained_side**2
+    size = max(1, TOKENS_AT_ONCE // (tokens * protocol.draws))
+    batches = [files[i : i + size] for i in range(0, len(files), size)]
+
+    def read(batch: Sequence[tuple[Path, str, str]]) -> list[tuple[str, str, Tensor] | str]:
+        return [_read(pipeline, file, protocol.resize) for file in batch]
+
+    with ThreadPoolExecutor(1) as reader:
+        ahead = [reader.submit(read, batch) for batch in batches[:2]]
+        for number in range(len(batches)):
+            pictures = ahead.pop(0).result()
+            if number + 2 < len(batches):
+                ahead.append(reader.submit(read, batches[number + 2]))
+            for message in (picture for picture in pictures if isinstance(picture, str)):
+                failed(message)
+            yield from _measured(pipeline, [p for p in pictures if not isinstance(p, str)], protocol)
+
+
+def _read(pipeline: Pipeline, file: tuple[Path, str, str], resize: bool) -> tuple[str, str, Tensor] | str:
+    """A picture's name, class and tensor (3, H, W), or what is wrong with it."""
+    path, name, label = file
+    side = pipeline.trained_side
+    try:
+        image = as_rgb(open_image(path))
+    except ValueError as error:
+        return str(error)
+    if resize:
+        image = middle_square(image, side, Image.Resampling.BOX)  # BOX is the mean over a pixel's area
+    if image.size != (side, side):
+        return f"{path} is {image.width}×{image.height}; this model measures {side}×{side}. Resize it, or ask for that."
+    return name, label, to_tensor(image)
+
+
+def _measured(
+    pipeline: Pipeline, pictures: Sequence[tuple[str, str, Tensor]], protocol: Protocol
+) -> Iterator[Measurement]:
+    if not pictures:
+        return
+    names, labels, tensors = zip(*pictures, strict=True)
+    seeds = [(protocol.seed + _content_seed(tensor)) % SEEDS for tensor in tensors]
+    bits = discrete_bits_per_dim(
+        pipeline.flow, torch.stack(tensors), pipeline.condition(labels), seeds, draws=protocol.draws
+    )
+    for name, label, value in zip(names, labels, bits.tolist(), strict=True):
+        yield Measurement(name, label, value)
+
+
+def _content_seed(picture: Tensor) -> int:
+    """A seed of a picture's own, so that its noise depends neither on its name nor on the others."""
+    return int.from_bytes(hashlib.blake2b(picture.numpy().tobytes(), digest_size=4).digest(), "little")
+
+
+class Table:
+    """A CSV file of measurements, one a line, with the protocol on each; a half-written last line is dropped.
+
+    Args:
+        path: of the file; it is gone on with where it exists. None keeps nothing.
+        protocol: of all of its measurements.
+
+    Raises:
+        ValueError: the file is no such table, or was measured by another protocol.
+    """
+
+    COLUMNS = (*(field.name for field in fields(Measurement)), *(field.name for field in fields(Protocol)))
+
+    def __init__(self, path: Path | None, protocol: Protocol) -> None:
+        self._path, self._protocol = path, {name: str(value) for name, value in asdict(protocol).items()}
+        self.measurements = [] if path is None or not path.exists() else self._read(path)
+
+    def append(self, measurements: Sequence[Measurement]) -> None:
+        """Add lines, which are on the disk when this returns."""
+        self.measurements += measurements
+        if self._path is None:
+            return
+        is_new = not self._path.exists()
+        with self._path.open("a", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, self.COLUMNS, lineterminator="\n")
+            if is_new:
+                writer.writeheader()
+            writer.writerows(asdict(measurement) | self._protocol for measurement in measurements)
+
+    def _read(self, path: Path) -> list[Measurement]:
+        text = path.read_text(encoding="utf-8")
+        whole = text[: text.rfind("\n") + 1]
+        rows = list(csv.DictReader(whole.splitlines()))
+        if whole and tuple(csv.DictReader(whole.splitlines()).fieldnames or ()) != self.COLUMNS:
+            raise ValueError(f"{path} is no table of bits per dimension; choose another file.")
+        for row in rows:
+            if other := {name: row[name] for name, value in self._protocol.items() if row[name] != value}:
+                said = ", ".join(f"{name} {value}" for name, value in other.items())
+                raise ValueError(f"{path} was measured with {said}; choose another file, or remove it.")
+        if whole != text:
+            path.write_text(whole, encoding="utf-8")
+        if not whole:
+            path.unlink()
+        return [Measurement(row["image"], row["label"], float(row["bits_per_dim"])) for row in rows]

@@ -1,0 +1,146 @@
+"""Train the class-conditional flows of small pictures: `python -m training.tarflow [MODEL]`."""
+
+from __future__ import annotations
+
+import math
+import random
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor, nn
+
+from starflow_core.classes import NO_CLASS
+from starflow_core.config import TarFlowConfig
+from starflow_core.dequantization import dequantized
+from starflow_core.tarflow import TarFlow
+
+from . import classes, data
+from .autoencoder import as_tensor
+from .config import Config, load_config
+from .loop import Trainer, device
+
+# Pictures of letters and of the hands of clocks are others in the mirror.
+UNMIRRORED = ("sign", "clock")
+
+
+class PreciseLinear(nn.Linear):
+    """A linear layer that stays in float32 under autocast.
+
+    Where a picture is white, a token is known to a thousandth, which bfloat16 cannot tell from its neighbours.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            return super().forward(x.float())
+
+
+def checkpoint(config: Config, name: str) -> Path:
+    return config.folder / f"{name}.pt"
+
+
+def build(settings: dict[str, Any]) -> TarFlow:
+    """An untrained flow, which is the identity."""
+    flow = TarFlow(
+        TarFlowConfig(
+            in_channels=3,
+            img_size=settings["image_size"],
+            patch_size=settings["patch_size"],
+            channels=settings["channels"],
+            num_blocks=settings["num_blocks"],
+            layers_per_block=settings["layers_per_block"],
+            num_classes=len(classes.NAMES),
+            noise_std=settings["noise_std"],
+        )
+    )
+    for block in flow.blocks:
+        block.proj_in = PreciseLinear(block.proj_in.in_features, block.proj_in.out_features)
+        block.proj_out = PreciseLinear(block.proj_out.in_features, block.proj_out.out_features)
+        assert block.pos_embed is not None
+        assert block.class_embed is not None
+        nn.init.normal_(block.pos_embed, std=0.02)
+        nn.init.normal_(block.class_embed, std=0.02)
+        nn.init.zeros_(block.proj_out.weight)
+        nn.init.zeros_(block.proj_out.bias)
+        for layer in block.attn_blocks:
+            for linear in (module for module in layer.modules() if isinstance(module, nn.Linear)):
+                nn.init.normal_(linear.weight, std=0.02)
+                nn.init.zeros_(linear.bias)
+    return flow.to(device())
+
+
+def small(dataset: data.Dataset, size: int) -> np.ndarray:
+    """A dataset's pictures (N, size, size, 3) uint8."""
+    return np.stack(
+        [np.asarray(Image.fromarray(image).resize((size, size), Image.Resampling.BOX)) for image in dataset.images]
+    )
+
+
+def noised(flow: TarFlow, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
+    """Pictures (B, C, H, W) in [−1, 1] with the noise that the flow is to learn them with."""
+    if flow.is_dequantized:
+        return dequantized(x, torch.rand(x.shape, generator=generator).to(x))
+    return x + flow.config.noise_std * torch.randn(x.shape, generator=generator).to(x)
+
+
+def bits_per_dim(flow: TarFlow, x: Tensor, labels: Tensor) -> Tensor:
+    """Mean bits per dimension of noised pictures (B, C, H, W) in [−1, 1] given labels (B,), in 8-bit steps."""
+    return math.log2(flow.levels) - flow(x, labels).log_prob.mean() / (math.log(2) * x[0].numel())
+
+
+class Batches:
+    """Draws training batches: pictures moved, mirrored and in other colours, and labels, some of them dropped."""
+
+    def __init__(self, settings: dict[str, Any], dataset: data.Dataset) -> None:
+        self.settings, self.rng = settings, random.Random(settings["seed"])
+        self.images = small(dataset, self.settings["image_size"])
+        self.coloured = [data.dominant_hue(image) is not None for image in self.images]
+        self.labels = [classes.label(subject) for subject in dataset.subjects]
+        sizes = Counter(self.labels)
+        self.weights = [1 / sizes[label] if settings["balanced"] else 1.0 for label in self.labels]
+
+    def draw(self) -> tuple[Tensor, Tensor]:
+        """Pictures (B, 3, H, W) in [−1, 1] without noise, and labels (B,)."""
+        chosen = self.rng.choices(range(len(self.images)), self.weights, k=self.settings["batch_size"])
+        x = as_tensor(np.stack([self._augmented(i) for i in chosen]))
+        dropped = self.settings["dropped_classes"]
+        labels = [NO_CLASS if self.rng.random() < dropped else self.labels[i] for i in chosen]
+        return x, torch.tensor(labels, device=x.device)
+
+    def _augmented(self, i: int) -> np.ndarray:
+        image = self.images[i]
+        if self.coloured[i] and self.rng.random() < self.settings["recoloured"]:
+            image = data.recoloured(image, self.rng.choice(list(data.COLOURS)))
+        if self.rng.random() < 0.5 and classes.NAMES[self.labels[i]] not in UNMIRRORED:
+            image = np.ascontiguousarray(image[:, ::-1])
+        return data.moved(image, self.rng) if self.rng.random() < 0.7 else image
+
+
+def train(config: Config, name: str) -> None:
+    settings = config.tarflow[name]
+    torch.manual_seed(settings["seed"])
+    flow = build(settings)
+    training, held_out = data.load(config).split(config.data["held_out"])
+    batches = Batches(settings, training)
+    x = as_tensor(small(held_out, settings["image_size"]))
+    x = noised(flow, x, torch.Generator().manual_seed(0))
+    labels = torch.tensor([classes.label(subject) for subject in held_out.subjects], device=x.device)
+
+    def batch_loss(flow: TarFlow) -> Tensor:
+        pictures, labels = batches.draw()
+        return bits_per_dim(flow, noised(flow, pictures), labels)
+
+    def held_out_bits(flow: TarFlow) -> float:
+        return float(bits_per_dim(flow, x, labels))
+
+    Trainer(flow, batch_loss, checkpoint(config, name), settings, held_out_bits).run()
+
+
+if __name__ == "__main__":
+    everything = load_config()
+    for name in sys.argv[1:] or everything.tarflow:
+        train(everything, name)
