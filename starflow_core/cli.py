@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from .pipeline import Picture, Pipeline
     from .samplers import Progress
     from .sampling import Sampling
+    from .text_encoder import TextEncoder
 
 DTYPES = ("float32", "bfloat16", "float16")
 SAMPLERS = ("jacobi", "sequential")
@@ -170,13 +171,20 @@ def _generate(options: argparse.Namespace) -> None:
     for target in targets:
         check_writable(target)
     for prompt in (*prompts, options.negative):
-        if pipeline.text_encoder is not None and pipeline.text_encoder.is_truncated(prompt):
-            read = pipeline.text_encoder.tokens
-            print(f"starflow: only the first {read} tokens of {prompt[:40]!r}… are read", file=sys.stderr)
+        if pipeline.text_encoder is not None:
+            _warn_of_prompt(prompt, pipeline.text_encoder, pipeline.name)
     with _progress_bar("drawing") as progress:
         for target, picture in zip(targets, pipeline.pictures(prompts, sampling, progress), strict=True):
             save_png(picture.image, target, _png_text(options, pipeline, sampling, picture))
             tqdm.write(str(target))  # above the bar, where there is one
+
+
+def _warn_of_prompt(prompt: str, text_encoder: TextEncoder, model: str) -> None:
+    """Say what of a prompt is not read."""
+    if text_encoder.is_truncated(prompt):
+        print(f"starflow: only the first {text_encoder.tokens} tokens of {prompt[:40]!r}… are read", file=sys.stderr)
+    if text_encoder.is_unknown(prompt):
+        print(f"starflow: {model} knows no word of {prompt[:40]!r}, and draws anything", file=sys.stderr)
 
 
 def _prompts(options: argparse.Namespace, pipeline: Pipeline) -> list[str]:
@@ -244,7 +252,7 @@ def _reconstruct(options: argparse.Namespace) -> None:
 def _bpd(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from .evaluation import Protocol, Table, fingerprint, mean_and_error, measure, pictures_in
+    from .evaluation import Entry, Protocol, Table, fingerprint, mean_and_error, measure, pictures_in
     from .noise import check_seed
     from .pipeline import check_draws
 
@@ -261,7 +269,7 @@ def _bpd(options: argparse.Namespace) -> None:
     table = Table(options.output, protocol)
     measured = {measurement.image for measurement in table.measurements}
     wanted = [
-        (path, name, path.parent.name if options.class_from_folder else options.label)
+        Entry(path, name, path.parent.name if options.class_from_folder else options.label)
         for path in files
         if (name := path.relative_to(folder).as_posix()) not in measured
     ]

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from PIL import Image
@@ -38,6 +39,22 @@ class Protocol:
     draws: int = 1
     seed: int = 0
     resize: bool = False
+
+
+class Entry(NamedTuple):
+    """A picture to be measured: its file, the name it goes by, and its class or "" for none."""
+
+    path: Path
+    name: str
+    label: str
+
+
+class _Read(NamedTuple):
+    """A picture that has been read, (3, H, W) in [−1, 1]."""
+
+    name: str
+    label: str
+    pixels: Tensor
 
 
 @dataclass(frozen=True)
@@ -83,7 +100,7 @@ def fingerprint(module: torch.nn.Module) -> str:
 
 def measure(
     pipeline: Pipeline,
-    files: Sequence[tuple[Path, str, str]],
+    entries: Sequence[Entry],
     protocol: Protocol,
     failed: Callable[[str], None],
 ) -> Iterator[Measurement]:
@@ -91,21 +108,24 @@ def measure(
 
     Args:
         pipeline: of a flow of pictures.
-        files: each picture's path, the name it goes by, and its class or "".
+        entries: what to measure.
         protocol: how to measure.
-        failed: told of each picture that cannot be read or is of another size, which is left out.
+        failed: told of each picture that is left out: it cannot be read, is of another size, or overflows.
 
     Raises:
         ValueError: the model is a flow of latents, or has no such class.
     """
     check_has_pixels(pipeline.flow)
-    pipeline.condition(sorted({label for _, _, label in files}))  # an unknown class is an error before the work
+    labels = {entry.label for entry in entries}
+    if labels - {""} and not pipeline.is_conditional:
+        raise ValueError(f"The model {pipeline.name!r} knows no classes; measure without them.")
+    pipeline.condition(sorted(labels))  # an unknown class is an error before the work
     tokens = pipeline.flow.config.trained_side**2
     size = max(1, TOKENS_AT_ONCE // (tokens * protocol.draws))
-    batches = [files[i : i + size] for i in range(0, len(files), size)]
+    batches = [entries[i : i + size] for i in range(0, len(entries), size)]
 
-    def read(batch: Sequence[tuple[Path, str, str]]) -> list[tuple[str, str, Tensor] | str]:
-        return [_read(pipeline, file, protocol.resize) for file in batch]
+    def read(batch: Sequence[Entry]) -> list[_Read | str]:
+        return [_read(entry, pipeline.trained_side, protocol.resize) for entry in batch]
 
     with ThreadPoolExecutor(1) as reader:
         ahead = [reader.submit(read, batch) for batch in batches[:2]]
@@ -115,13 +135,16 @@ def measure(
                 ahead.append(reader.submit(read, batches[number + 2]))
             for message in (picture for picture in pictures if isinstance(picture, str)):
                 failed(message)
-            yield from _measured(pipeline, [p for p in pictures if not isinstance(p, str)], protocol)
+            for measurement in _measured(pipeline, [p for p in pictures if not isinstance(p, str)], protocol):
+                if math.isfinite(measurement.bits_per_dim):
+                    yield measurement
+                else:
+                    failed(f"{measurement.image}: its likelihood overflows; it is too unlike what the model knows.")
 
 
-def _read(pipeline: Pipeline, file: tuple[Path, str, str], resize: bool) -> tuple[str, str, Tensor] | str:
-    """A picture's name, class and tensor (3, H, W), or what is wrong with it."""
-    path, name, label = file
-    side = pipeline.trained_side
+def _read(entry: Entry, side: int, resize: bool) -> _Read | str:
+    """A picture, or what is wrong with it."""
+    path, name, label = entry
     try:
         image = as_rgb(open_image(path))
     except ValueError as error:
@@ -130,21 +153,21 @@ def _read(pipeline: Pipeline, file: tuple[Path, str, str], resize: bool) -> tupl
         image = middle_square(image, side, Image.Resampling.BOX)  # BOX is the mean over a pixel's area
     if image.size != (side, side):
         return f"{path} is {image.width}×{image.height}; this model measures {side}×{side}. Resize it, or ask for that."
-    return name, label, to_tensor(image)
+    return _Read(name, label, to_tensor(image))
 
 
-def _measured(
-    pipeline: Pipeline, pictures: Sequence[tuple[str, str, Tensor]], protocol: Protocol
-) -> Iterator[Measurement]:
+def _measured(pipeline: Pipeline, pictures: Sequence[_Read], protocol: Protocol) -> list[Measurement]:
     if not pictures:
-        return
-    names, labels, tensors = zip(*pictures, strict=True)
-    seeds = [(protocol.seed + _content_seed(tensor)) % SEEDS for tensor in tensors]
+        return []
     bits = discrete_bits_per_dim(
-        pipeline.flow, torch.stack(tensors), pipeline.condition(labels), seeds, draws=protocol.draws
+        pipeline.flow,
+        torch.stack([picture.pixels for picture in pictures]),
+        pipeline.condition([picture.label for picture in pictures]),
+        [(protocol.seed + _content_seed(picture.pixels)) % SEEDS for picture in pictures],
+        draws=protocol.draws,
     )
-    for name, label, value in zip(names, labels, bits.tolist(), strict=True):
-        yield Measurement(name, label, value)
+    pairs = zip(pictures, bits.tolist(), strict=True)
+    return [Measurement(picture.name, picture.label, value) for picture, value in pairs]
 
 
 def _content_seed(picture: Tensor) -> int:

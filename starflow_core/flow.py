@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -17,9 +17,12 @@ from .guidance import Guidance
 from .predictor import Predictor
 from .rotary import Rotary
 from .samplers import Progress, ProgressCallback, Sampler, Sequential
+from .state_dict import UNUSED_PRIOR, load_strict, published_state_dict
 from .tokens import patchify, unpatchify
 
 LOG_2PI = math.log(2 * math.pi)
+
+Kind = TypeVar("Kind", bound="Flow")
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,37 @@ class Flow(nn.Module):
         blocks = (FlowBlock(config.block(i), operations, **factory) for i in range(config.num_blocks))
         self.config = config
         self.blocks = nn.ModuleList(blocks)  # type: ignore[assignment]
+
+    @classmethod
+    def from_state_dict(
+        cls: type[Kind],
+        config: Any,
+        state_dict: Mapping[str, Tensor],
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        operations: Any = nn,
+    ) -> Kind:
+        """A flow ready for use from a state dict in the published format.
+
+        The tensors themselves become the parameters; they are copied only where `device` or `dtype` asks for it.
+
+        Args:
+            config: of this kind of flow, `FlowConfig` or `TarFlowConfig`.
+            state_dict: under the published names.
+            device, dtype: of the parameters; as they are by default.
+            operations: as for the flow itself.
+
+        Raises:
+            ValueError: tensors are missing, unexpected or of another shape than `config` says.
+        """
+        flow = cls(config, operations, device="meta")
+        weights = published_state_dict(state_dict)
+        if UNUSED_PRIOR not in flow.state_dict():
+            weights.pop(UNUSED_PRIOR, None)
+        load_strict(flow, weights, what="flow")
+        flow.check_weights()
+        return flow.to(device=device, dtype=dtype).eval().requires_grad_(False)
 
     @property
     def has_fixed_size(self) -> bool:
@@ -214,6 +248,13 @@ class Flow(nn.Module):
     def prior_std(self) -> Tensor:
         """Standard deviation of the prior, broadcast over tokens (T, D)."""
         return torch.ones((), device=self.device)
+
+    def check_weights(self) -> None:
+        """Raise where weights that have the right shapes make no sense.
+
+        Raises:
+            ValueError: they do not.
+        """
 
     def guide(self, strength: float, **options: Any) -> Guidance:
         """This kind's own guidance.

@@ -11,6 +11,9 @@ from .precision import bfloat16_is_faster
 from .rotary import Rotary
 from .transformer import AttentionState
 
+# Rows of the matrix products, sequences × tokens, from which a draft saves more time than starting it takes; measured.
+DRAFT_ROWS = 512
+
 
 class Predictor:
     """Predicts the affine map of a block's tokens, chunk by chunk, in the block's own order.
@@ -92,8 +95,9 @@ class Predictor:
 
     @property
     def drafts_are_faster(self) -> bool:
-        """Whether predictions in bfloat16 would be clearly faster than these."""
-        return self.dtype == torch.float32 and bfloat16_is_faster(self.device.type)
+        """Whether predictions of all tokens in bfloat16 would be clearly faster than these."""
+        is_large = self.rows * self.tokens >= DRAFT_ROWS
+        return is_large and self.dtype == torch.float32 and bfloat16_is_faster(self.device.type)
 
     def draft(self) -> Predictor:
         """The same predictor in bfloat16, with a cache of its own."""

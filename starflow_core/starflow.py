@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .block import FlowBlock
 from .config import FlowConfig
 from .flow import Flow
 from .guidance import StarFlowGuidance
 from .rotary import Rotary, rotary_table
-from .state_dict import load_flow
 
 
 class StarFlow(Flow):
@@ -25,25 +22,6 @@ class StarFlow(Flow):
 
     config: FlowConfig
     data = "latents"
-
-    @classmethod
-    def from_state_dict(
-        cls,
-        config: FlowConfig,
-        state_dict: Mapping[str, Tensor],
-        *,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-        operations: Any = nn,
-    ) -> StarFlow:
-        """A flow ready for use from a state dict in the published format.
-
-        The tensors themselves become the parameters; they are copied only where `device` or `dtype` asks for it.
-
-        Raises:
-            ValueError: tensors are missing, unexpected or of another shape than `config` says.
-        """
-        return load_flow(cls(config, operations, device="meta"), state_dict, device, dtype)
 
     def guide(self, strength: float, **options: Any) -> StarFlowGuidance:
         if options:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
 
-import torch
 from torch import Tensor, nn
 
 PREFIXES = ("module.", "_orig_mod.")
@@ -14,24 +12,6 @@ PREFIXES = ("module.", "_orig_mod.")
 DROPPED = re.compile(r"blocks\.\d+\.attn_mask|feat_rope\.freqs_(cos|sin)")
 UNUSED_PRIOR = "var"  # of a STARFlow, whose prior is standard normal
 LISTED = 6
-
-
-Loaded = TypeVar("Loaded", bound=nn.Module)
-
-
-def load_flow(
-    flow: Loaded, state_dict: Mapping[str, Tensor], device: torch.device | str | None, dtype: torch.dtype | None
-) -> Loaded:
-    """A flow on the meta device made ready for use with the weights of a published state dict.
-
-    Raises:
-        ValueError: tensors are missing, unexpected or of another shape.
-    """
-    weights = published_state_dict(state_dict)
-    if UNUSED_PRIOR not in flow.state_dict():
-        weights.pop(UNUSED_PRIOR, None)
-    load_strict(flow, weights, what="flow")
-    return flow.to(device=device, dtype=dtype).eval().requires_grad_(False)
 
 
 def published_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:

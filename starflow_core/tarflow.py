@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -11,7 +10,6 @@ from torch import Tensor, nn
 from .config import TarFlowConfig
 from .flow import Flow
 from .guidance import TarFlowGuidance
-from .state_dict import load_flow
 
 WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
@@ -32,32 +30,14 @@ class TarFlow(Flow):
         self.var: Tensor
         self.register_buffer("var", torch.ones(config.trained_side**2, config.token_dim, **factory))
 
-    @classmethod
-    def from_state_dict(
-        cls,
-        config: TarFlowConfig,
-        state_dict: Mapping[str, Tensor],
-        *,
-        device: torch.device | str | None = None,
-        dtype: torch.dtype | None = None,
-        operations: Any = nn,
-    ) -> TarFlow:
-        """A flow ready for use from a state dict in the published format.
-
-        The tensors themselves become the parameters; they are copied only where `device` or `dtype` asks for it.
-
-        Raises:
-            ValueError: tensors are missing, unexpected or of another shape than `config` says.
-        """
-        flow = load_flow(cls(config, operations, device="meta"), state_dict, device, dtype)
-        if not flow.var.is_meta and not bool((flow.var > 0).all()):
-            raise ValueError("These weights hold a var that is not positive, which is no variance.")
-        return flow
-
     @property
     def prior_std(self) -> Tensor:
         """Square root of `var`, the prior's variance, which only a volume-preserving flow learns."""
         return self.var.float().sqrt()
+
+    def check_weights(self) -> None:
+        if not self.var.is_meta and not bool((self.var > 0).all()):
+            raise ValueError("These weights hold a var that is not positive, which is no variance.")
 
     def guide(self, strength: float, **options: Any) -> TarFlowGuidance:
         return TarFlowGuidance(strength, **options)

@@ -90,6 +90,11 @@ class TextEncoder:
         """Whether a prompt has more tokens than the model reads."""
         return len(self.tokenizer(_encodable(prompt), truncation=False, verbose=False)["input_ids"]) > self.tokens
 
+    def is_unknown(self, prompt: str) -> bool:
+        """Whether a prompt has words and the model knows none of them."""
+        ids = self.tokenizer(_encodable(prompt), add_special_tokens=False, verbose=False)["input_ids"]
+        return bool(ids) and all(token == self.tokenizer.unk_token_id for token in ids)
+
     def _features(self, prompt: str) -> Tensor:
         with self._lock:
             if prompt in self._remembered:

@@ -397,6 +397,13 @@ def test_info_about_an_unknown_model(capsys: pytest.CaptureFixture[str]) -> None
     assert "There is no model" in failed(capsys, "info", "starflow-maxi")
 
 
+def test_prompt_of_unknown_words_is_told_in_a_line(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["generate", "xyzzyplugh", "-o", "out.png", *FAST]) == 0
+    output, errors = capsys.readouterr()
+    assert output == "out.png\n"
+    assert errors == "starflow: starflow-mini knows no word of 'xyzzyplugh', and draws anything\n"
+
+
 # Usage
 
 

@@ -13,6 +13,7 @@ from tiny import TINY_TARFLOW, random_flow
 
 from starflow_core.classes import Classes
 from starflow_core.evaluation import (
+    Entry,
     Measurement,
     Protocol,
     Table,
@@ -50,8 +51,8 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "pictures"
 
 
-def files(folder: Path, label: str = "") -> list[tuple[Path, str, str]]:
-    return [(path, path.name, label) for path in pictures_in(folder)]
+def files(folder: Path, label: str = "") -> list[Entry]:
+    return [Entry(path, path.name, label) for path in pictures_in(folder)]
 
 
 def fail(message: str) -> None:
@@ -74,7 +75,7 @@ def test_folders_without_pictures_are_refused(tmp_path: Path) -> None:
 def test_measurement_does_not_depend_on_order_name_or_company(tarflow: Pipeline, folder: Path) -> None:
     together = {m.image: m.bits_per_dim for m in measure(tarflow, files(folder), PROTOCOL, fail)}
     (folder / "cat" / "1.png").rename(folder / "alone.png")
-    (alone,) = measure(tarflow, [(folder / "alone.png", "alone", "")], PROTOCOL, fail)
+    (alone,) = measure(tarflow, [Entry(folder / "alone.png", "alone", "")], PROTOCOL, fail)
     assert alone.bits_per_dim == pytest.approx(together["1.png"], rel=1e-6)
     assert len(set(together.values())) == 7
 
@@ -103,10 +104,27 @@ def test_unreadable_and_wrongly_sized_pictures_are_told_and_left_out(tarflow: Pi
     assert f"tall.png is {SIDE}×{SIDE + 2}" in told[1]
 
 
+def test_class_of_a_model_without_classes_is_an_error(folder: Path) -> None:
+    classless = Pipeline(random_flow(dataclasses.replace(TINY_TARFLOW, num_classes=0)), None, None, name="plain")
+    assert len(list(measure(classless, files(folder), PROTOCOL, fail))) == 7
+    with pytest.raises(ValueError, match="'plain' knows no classes"):
+        next(iter(measure(classless, files(folder, "cat"), PROTOCOL, fail)))
+
+
+def test_picture_whose_likelihood_overflows_is_told_and_left_out(folder: Path) -> None:
+    flow = random_flow(TINY_TARFLOW)
+    flow.blocks[0].proj_out.weight.mul_(1e5)
+    pipeline = Pipeline(flow, None, None, classes=Classes(("cat", "dog", "wild")))
+    told: list[str] = []
+    assert list(measure(pipeline, files(folder), PROTOCOL, told.append)) == []
+    assert len(told) == 7
+    assert "overflows" in told[0]
+
+
 def test_resized_pictures_are_measured(tarflow: Pipeline, tmp_path: Path) -> None:
     noise_picture(9, (3 * SIDE, 5 * SIDE)).save(tmp_path / "tall.png")
     protocol = dataclasses.replace(PROTOCOL, resize=True)
-    (measurement,) = measure(tarflow, [(tmp_path / "tall.png", "tall.png", "")], protocol, fail)
+    (measurement,) = measure(tarflow, [Entry(tmp_path / "tall.png", "tall.png", "")], protocol, fail)
     assert math.isfinite(measurement.bits_per_dim)
 
 

@@ -44,6 +44,7 @@ CONFIGS: dict[str, FlowConfig | TarFlowConfig] = {
 def drafts(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Whether to draft, which then happens on any machine."""
     monkeypatch.setattr(starflow_core.predictor, "bfloat16_is_faster", lambda device_type: True)
+    monkeypatch.setattr(starflow_core.predictor, "DRAFT_ROWS", 0)
     return bool(request.param)
 
 
@@ -253,6 +254,7 @@ def test_drafts_are_made_where_they_are_wanted_and_faster(
     wanted: bool, faster: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(starflow_core.predictor, "bfloat16_is_faster", lambda device_type: faster)
+    monkeypatch.setattr(starflow_core.predictor, "DRAFT_ROWS", 0)
     predictor, z = new_predictor()
     known = [known for known, _ in Jacobi(drafts=wanted).invert(predictor, z)]
     assert (0 in known) == (wanted and faster)
@@ -261,6 +263,7 @@ def test_drafts_are_made_where_they_are_wanted_and_faster(
 
 def test_model_in_bfloat16_needs_no_drafts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(starflow_core.predictor, "bfloat16_is_faster", lambda device_type: True)
+    monkeypatch.setattr(starflow_core.predictor, "DRAFT_ROWS", 0)
     flow = random_flow(SEQUENCE).to(torch.bfloat16)
     predictor = Predictor(flow.blocks[0], None, None, None, None, 2, 64)
     assert not predictor.drafts_are_faster
@@ -268,6 +271,7 @@ def test_model_in_bfloat16_needs_no_drafts(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_drafts_leave_the_weights_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(starflow_core.predictor, "bfloat16_is_faster", lambda device_type: True)
+    monkeypatch.setattr(starflow_core.predictor, "DRAFT_ROWS", 0)
     posed, _ = problem(SEQUENCE, 0, 1.0)
     before = {name: tensor.clone() for name, tensor in posed.flow.state_dict().items()}
     posed.solve(Jacobi(drafts=True))

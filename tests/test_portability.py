@@ -60,6 +60,7 @@ def test_generate_needs_no_missing_dtype(
     strict: Pipeline, sampler: Sampler, drafts: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(starflow_core.predictor, "bfloat16_is_faster", lambda device_type: drafts)
+    monkeypatch.setattr(starflow_core.predictor, "DRAFT_ROWS", 0)
     image = strict.generate("a red heart", negative="dog", guidance=2.0, size=24, sampler=sampler, denoise=True)[0]
     assert image.size == (24, 24)
 

@@ -9,6 +9,7 @@ import torch
 from tiny import TINIES, TINY, random_condition, random_data, random_flow
 from torch import Tensor
 
+import starflow_core.predictor
 from starflow_core.block import Affine, FlowBlock
 from starflow_core.flow import Flow
 from starflow_core.guidance import Guidance, TarFlowGuidance
@@ -157,3 +158,11 @@ def test_token_written_is_a_context_at_once(sos: bool) -> None:
     x[:, 4] += 1
     assert torch.equal(contexts[:, 5 - free], x[:, 4])  # token 5 is predicted from token 4
     assert torch.equal(tokens, before)
+
+
+def test_drafts_are_for_many_rows_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(starflow_core.predictor, "bfloat16_is_faster", lambda device_type: True)
+    block = random_flow(dataclasses.replace(TINY, txt_size=0)).blocks[0]
+    few, many = Predictor(block, None, None, None, None, 1, 511), Predictor(block, None, None, None, None, 2, 256)
+    assert not few.drafts_are_faster
+    assert many.drafts_are_faster

@@ -23,6 +23,7 @@ SAMPLERS = [Sequential(), Jacobi(), Jacobi(block_size=4), Jacobi(drafts=False)]
 @pytest.fixture(params=SAMPLERS, ids=str)
 def sampler(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Sampler:
     monkeypatch.setattr(starflow_core.predictor, "bfloat16_is_faster", lambda device_type: True)
+    monkeypatch.setattr(starflow_core.predictor, "DRAFT_ROWS", 0)
     chosen: Sampler = request.param
     return chosen
 

@@ -139,6 +139,12 @@ def test_memory_is_bounded_and_keeps_what_is_used(t5: TextEncoder) -> None:
     assert len(calls) == 1 + REMEMBERED + 4
 
 
+def test_prompt_of_unknown_words_only_is_told_apart(t5: TextEncoder) -> None:
+    assert t5.is_unknown("xyzzy plugh")
+    assert not t5.is_unknown("xyzzy cat")
+    assert not t5.is_unknown("")
+
+
 def test_long_prompt_is_truncated(t5: TextEncoder) -> None:
     long = "cat " * 10_000
     features = t5.encode([long])

@@ -55,6 +55,7 @@ def tiny_config(folder: Path) -> Config:
             "norm_num_groups": 4,
             "latent_noise": 0.2,
             "kl_weight": 1e-5,
+            "recoloured": 0.5,
             **schedule,
         },
         text_encoder={"d_model": 16, "d_kv": 8, "num_heads": 2, "d_ff": 16, "num_layers": 1, "max_tokens": 4},
@@ -77,6 +78,7 @@ def tiny_config(folder: Path) -> Config:
 
 def tiny_tarflow(noise_std: float, schedule: dict[str, Any]) -> dict[str, Any]:
     return {
+        "held_out": 0.3,
         "image_size": 8,
         "patch_size": 2,
         "channels": 64,
@@ -171,11 +173,12 @@ def test_bits_of_an_untrained_flow_are_those_of_a_normal_distribution(trained: C
     assert float(bits.detach()) == pytest.approx(7 + 0.5 * np.log2(2 * np.pi), abs=1e-4)
 
 
-def test_precise_layer_stays_in_float32_under_autocast() -> None:
-    layer, x = tarflow.PreciseLinear(4, 4), torch.full((1, 4), 1.001)
-    plain = layer(x)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(layer(x), plain)
+def test_products_of_the_transformers_are_made_in_bfloat16(trained: Config) -> None:
+    layer, x = tarflow.Bfloat16Linear(4, 4), torch.full((1, 4), 1.001)
+    assert layer(x).dtype == torch.float32
+    assert torch.equal(layer(x), layer(torch.ones(1, 4)))  # 1.001 is 1 in bfloat16
+    edge = tarflow.build(trained.tarflow["drawing"]).blocks[0].proj_in
+    assert not torch.equal(edge(torch.full((1, 12), 1.001)), edge(torch.ones(1, 12)))
 
 
 @pytest.mark.parametrize(

@@ -37,9 +37,9 @@ def build(config: Config) -> Autoencoder:
     return autoencoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def augmented(image: np.ndarray, rng: random.Random) -> np.ndarray:
-    """The picture (H, W, 3) moved, and half of the time in another colour."""
-    if rng.random() < 0.5 and data.dominant_hue(image) is not None:
+def augmented(image: np.ndarray, recoloured: float, rng: random.Random) -> np.ndarray:
+    """The picture (H, W, 3) moved, and a share of the time in another colour."""
+    if rng.random() < recoloured and data.dominant_hue(image) is not None:
         image = data.recoloured(image, rng.choice(list(data.COLOURS)))
     return data.moved(image, rng)
 
@@ -71,7 +71,7 @@ def train(config: Config) -> Autoencoder:
 
     def batch_loss(model: Autoencoder) -> Tensor:
         chosen = rng.choices(range(len(training.images)), k=settings["batch_size"])
-        images = as_tensor(np.stack([augmented(training.images[i], rng) for i in chosen]))
+        images = as_tensor(np.stack([augmented(training.images[i], settings["recoloured"], rng) for i in chosen]))
         return loss(model, images.contiguous(memory_format=torch.channels_last), settings)
 
     trainer = Trainer(

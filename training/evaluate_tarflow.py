@@ -62,12 +62,12 @@ def print_likelihoods(training: data.Dataset, held_out: data.Dataset) -> None:
             _print_figure(format, [file_bits_per_dim(image, **how) for image in images])
 
 
-def print_recognition(training: data.Dataset, held_out: data.Dataset) -> None:
+def print_recognition(settings: dict[str, Any], training: data.Dataset, held_out: data.Dataset) -> None:
     """How often a classifier of real pictures recognises the class of drawn ones."""
-    config, pipeline = load_config(), load(DRAWING)
+    pipeline = load(DRAWING)
     assert pipeline.classes is not None
     names = pipeline.classes.names
-    judge = classifier.train(tarflow.Batches(config.tarflow[DRAWING], training), len(names))
+    judge = classifier.train(tarflow.Batches(settings, training), len(names))
     real = as_tensor(tarflow.small(held_out, pipeline.trained_side))
     real_labels = torch.tensor([classes.label(subject) for subject in held_out.subjects])
     print(f"{DRAWING}: class recognised first, among the first three, by a classifier of real pictures")
@@ -90,6 +90,6 @@ def _print_share(what: str, judge: torch.nn.Module, x: Tensor, labels: Tensor) -
 
 
 if __name__ == "__main__":
-    datasets = data.load(load_config()).split(load_config().data["held_out"])
-    print_likelihoods(*datasets)
-    print_recognition(*datasets)
+    config = load_config()
+    print_likelihoods(*data.load(config).split(config.tarflow[LIKELIHOOD]["held_out"]))
+    print_recognition(config.tarflow[DRAWING], *data.load(config).split(config.tarflow[DRAWING]["held_out"]))

@@ -38,6 +38,7 @@ class Trainer(Generic[Model]):
         settings: `batch_size`, `pictures`, `learning_rate`, `ema_decay`, and where they are not to be the default,
             `warmup_pictures` and `weight_decay`.
         evaluate: figures of the averaged model, logged beside the loss.
+        autocast: to bfloat16; without it, the model itself says what is made in which precision.
     """
 
     def __init__(
@@ -47,9 +48,11 @@ class Trainer(Generic[Model]):
         checkpoint: Path,
         settings: dict[str, Any],
         evaluate: Callable[[Model], float],
+        *,
+        autocast: bool = True,
     ) -> None:
         self.model, self.loss, self.evaluate = model, loss, evaluate
-        self.checkpoint, self.settings = checkpoint, settings
+        self.checkpoint, self.settings, self.autocast = checkpoint, settings, autocast
         self.average = copy.deepcopy(model).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
             model.parameters(),
@@ -87,7 +90,8 @@ class Trainer(Generic[Model]):
             group["lr"] = self._learning_rate()
         kind = device().type
         # On a CPU plain attention is faster than the fused one at such few tokens.
-        with torch.autocast(kind, torch.bfloat16), sdpa_kernel(SDPBackend.MATH if kind == "cpu" else list(_FUSED)):
+        attention = sdpa_kernel(SDPBackend.MATH if kind == "cpu" else list(_FUSED))
+        with torch.autocast(kind, torch.bfloat16, enabled=self.autocast), attention:
             loss = self.loss(self.model)
             loss.backward()
         norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), 1.0))
