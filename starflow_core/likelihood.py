@@ -69,7 +69,7 @@ def score(flow: Flow, x: Tensor, condition: Tensor | None, *, draws: int = 4, se
         seed: of the first draw; draw i is that of seed + i.
 
     Raises:
-        ValueError: a shape does not fit the model.
+        ValueError: a shape does not fit the model, or numbers overflow.
     """
     check_seed(seed)
     maps = []
@@ -78,6 +78,8 @@ def score(flow: Flow, x: Tensor, condition: Tensor | None, *, draws: int = 4, se
         given = None if condition is None else condition.expand(len(noised), *condition.shape[1:])
         maps.append(flow(noised, given).log_prob_map)
     by_draw = torch.cat(maps).cpu()
+    if not by_draw.isfinite().all():
+        raise ValueError(f"The likelihood overflows: these {flow.data} are too unlike those that the model knows.")
     log_prob_map = by_draw.mean(0)
     log_prob = float(log_prob_map.sum())
     return Likelihood(log_prob, bits_per_dim(log_prob, x.numel(), flow.levels), log_prob_map, by_draw.sum((1, 2)))

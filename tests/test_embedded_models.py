@@ -1,0 +1,91 @@
+"""The models that come with the package, as people meet them."""
+
+from __future__ import annotations
+
+import functools
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from starflow_core.evaluation import Entry, Protocol, measure
+from starflow_core.model_folder import EMBEDDED, embedded_models, load
+from starflow_core.pipeline import Pipeline
+from starflow_core.samplers import Sequential
+
+MODELS = ("starflow-mini", "tarflow-mini", "tarflow-mini-8bit")
+LARGEST = {"starflow-mini": 40e6, "tarflow-mini": 15e6, "tarflow-mini-8bit": 15e6}  # bytes
+
+
+@functools.cache
+def embedded(name: str) -> Pipeline:
+    return load(name, device="cpu", dtype=torch.float32)
+
+
+def bits(image: Image.Image, folder: Path) -> float:
+    """Bits per dimension of a picture under the model for likelihoods; infinite where they overflow."""
+    image.save(folder / "picture.png")
+    entry = Entry(folder / "picture.png", "picture.png", "")
+    told: list[str] = []
+    measured = list(measure(embedded("tarflow-mini-8bit"), [entry], Protocol("tarflow-mini-8bit"), told.append))
+    assert len(measured) + len(told) == 1
+    return measured[0].bits_per_dim if measured else math.inf
+
+
+def test_all_models_are_there() -> None:
+    assert embedded_models() == sorted(MODELS)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_model_is_small_and_has_a_card(name: str) -> None:
+    assert sum(path.stat().st_size for path in (EMBEDDED / name).rglob("*") if path.is_file()) <= LARGEST[name]
+    card = (EMBEDDED / name / "README.md").read_text(encoding="utf-8")
+    assert f"# {name}" in card
+    assert "license: apache-2.0" in card
+    assert "## Limits" in card
+
+
+@pytest.mark.parametrize("name", ["starflow-mini", "tarflow-mini"])
+def test_picture_is_mostly_colour_on_white(name: str) -> None:
+    pixels = np.asarray(embedded(name).generate("heart", seed=1)[0], dtype=float)
+    corners = pixels[[0, 0, -1, -1], [0, -1, 0, -1]]
+    assert corners.mean() > 235
+    assert pixels.std() > 20
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_default_sampler_agrees_with_the_reference(name: str) -> None:
+    pipeline = embedded(name)
+    prompt = "face" if pipeline.classes else "smiling face"
+    reference = pipeline.generate_latents(prompt, seed=2, sampler=Sequential())
+    x = pipeline.generate_latents(prompt, seed=2)
+    # Denoising and the blocks that follow may enlarge what is left by the tolerance of a hundredth.
+    assert float((x - reference).norm() / reference.norm()) < 0.02
+
+
+def test_classes_make_a_difference() -> None:
+    cat, clock = embedded("tarflow-mini").generate(["cat", "clock"], seed=3)
+    assert np.abs(np.asarray(cat, dtype=float) - np.asarray(clock, dtype=float)).mean() > 10
+
+
+def test_drawn_picture_is_likelier_than_a_shuffled_one_and_than_noise(tmp_path: Path) -> None:
+    drawn = embedded("tarflow-mini").generate("cat", seed=0)[0]
+    pixels = np.asarray(drawn)
+    rng = np.random.default_rng(0)
+    shuffled = rng.permutation(pixels.reshape(-1, 3)).reshape(pixels.shape)
+    noise = rng.integers(0, 256, pixels.shape, dtype=np.uint8)
+    assert bits(drawn, tmp_path) + 1 < bits(Image.fromarray(shuffled), tmp_path)
+    assert bits(drawn, tmp_path) + 1 < bits(Image.fromarray(noise), tmp_path)
+
+
+def test_score_that_overflows_is_an_error_and_not_a_number() -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), dtype=np.uint8)
+    with pytest.raises(ValueError, match="too unlike"):
+        embedded("tarflow-mini-8bit").score(Image.fromarray(noise))
+
+
+def test_flat_white_is_cheap(tmp_path: Path) -> None:
+    assert bits(Image.new("RGB", (32, 32), "white"), tmp_path) < 1
