@@ -35,7 +35,7 @@ OUTPUT_GAIN = 1.25
 # Without a final norm, they depend more on each other. With these, blocks need 3 iterations, and the last one too many.
 WEAK_GAIN, STRONG_GAIN = 0.3, 0.85
 PROMPTS = ("red heart", "smiling face", "dog face", "pizza", "rocket", "sunflower", "blue car", "cat")
-CLASSES = ("cat", "face", "heart", "food", "vehicle", "flower", "clock", "person")
+CLASSES = ("cat", "face", "heart", "fruit", "flower", "clock", "person", "sign")
 
 
 @dataclass(frozen=True)
@@ -126,6 +126,6 @@ def _noise(config: AnyFlowConfig, batch: int) -> Tensor:
 SUBJECTS = {
     "starflow-mini": embedded("starflow-mini", PROMPTS, guidance=3.0),
     "random 14 M": random_14m,
-    "tarflow-mini": embedded("tarflow-mini", CLASSES, guidance=1.0),
+    "tarflow-mini": embedded("tarflow-mini", CLASSES, guidance=2.0),
     "random AFHQ-256": random_afhq,
 }

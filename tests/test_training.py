@@ -72,7 +72,10 @@ def tiny_config(folder: Path) -> Config:
             **schedule,
         },
         sampling={"guidance": 1.0, "denoise": True},
-        tarflow={"drawing": tiny_tarflow(0.1, schedule), "likelihood": tiny_tarflow(0.0, schedule)},
+        tarflow={
+            "drawing": tiny_tarflow(0.1, schedule) | {"classes": ["fruit", "shape", "cat"]},
+            "likelihood": tiny_tarflow(0.0, schedule),
+        },
     )
 
 
@@ -158,12 +161,22 @@ def test_untrained_tarflow_is_the_identity(trained: Config) -> None:
     torch.testing.assert_close(untrained(x).z, x)
 
 
-def test_mirrored_and_recoloured_pictures_keep_their_labels(trained: Config) -> None:
-    batches = tarflow.Batches(trained.tarflow["drawing"], data.load(trained))
+@pytest.mark.parametrize("name", ["drawing", "likelihood"])
+def test_mirrored_and_recoloured_pictures_keep_their_labels(trained: Config, name: str) -> None:
+    names = tarflow.names(trained.tarflow[name])
+    batches = tarflow.Batches(trained.tarflow[name], data.load(trained))
     seen = [batches.draw() for _ in range(20)]
     labels = set(torch.cat([labels for _, labels in seen]).tolist())
-    assert labels == {-1, classes.NAMES.index("shape"), classes.NAMES.index("fruit")}
+    assert labels == {-1, names.index("shape"), names.index("fruit")}
     assert all(x.shape == (4, 3, 8, 8) and x.abs().max() <= 1 for x, _ in seen)
+
+
+def test_model_of_some_classes_sees_no_pictures_of_others(trained: Config) -> None:
+    everything = data.load(trained)
+    kept, labels = tarflow.labelled(everything, trained.tarflow["drawing"] | {"classes": ["cat", "fruit"]})
+    assert labels == [1] * len(COLOURS)
+    assert {subject.group for subject in kept.subjects} == {GROUP["bar"]}
+    assert len(tarflow.labelled(everything, trained.tarflow["likelihood"])[1]) == len(everything.subjects)
 
 
 def test_bits_of_an_untrained_flow_are_those_of_a_normal_distribution(trained: Config) -> None:

@@ -15,7 +15,7 @@ from starflow_core.likelihood import discrete_bits_per_dim
 from starflow_core.model_folder import load
 from starflow_core.pipeline import Pipeline
 
-from . import classes, classifier, data, tarflow
+from . import classifier, data, tarflow
 from .autoencoder import as_tensor
 from .config import load_config
 
@@ -45,14 +45,14 @@ def flow_bits_per_dim(pipeline: Pipeline, images: np.ndarray, labels: Tensor, dr
     return values
 
 
-def print_likelihoods(training: data.Dataset, held_out: data.Dataset) -> None:
+def print_likelihoods(settings: dict[str, Any], training: data.Dataset, held_out: data.Dataset) -> None:
     """Bits per dimension of 8-bit pictures, beside lossless files of the same pictures."""
     pipeline = load(LIKELIHOOD)
     chosen = np.zeros(len(training.subjects), dtype=bool)
     chosen[np.random.default_rng(0).choice(len(chosen), min(TRAINING_PICTURES, len(chosen)), replace=False)] = True
     for name, dataset in (("training", training.where(chosen)), ("held-out", held_out)):
-        images = tarflow.small(dataset, pipeline.trained_side)
-        labels = torch.tensor([classes.label(subject) for subject in dataset.subjects])
+        known, found = tarflow.labelled(dataset, settings)
+        images, labels = tarflow.small(known, pipeline.trained_side), torch.tensor(found)
         print(f"{LIKELIHOOD}, {len(images)} {name} pictures")
         for draws in (1, 16):
             _print_figure(f"given the class, {draws} draws", flow_bits_per_dim(pipeline, images, labels, draws))
@@ -68,8 +68,8 @@ def print_recognition(settings: dict[str, Any], training: data.Dataset, held_out
     assert pipeline.classes is not None
     names = pipeline.classes.names
     judge = classifier.train(tarflow.Batches(settings, training), len(names))
-    real = as_tensor(tarflow.small(held_out, pipeline.trained_side))
-    real_labels = torch.tensor([classes.label(subject) for subject in held_out.subjects])
+    held_out, found = tarflow.labelled(held_out, settings)
+    real, real_labels = as_tensor(tarflow.small(held_out, pipeline.trained_side)), torch.tensor(found)
     print(f"{DRAWING}: class recognised first, among the first three, by a classifier of real pictures")
     _print_share(f"{len(real)} held-out pictures", judge, real, real_labels)
     labels = torch.arange(len(names)).repeat_interleave(SEEDS)
@@ -91,5 +91,5 @@ def _print_share(what: str, judge: torch.nn.Module, x: Tensor, labels: Tensor) -
 
 if __name__ == "__main__":
     config = load_config()
-    print_likelihoods(*data.load(config).split(config.tarflow[LIKELIHOOD]["held_out"]))
+    print_likelihoods(config.tarflow[LIKELIHOOD], *data.load(config).split(config.tarflow[LIKELIHOOD]["held_out"]))
     print_recognition(config.tarflow[DRAWING], *data.load(config).split(config.tarflow[DRAWING]["held_out"]))

@@ -19,13 +19,13 @@ from starflow_core.sampling import SamplingDefaults
 from starflow_core.tarflow import TarFlow
 from starflow_core.text_encoder import TextEncoder
 
-from . import autoencoder, classes, data, tarflow, text
+from . import autoencoder, data, tarflow, text
 from .config import Config, load_config
 from .flow import CHECKPOINT, TextToLatents
 from .loop import device
 
 TYPICAL = ("red heart", "smiling face", "dog face", "pizza")
-TYPICAL_CLASSES = ("heart", "face", "animal", "food")
+TYPICAL_CLASSES = 4
 
 
 def load(config: Config) -> tuple[TextToLatents, TextEncoder, Autoencoder]:
@@ -49,7 +49,9 @@ def tarflow_pipeline(config: Config, name: str) -> Pipeline:
     weights = _averaged(tarflow.checkpoint(config, name), "tarflow")
     flow = TarFlow.from_state_dict(trained.config, weights, device=device())
     defaults = SamplingDefaults(**config.tarflow[name]["sampling"])
-    return Pipeline(flow, None, None, name=name, defaults=defaults, classes=Classes(classes.NAMES))
+    return Pipeline(
+        flow, None, None, name=name, defaults=defaults, classes=Classes(tarflow.names(config.tarflow[name]))
+    )
 
 
 def export(pipeline: Pipeline, folder: Path) -> None:
@@ -64,7 +66,7 @@ def export(pipeline: Pipeline, folder: Path) -> None:
 def typical_iterations(pipeline: Pipeline) -> tuple[int, ...]:
     """What `Jacobi` needs in each block at default guidance, for the most demanding of a few prompts or classes."""
     config = pipeline.flow.config
-    typical = TYPICAL if pipeline.text_encoder else TYPICAL_CLASSES
+    typical = pipeline.classes.names[:TYPICAL_CLASSES] if pipeline.classes else TYPICAL
     return count_iterations(
         pipeline.flow,
         seeded_noise((config.in_channels, config.img_size, config.img_size), 0, len(typical)),

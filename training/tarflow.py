@@ -47,6 +47,19 @@ class MixedPrecision:
     LayerNorm = nn.LayerNorm
 
 
+def names(settings: dict[str, Any]) -> tuple[str, ...]:
+    """The classes that a model learns: all of them where its settings name none."""
+    return tuple(settings.get("classes", classes.NAMES))
+
+
+def labelled(dataset: data.Dataset, settings: dict[str, Any]) -> tuple[data.Dataset, list[int]]:
+    """The pictures of the classes that a model learns, and their labels."""
+    places = {classes.NAMES.index(name): place for place, name in enumerate(names(settings))}
+    found = [places.get(classes.label(subject)) for subject in dataset.subjects]
+    kept = dataset.where(np.array([label is not None for label in found]))
+    return kept, [label for label in found if label is not None]
+
+
 def checkpoint(config: Config, name: str) -> Path:
     return config.folder / f"{name}.pt"
 
@@ -61,7 +74,7 @@ def build(settings: dict[str, Any]) -> TarFlow:
             channels=settings["channels"],
             num_blocks=settings["num_blocks"],
             layers_per_block=settings["layers_per_block"],
-            num_classes=len(classes.NAMES),
+            num_classes=len(names(settings)),
             noise_std=settings["noise_std"],
         ),
         MixedPrecision,
@@ -107,9 +120,10 @@ class Batches:
 
     def __init__(self, settings: dict[str, Any], dataset: data.Dataset) -> None:
         self.settings, self.rng = settings, random.Random(settings["seed"])
-        self.images = small(dataset, self.settings["image_size"])
+        dataset, self.labels = labelled(dataset, settings)
+        self.images = small(dataset, settings["image_size"])
         self.coloured = [data.dominant_hue(image) is not None for image in self.images]
-        self.labels = [classes.label(subject) for subject in dataset.subjects]
+        self.unmirrored = [place for place, name in enumerate(names(settings)) if name in UNMIRRORED]
         sizes = Counter(self.labels)
         self.weights = [1 / sizes[label] if settings["balanced"] else 1.0 for label in self.labels]
 
@@ -125,7 +139,7 @@ class Batches:
         image = self.images[i]
         if self.coloured[i] and self.rng.random() < self.settings["recoloured"]:
             image = data.recoloured(image, self.rng.choice(list(data.COLOURS)))
-        if self.rng.random() < 0.5 and classes.NAMES[self.labels[i]] not in UNMIRRORED:
+        if self.rng.random() < 0.5 and self.labels[i] not in self.unmirrored:
             image = np.ascontiguousarray(image[:, ::-1])
         return data.moved(image, self.rng) if self.rng.random() < 0.7 else image
 
@@ -136,9 +150,10 @@ def train(config: Config, name: str) -> None:
     flow = build(settings)
     training, held_out = data.load(config).split(settings["held_out"])
     batches = Batches(settings, training)
+    held_out, held_out_labels = labelled(held_out, settings)
     x = as_tensor(small(held_out, settings["image_size"]))
     x = noised(flow, x, torch.Generator().manual_seed(0))
-    labels = torch.tensor([classes.label(subject) for subject in held_out.subjects], device=x.device)
+    labels = torch.tensor(held_out_labels, device=x.device)
 
     def batch_loss(flow: TarFlow) -> Tensor:
         pictures, labels = batches.draw()

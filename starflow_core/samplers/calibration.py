@@ -9,10 +9,13 @@ from torch import Tensor
 
 from ..predictor import Predictor
 from .jacobi import Jacobi
+from .sequential import Sequential
 
 if TYPE_CHECKING:
     from ..flow import Flow
     from ..guidance import Guidance
+
+ENOUGH = 40  # iterations after which a block counts as one that needs as many as it has tokens, which pays nowhere
 
 
 def count_iterations(
@@ -34,7 +37,7 @@ def count_iterations(
 
 
 class _Counter:
-    """Counts the iterations of `Jacobi`, block by block."""
+    """Counts the iterations of `Jacobi`, block by block; after `ENOUGH` of them it goes token by token."""
 
     def __init__(self, tolerance: float) -> None:
         self._jacobi = Jacobi(block_size=None, tolerance=tolerance, drafts=False)
@@ -45,3 +48,8 @@ class _Counter:
         for step in self._jacobi.invert(predictor, z):
             self.counts[-1] += 1
             yield step
+            if self.counts[-1] == ENOUGH < z.shape[1]:
+                self.counts[-1] = z.shape[1]
+                predictor.rollback(0)
+                yield from Sequential().invert(predictor, z)
+                return
