@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 DTYPES = ("float32", "bfloat16", "float16")
 SAMPLERS = ("jacobi", "sequential")
-GUIDED = ("a", "b", "ab")
+GUIDED = ("a", "b", "ab")  # as in guidance.py, which would import torch before it is needed
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

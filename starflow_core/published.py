@@ -17,6 +17,7 @@ from .model_folder import save
 from .pipeline import Pipeline
 from .state_dict import published_state_dict
 from .tarflow import TarFlow
+from .text_encoder import first_line
 
 COLOURS = 3
 LAYER = re.compile(r"blocks\.(\d+)\.attn_blocks\.(\d+)\.")
@@ -33,8 +34,7 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     except FileNotFoundError:
         raise ValueError(f"There is no file {path}.") from None
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise ValueError(f"{path} cannot be read as a file of tensors: {reason}") from error
+        raise ValueError(f"{path} cannot be read as a file of tensors: {first_line(error)}") from error
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         raise ValueError(f"{path} holds other things than tensors by name; a state dict is needed.")
     return published_state_dict(content)

@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from starflow_core.classes import NO_CLASS
 from starflow_core.evaluation import mean_and_error
 from starflow_core.likelihood import discrete_bits_per_dim
 from starflow_core.model_folder import load
@@ -56,7 +57,7 @@ def print_likelihoods(settings: dict[str, Any], training: data.Dataset, held_out
         print(f"{LIKELIHOOD}, {len(images)} {name} pictures")
         for draws in (1, 16):
             _print_figure(f"given the class, {draws} draws", flow_bits_per_dim(pipeline, images, labels, draws))
-        nothing = torch.full_like(labels, -1)
+        nothing = torch.full_like(labels, NO_CLASS)
         _print_figure("without the class, 1 draw", flow_bits_per_dim(pipeline, images, nothing, 1))
         for format, how in LOSSLESS.items():
             _print_figure(format, [file_bits_per_dim(image, **how) for image in images])

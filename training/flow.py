@@ -16,6 +16,7 @@ from starflow_core.text_encoder import TextEncoder, masked_features
 
 from . import autoencoder, data, text
 from .config import Config, load_config
+from .initialisation import start_as_identity
 from .loop import Trainer, device
 
 CHECKPOINT = "flow.pt"
@@ -56,12 +57,7 @@ def build_flow(config: Config, txt_dim: int) -> StarFlow:
     for block in flow.blocks:
         assert block.sos_embed is not None
         nn.init.normal_(block.sos_embed)
-        nn.init.zeros_(block.proj_out.weight)  # the flow starts as the identity
-        nn.init.zeros_(block.proj_out.bias)
-        for layer in block.attn_blocks:
-            for linear in (module for module in layer.modules() if isinstance(module, nn.Linear)):
-                nn.init.normal_(linear.weight, std=0.02)
-                nn.init.zeros_(linear.bias)
+    start_as_identity(flow)
     return flow
 
 

@@ -22,6 +22,8 @@ from starflow_core.tarflow import TarFlow
 from . import classes, data
 from .autoencoder import as_tensor
 from .config import Config, load_config
+from .flow import noised as with_gaussian_noise
+from .initialisation import STD, start_as_identity
 from .loop import Trainer, device
 
 # Pictures of letters and of the hands of clocks are others in the mirror.
@@ -85,14 +87,9 @@ def build(settings: dict[str, Any]) -> TarFlow:
             setattr(block, name, nn.Linear(edge.in_features, edge.out_features))
         assert block.pos_embed is not None
         assert block.class_embed is not None
-        nn.init.normal_(block.pos_embed, std=0.02)
-        nn.init.normal_(block.class_embed, std=0.02)
-        nn.init.zeros_(block.proj_out.weight)
-        nn.init.zeros_(block.proj_out.bias)
-        for layer in block.attn_blocks:
-            for linear in (module for module in layer.modules() if isinstance(module, nn.Linear)):
-                nn.init.normal_(linear.weight, std=0.02)
-                nn.init.zeros_(linear.bias)
+        nn.init.normal_(block.pos_embed, std=STD)
+        nn.init.normal_(block.class_embed, std=STD)
+    start_as_identity(flow)
     return flow.to(device())
 
 
@@ -107,7 +104,7 @@ def noised(flow: TarFlow, x: Tensor, generator: torch.Generator | None = None) -
     """Pictures (B, C, H, W) in [−1, 1] with the noise that the flow is to learn them with."""
     if flow.is_dequantized:
         return dequantized(x, torch.rand(x.shape, generator=generator).to(x))
-    return x + flow.config.noise_std * torch.randn(x.shape, generator=generator).to(x)
+    return with_gaussian_noise(x, flow.config.noise_std, generator)
 
 
 def bits_per_dim(flow: TarFlow, x: Tensor, labels: Tensor) -> Tensor:
