@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +13,9 @@ from torch import Tensor
 from starflow_core.autoencoder import Autoencoder, AutoencoderConfig
 
 from . import data
+from .colours import recoloured
 from .config import Config, load_config
+from .held_out import HeldOut
 from .loop import Trainer, device
 
 CHECKPOINT = "autoencoder.pt"
@@ -37,11 +40,27 @@ def build(config: Config) -> Autoencoder:
     return autoencoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
-def augmented(image: np.ndarray, recoloured: float, rng: random.Random) -> np.ndarray:
-    """The picture (H, W, 3) moved, and a share of the time in another colour."""
-    if rng.random() < recoloured and data.dominant_hue(image) is not None:
-        image = data.recoloured(image, rng.choice(list(data.COLOURS)))
-    return data.moved(image, rng)
+class Batches:
+    """Draws training batches: pictures moved, mirrored, and a share of them in another colour."""
+
+    def __init__(self, settings: dict[str, Any], dataset: data.Dataset, held_out: HeldOut) -> None:
+        self.settings, self.images, self.rng = settings, dataset.images, random.Random(settings["seed"])
+        pairs = zip(dataset.subjects, dataset.images, strict=True)
+        self.colours = [held_out.colours(subject, image) for subject, image in pairs]
+
+    def draw(self) -> Tensor:
+        """Pictures (B, 3, H, W) in [−1, 1]."""
+        chosen = self.rng.choices(range(len(self.images)), k=self.settings["batch_size"])
+        images = as_tensor(np.stack([self._augmented(i) for i in chosen]))
+        return images.contiguous(memory_format=torch.channels_last)
+
+    def _augmented(self, i: int) -> np.ndarray:
+        image = self.images[i]
+        if self.colours[i] and self.rng.random() < self.settings["recoloured"]:
+            image = recoloured(image, self.rng.choice(self.colours[i]))
+        if self.rng.random() < 0.5:
+            image = np.ascontiguousarray(image[:, ::-1])
+        return data.moved(image, self.rng)
 
 
 def loss(autoencoder: Autoencoder, images: Tensor, settings: dict[str, float]) -> Tensor:
@@ -65,14 +84,13 @@ def psnr(autoencoder: Autoencoder, images: Tensor) -> float:
 def train(config: Config) -> Autoencoder:
     settings = config.autoencoder
     torch.manual_seed(settings["seed"])
-    rng = random.Random(settings["seed"])
-    training, held_out = data.load(config).split(config.data["held_out"])
+    left_out = HeldOut.load(config.held_out)
+    training, held_out = data.load(config).of_styles(settings["styles"]).split(left_out)
+    batches = Batches(settings, training, left_out)
     held_out_images = as_tensor(held_out.images)
 
     def batch_loss(model: Autoencoder) -> Tensor:
-        chosen = rng.choices(range(len(training.images)), k=settings["batch_size"])
-        images = as_tensor(np.stack([augmented(training.images[i], settings["recoloured"], rng) for i in chosen]))
-        return loss(model, images.contiguous(memory_format=torch.channels_last), settings)
+        return loss(model, batches.draw(), settings)
 
     trainer = Trainer(
         build(config), batch_loss, config.folder / CHECKPOINT, settings, lambda model: psnr(model, held_out_images)

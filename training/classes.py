@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .data import Subject
+from .subjects import Subject
 
 # Beginnings of Unicode's emoji groups by class; the first that fits counts, and what fits nowhere is a thing.
 GROUPS = {

@@ -30,6 +30,11 @@ class Config:
     def folder(self) -> Path:
         return Path(self.data["folder"])
 
+    @property
+    def held_out(self) -> Path:
+        """The list of what training never sees."""
+        return Path(self.data["held_out"])
+
 
 def load_config(path: Path = DEFAULT) -> Config:
     return Config(**tomllib.loads(path.read_text()))

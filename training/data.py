@@ -1,17 +1,17 @@
-"""The pictures and captions that the embedded model learns: `python -m training.data`.
+"""The pictures and words that the embedded models learn: `python -m training.data`.
 
-Noto Emoji pictures (Apache-2.0) come from the npm package `emoji-datasource-google`, keywords from `emojilib` (MIT);
-flags and skin tones are left out. The npm command fetches both.
+Emoji pictures come from the npm packages that `config.toml` names, keywords from `emojilib` (MIT); NOTICE lists their
+licences. Flags and skin tones are left out. The npm command fetches the packages.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 import shutil
 import subprocess
 import tarfile
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,44 +20,11 @@ import numpy as np
 from PIL import Image
 
 from .config import Config, load_config
+from .held_out import HeldOut
+from .subjects import Subject
 
 LEFT_OUT = ("Flags", "Component")
-# Hues that people name, in degrees.
-COLOURS = {"red": 0, "orange": 28, "yellow": 48, "green": 120, "blue": 215, "purple": 275, "pink": 330}
-# Pictures of many hues have no dominant one: their mean hue, as a vector on the circle, is shorter than this.
-MIN_CONCENTRATION = 0.5
-MIN_COLOURFULNESS = 0.04  # mean saturation × value over the picture below which it counts as grey
 VARIATION_SELECTOR = "\ufe0f"
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A picture's words: its name, further keywords, the emoji character itself, and the group that it belongs to."""
-
-    name: str
-    keywords: tuple[str, ...]
-    character: str
-    image: str
-    group: str
-
-    @property
-    def is_held_out_at(self) -> float:
-        """A number in [0, 1) that depends on nothing but the name."""
-        return int(hashlib.sha256(self.name.encode()).hexdigest()[:8], 16) / 2**32
-
-    def caption(self, rng: random.Random) -> str:
-        """A caption in one of the ways that people write prompts."""
-        style = rng.random()
-        if style < 0.6 or not self.keywords:
-            return self.name
-        if style < 0.7:
-            return self.character
-        words = [self.name, *rng.sample(self.keywords, min(len(self.keywords), rng.randint(1, 3)))]
-        if style < 0.8:
-            rng.shuffle(words)
-        elif style < 0.85:
-            words = words[1:]
-        return " ".join(words)
 
 
 @dataclass(frozen=True)
@@ -67,10 +34,14 @@ class Dataset:
     subjects: list[Subject]
     images: np.ndarray
 
-    def split(self, held_out: float) -> tuple[Dataset, Dataset]:
+    def split(self, held_out: HeldOut) -> tuple[Dataset, Dataset]:
         """The pictures to train on, and those never trained on."""
-        rest = np.array([subject.is_held_out_at >= held_out for subject in self.subjects])
+        rest = np.array([subject.name not in held_out.subjects for subject in self.subjects])
         return self.where(rest), self.where(~rest)
+
+    def of_styles(self, styles: Collection[str]) -> Dataset:
+        """The pictures in some of the styles."""
+        return self.where(np.array([subject.style in styles for subject in self.subjects]))
 
     def where(self, chosen: np.ndarray) -> Dataset:
         """The pictures for which `chosen` (N,) is true."""
@@ -78,17 +49,17 @@ class Dataset:
 
 
 def prepare(config: Config) -> None:
-    """Fetch both packages and write `images.npy` and `subjects.json` into the data folder."""
-    folder = config.folder
+    """Fetch all packages and write `images.npy` and `subjects.json` into the data folder."""
+    folder, size = config.folder, config.data["image_size"]
     folder.mkdir(parents=True, exist_ok=True)
-    pictures, words = (_npm_package(config.data[name], folder) for name in ("images", "keywords"))
+    words = _npm_package(config.data["keywords"], folder)
     keywords = json.loads((words / "dist" / "emoji-en-US.json").read_text())
     subjects, images = [], []
-    for entry in json.loads((pictures / "emoji.json").read_text()):
-        if entry["category"] in LEFT_OUT or not entry["has_img_google"]:
-            continue
-        subjects.append(_subject(entry, keywords))
-        images.append(_on_white(pictures / "img" / "google" / "64" / entry["image"], config.data["image_size"]))
+    for style, picture_set in config.data["sets"].items():
+        package, kind = _npm_package(picture_set["package"], folder), picture_set["kind"]
+        for entry in _drawn(json.loads((package / "emoji.json").read_text()), kind):
+            subjects.append(_subject(entry, keywords, style))
+            images.append(_on_white(package / "img" / kind / "64" / entry["image"], size))
     np.save(folder / "images.npy", np.stack(images))
     rows = [vars(subject) for subject in subjects]
     (folder / "subjects.json").write_text(json.dumps(rows, ensure_ascii=False, indent=1))
@@ -114,31 +85,9 @@ def moved(image: np.ndarray, rng: random.Random) -> np.ndarray:
     return np.asarray(canvas)
 
 
-def dominant_hue(image: np.ndarray) -> float | None:
-    """The hue of most of a picture's colour (H, W, 3), in degrees; None where it is grey or many-coloured."""
-    hue, saturation, value = np.moveaxis(
-        np.asarray(Image.fromarray(image).convert("HSV"), dtype=np.float64) / 256, -1, 0
-    )
-    weight = saturation * value
-    if weight.mean() < MIN_COLOURFULNESS:
-        return None
-    mean = (weight * np.exp(2j * np.pi * hue)).sum() / weight.sum()
-    return float(np.degrees(np.angle(mean)) % 360) if abs(mean) >= MIN_CONCENTRATION else None
-
-
-def recoloured(image: np.ndarray, colour: str) -> np.ndarray:
-    """The picture (H, W, 3) with all hues turned so that the dominant one becomes a named colour's.
-
-    Raises:
-        ValueError: the picture has no dominant hue.
-    """
-    dominant = dominant_hue(image)
-    if dominant is None:
-        raise ValueError("A picture without a dominant hue cannot be recoloured.")
-    turn = round((COLOURS[colour] - dominant) / 360 * 256)
-    hue, saturation, value = Image.fromarray(image).convert("HSV").split()
-    turned = Image.fromarray(np.asarray(hue) + np.uint8(turn % 256))  # wraps around, as hues do
-    return np.asarray(Image.merge("HSV", (turned, saturation, value)).convert("RGB"))
+def _drawn(entries: list[dict[str, Any]], kind: str) -> Iterator[dict[str, Any]]:
+    """The entries that a set has a picture of, without those left out."""
+    return (entry for entry in entries if entry["category"] not in LEFT_OUT and entry[f"has_img_{kind}"])
 
 
 def _npm_package(name: str, folder: Path) -> Path:
@@ -157,14 +106,14 @@ def _npm_package(name: str, folder: Path) -> Path:
     return target
 
 
-def _subject(entry: dict[str, Any], keywords: dict[str, list[str]]) -> Subject:
+def _subject(entry: dict[str, Any], keywords: dict[str, list[str]], style: str) -> Subject:
     character = "".join(chr(int(code, 16)) for code in entry["unified"].split("-"))
     words = keywords.get(character) or keywords.get(character.replace(VARIATION_SELECTOR, "")) or []
     words = [word.replace("_", " ") for word in words if any(letter.isalpha() for letter in word)]
     own = entry["name"] or entry["short_name"]
     candidates = [*words, own.lower(), *(name.replace("_", " ") for name in entry["short_names"])]
-    name, *rest = dict.fromkeys(candidate.lower() for candidate in candidates)
-    return Subject(name, tuple(rest), character, entry["image"], entry["subcategory"])
+    name, *rest = dict.fromkeys(candidate.lower().strip() for candidate in candidates)
+    return Subject(name, tuple(rest), character, entry["image"], entry["subcategory"], style)
 
 
 def _on_white(path: Path, size: int) -> np.ndarray:

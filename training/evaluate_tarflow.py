@@ -19,6 +19,7 @@ from starflow_core.pipeline import Pipeline
 from . import classifier, data, tarflow
 from .autoencoder import as_tensor
 from .config import load_config
+from .held_out import HeldOut
 
 DRAWING, LIKELIHOOD = "tarflow-mini", "tarflow-mini-8bit"
 TRAINING_PICTURES = 200
@@ -63,12 +64,12 @@ def print_likelihoods(settings: dict[str, Any], training: data.Dataset, held_out
             _print_figure(format, [file_bits_per_dim(image, **how) for image in images])
 
 
-def print_recognition(settings: dict[str, Any], training: data.Dataset, held_out: data.Dataset) -> None:
+def print_recognition(settings: dict[str, Any], batches: tarflow.Batches, held_out: data.Dataset) -> None:
     """How often a classifier of real pictures recognises the class of drawn ones."""
     pipeline = load(DRAWING)
     assert pipeline.classes is not None
     names = pipeline.classes.names
-    judge = classifier.train(tarflow.Batches(settings, training), len(names))
+    judge = classifier.train(batches, len(names))
     held_out, found = tarflow.labelled(held_out, settings)
     real, real_labels = as_tensor(tarflow.small(held_out, pipeline.trained_side)), torch.tensor(found)
     print(f"{DRAWING}: class recognised first, among the first three, by a classifier of real pictures")
@@ -92,5 +93,8 @@ def _print_share(what: str, judge: torch.nn.Module, x: Tensor, labels: Tensor) -
 
 if __name__ == "__main__":
     config = load_config()
-    print_likelihoods(config.tarflow[LIKELIHOOD], *data.load(config).split(config.tarflow[LIKELIHOOD]["held_out"]))
-    print_recognition(config.tarflow[DRAWING], *data.load(config).split(config.tarflow[DRAWING]["held_out"]))
+    drawing, likelihood = config.tarflow[DRAWING], config.tarflow[LIKELIHOOD]
+    left_out = HeldOut.load(config.held_out)
+    print_likelihoods(likelihood, *data.load(config).of_styles(likelihood["styles"]).split(left_out))
+    training, held_out = data.load(config).of_styles(drawing["styles"]).split(left_out)
+    print_recognition(drawing, tarflow.Batches(drawing, training, left_out), held_out)

@@ -21,32 +21,16 @@ from starflow_core.tarflow import TarFlow
 
 from . import classes, data
 from .autoencoder import as_tensor
+from .colours import recoloured
 from .config import Config, load_config
 from .flow import noised as with_gaussian_noise
+from .held_out import HeldOut
 from .initialisation import STD, start_as_identity
 from .loop import Trainer, device
+from .mixed_precision import MixedPrecision
 
 # Pictures of letters and of the hands of clocks are others in the mirror.
 UNMIRRORED = ("sign", "clock")
-
-
-class Bfloat16Linear(nn.Linear):
-    """A linear layer whose products are made in bfloat16, between inputs and outputs in float32.
-
-    Where a picture is white, a token is known to a thousandth, and its gradient is large. Autocast, which keeps
-    attention in bfloat16 too, rounds so much of that away that the gradients of attention are mostly noise.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        bias = None if self.bias is None else self.bias.bfloat16()
-        return nn.functional.linear(x.bfloat16(), self.weight.bfloat16(), bias).float()
-
-
-class MixedPrecision:
-    """The operations of the transformers in training."""
-
-    Linear = Bfloat16Linear
-    LayerNorm = nn.LayerNorm
 
 
 def names(settings: dict[str, Any]) -> tuple[str, ...]:
@@ -115,11 +99,12 @@ def bits_per_dim(flow: TarFlow, x: Tensor, labels: Tensor) -> Tensor:
 class Batches:
     """Draws training batches: pictures moved, mirrored and in other colours, and labels, some of them dropped."""
 
-    def __init__(self, settings: dict[str, Any], dataset: data.Dataset) -> None:
+    def __init__(self, settings: dict[str, Any], dataset: data.Dataset, held_out: HeldOut) -> None:
         self.settings, self.rng = settings, random.Random(settings["seed"])
         dataset, self.labels = labelled(dataset, settings)
         self.images = small(dataset, settings["image_size"])
-        self.coloured = [data.dominant_hue(image) is not None for image in self.images]
+        pairs = zip(dataset.subjects, self.images, strict=True)
+        self.colours = [held_out.colours(subject, image) for subject, image in pairs]
         self.unmirrored = [place for place, name in enumerate(names(settings)) if name in UNMIRRORED]
         sizes = Counter(self.labels)
         self.weights = [1 / sizes[label] if settings["balanced"] else 1.0 for label in self.labels]
@@ -134,8 +119,8 @@ class Batches:
 
     def _augmented(self, i: int) -> np.ndarray:
         image = self.images[i]
-        if self.coloured[i] and self.rng.random() < self.settings["recoloured"]:
-            image = data.recoloured(image, self.rng.choice(list(data.COLOURS)))
+        if self.colours[i] and self.rng.random() < self.settings["recoloured"]:
+            image = recoloured(image, self.rng.choice(self.colours[i]))
         if self.rng.random() < 0.5 and self.labels[i] not in self.unmirrored:
             image = np.ascontiguousarray(image[:, ::-1])
         return data.moved(image, self.rng) if self.rng.random() < 0.7 else image
@@ -145,8 +130,9 @@ def train(config: Config, name: str) -> None:
     settings = config.tarflow[name]
     torch.manual_seed(settings["seed"])
     flow = build(settings)
-    training, held_out = data.load(config).split(settings["held_out"])
-    batches = Batches(settings, training)
+    left_out = HeldOut.load(config.held_out)
+    training, held_out = data.load(config).of_styles(settings["styles"]).split(left_out)
+    batches = Batches(settings, training, left_out)
     held_out, held_out_labels = labelled(held_out, settings)
     x = as_tensor(small(held_out, settings["image_size"]))
     x = noised(flow, x, torch.Generator().manual_seed(0))

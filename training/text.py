@@ -13,7 +13,10 @@ from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 from starflow_core.text_encoder import TextEncoder
 
 from .config import Config
-from .data import VARIATION_SELECTOR, Subject
+from .captions import FRAMES, WORDS
+from .colours import COLOURS
+from .data import VARIATION_SELECTOR
+from .subjects import Subject
 
 PAD, EOS, UNKNOWN = "<pad>", "</s>", "<unk>"
 
