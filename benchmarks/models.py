@@ -33,7 +33,7 @@ AFHQ_256 = TarFlowConfig(
 # PyTorch's default weights make tokens depend on each other less than those of a trained flow do.
 OUTPUT_GAIN = 1.25
 # Without a final norm they depend on each other more, through scales that let the data explode from block to block.
-# These, of all outputs' means and scales, keep the data near unit size. Blocks then need 4 iterations, the last one many.
+# These, of all outputs' means and scales, keep the data near unit size. Blocks then need 4 iterations, the last many.
 SCALE_GAIN, WEAK_GAIN, STRONG_GAIN = 0.1, 0.7, 2.0
 PROMPTS = ("red heart", "smiling face", "dog face", "pizza", "rocket", "sunflower", "blue car", "cat")
 CLASSES = ("cat", "face", "heart", "fruit", "flower", "clock", "person", "sign")

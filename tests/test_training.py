@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import argparse
 import dataclasses
+import io
 import json
 import random
+import tarfile
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +17,32 @@ from PIL import Image
 from torch import Tensor, nn
 
 from starflow_core.model_folder import load
-from training import autoencoder, classes, data, export, flow, loop, tarflow, text
-from training.config import Config, load_config
+from starflow_core.pipeline import Pipeline
+from training import (
+    autoencoder,
+    classes,
+    data,
+    evaluate,
+    export,
+    figures,
+    flow,
+    loop,
+    mixed_precision,
+    plot,
+    tarflow,
+    text,
+)
+from training.colours import recoloured
+from training.config import Config, arguments, load_config
+from training.evaluate import Evaluation
+from training.held_out import HeldOut
 from training.loop import Trainer
+from training.subjects import Subject
 
 COLOURS = {"red": (220, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 220), "black": (20, 20, 20)}
 SHAPES = ("square", "bar")
-GROUP = {"square": "geometric", "bar": "food-fruit"}
+FLAG = "flag"  # a red picture whose name does not say so
+GROUP = {"square": "geometric", "bar": "food-fruit", "flag": "geometric"}
 
 
 def write_pictures(folder: Path, side: int) -> None:
@@ -27,27 +50,34 @@ def write_pictures(folder: Path, side: int) -> None:
     folder.mkdir(parents=True)
     rows, images = [], []
     for i, (name, colour) in enumerate(COLOURS.items()):
-        for shape in SHAPES:
+        for shape in (*SHAPES, FLAG) if name == "red" else SHAPES:
             image = np.full((side, side, 3), 255, np.uint8)
-            image[side // 4 : -side // 4, side // 4 : (side if shape == "bar" else 3 * side // 4)] = colour
+            image[side // 4 : -side // 4, side // 4 : (3 * side // 4 if shape == "square" else side)] = colour
             images.append(image)
             rows.append(
                 {
-                    "name": f"{name} {shape}",
+                    "name": FLAG if shape == FLAG else f"{name} {shape}",
                     "keywords": [name, shape],
                     "character": chr(0x1F600 + i),
                     "image": "x.png",
                     "group": GROUP[shape],
+                    "style": "flat",
                 }
             )
     np.save(folder / "images.npy", np.stack(images))
     (folder / "subjects.json").write_text(json.dumps(rows))
+    HeldOut(frozenset({"black bar", "red square"}), {"flag": ("blue",)}).save(folder / "held_out.json")
 
 
 def tiny_config(folder: Path) -> Config:
     schedule = {"batch_size": 4, "pictures": 16, "learning_rate": 1e-3, "ema_decay": 0.9, "seed": 0}
     return Config(
-        data={"folder": str(folder), "image_size": 16, "held_out": 0.3},
+        data={
+            "folder": str(folder),
+            "image_size": 16,
+            "held_out": str(folder / "held_out.json"),
+            "models": str(folder / "models"),
+        },
         autoencoder={
             "block_out_channels": [8, 8],
             "layers_per_block": 1,
@@ -56,6 +86,7 @@ def tiny_config(folder: Path) -> Config:
             "latent_noise": 0.2,
             "kl_weight": 1e-5,
             "recoloured": 0.5,
+            "styles": ["flat"],
             **schedule,
         },
         text_encoder={"d_model": 16, "d_kv": 8, "num_heads": 2, "d_ff": 16, "num_layers": 1, "max_tokens": 4},
@@ -67,6 +98,10 @@ def tiny_config(folder: Path) -> Config:
             "noise_std": 0.2,
             "dropped_captions": 0.1,
             "unknown_words": 0.05,
+            "styles": ["flat"],
+            "recoloured": 0.5,
+            "moved": 0.3,
+            "muon": True,
             "warmup_pictures": 8,
             "weight_decay": 0.01,
             **schedule,
@@ -81,7 +116,7 @@ def tiny_config(folder: Path) -> Config:
 
 def tiny_tarflow(noise_std: float, schedule: dict[str, Any]) -> dict[str, Any]:
     return {
-        "held_out": 0.3,
+        "styles": ["flat"],
         "image_size": 8,
         "patch_size": 2,
         "channels": 64,
@@ -164,7 +199,7 @@ def test_untrained_tarflow_is_the_identity(trained: Config) -> None:
 @pytest.mark.parametrize("name", ["drawing", "likelihood"])
 def test_mirrored_and_recoloured_pictures_keep_their_labels(trained: Config, name: str) -> None:
     names = tarflow.names(trained.tarflow[name])
-    batches = tarflow.Batches(trained.tarflow[name], data.load(trained))
+    batches = tarflow.Batches(trained.tarflow[name], data.load(trained), HeldOut.load(trained.held_out))
     seen = [batches.draw() for _ in range(20)]
     labels = set(torch.cat([labels for _, labels in seen]).tolist())
     assert labels == {-1, names.index("shape"), names.index("fruit")}
@@ -187,7 +222,7 @@ def test_bits_of_an_untrained_flow_are_those_of_a_normal_distribution(trained: C
 
 
 def test_products_of_the_transformers_are_made_in_bfloat16(trained: Config) -> None:
-    layer, x = tarflow.Bfloat16Linear(4, 4), torch.full((1, 4), 1.001)
+    layer, x = mixed_precision.Bfloat16Linear(4, 4), torch.full((1, 4), 1.001)
     assert layer(x).dtype == torch.float32
     assert torch.equal(layer(x), layer(torch.ones(1, 4)))  # 1.001 is 1 in bfloat16
     edge = tarflow.build(trained.tarflow["drawing"]).blocks[0].proj_in
@@ -207,7 +242,7 @@ def test_products_of_the_transformers_are_made_in_bfloat16(trained: Config) -> N
     ],
 )
 def test_groups_have_classes(group: str, name: str, expected: str) -> None:
-    label = classes.label(data.Subject(name, (), "x", "x.png", group))
+    label = classes.label(Subject(name, (), "x", "x.png", group))
     assert classes.NAMES[label] == expected
 
 
@@ -237,7 +272,9 @@ def test_training_goes_on_from_its_checkpoint(trained: Config) -> None:
     flow.train(longer(trained, "flow", 24))
     state = torch.load(trained.folder / flow.CHECKPOINT, weights_only=True)
     assert state["pictures"] == 24
-    assert {int(entry["step"]) for entry in state["optimizer"]["state"].values()} == {6}
+    adam, muon = state["optimizers"]
+    assert {int(entry["step"]) for entry in adam["state"].values()} == {6}
+    assert len(muon["state"]) > 0
 
 
 # The loop
@@ -341,30 +378,6 @@ def test_learning_rate_rises_and_falls(tmp_path: Path) -> None:
 # Data and text
 
 
-@pytest.fixture
-def subject() -> data.Subject:
-    return data.Subject("red heart", ("love", "like", "valentine"), "❤", "2764.png", "heart")
-
-
-def test_captions_are_made_of_the_subjects_words(subject: data.Subject) -> None:
-    rng = random.Random(0)
-    captions = {subject.caption(rng) for _ in range(300)}
-    assert {"red heart", "❤"} < captions
-    assert len(captions) > 10
-    words = {"red", "heart", "love", "like", "valentine", "❤"}
-    assert all(set(caption.split()) <= words for caption in captions)
-    assert all(captions)
-
-
-def test_split_depends_on_names_only(trained: Config) -> None:
-    dataset = data.load(trained)
-    training, held_out = dataset.split(0.3)
-    assert len(training.subjects) + len(held_out.subjects) == len(dataset.subjects) == len(COLOURS) * len(SHAPES)
-    assert len(held_out.images) == len(held_out.subjects) > 0
-    reversed_split = data.Dataset(dataset.subjects[::-1], dataset.images[::-1]).split(0.3)
-    assert {s.name for s in reversed_split[1].subjects} == {s.name for s in held_out.subjects}
-
-
 def test_moved_pictures_keep_their_shape_and_move() -> None:
     image = np.full((64, 64, 3), 255, np.uint8)
     image[16:48, 16:48] = 0
@@ -372,37 +385,6 @@ def test_moved_pictures_keep_their_shape_and_move() -> None:
     moved = [data.moved(image, rng) for _ in range(20)]
     assert all(picture.shape == image.shape and picture.dtype == np.uint8 for picture in moved)
     assert len({picture.tobytes() for picture in moved}) > 10
-
-
-def test_recoloured_picture_has_the_colour_that_is_named() -> None:
-    image = np.full((16, 16, 3), 255, np.uint8)
-    image[4:12, 4:12] = COLOURS["green"]
-    for colour, hue in data.COLOURS.items():
-        recoloured = data.recoloured(image, colour)
-        assert (recoloured[0, 0] == 255).all()  # white stays white
-        found = data.dominant_hue(recoloured)
-        assert found is not None
-        assert abs((found - hue + 180) % 360 - 180) < 4
-
-
-def test_grey_and_many_coloured_pictures_have_no_dominant_hue() -> None:
-    grey = np.full((16, 16, 3), 128, np.uint8)
-    assert data.dominant_hue(grey) is None
-    rainbow = np.asarray(
-        Image.merge("HSV", [Image.linear_gradient("L"), *[Image.new("L", (256, 256), 255)] * 2]).convert("RGB")
-    )
-    assert data.dominant_hue(rainbow) is None
-    with pytest.raises(ValueError, match="without a dominant hue"):
-        data.recoloured(grey, "red")
-
-
-def test_tokenizer_knows_words_and_emoji(subject: data.Subject) -> None:
-    tokenizer = text.build_tokenizer([subject], 8)
-    unknown = tokenizer.unk_token_id
-    assert unknown not in tokenizer("Red HEART, love! ❤️")["input_ids"]
-    assert tokenizer("Red heart")["input_ids"] == tokenizer("red   heart.")["input_ids"]
-    assert tokenizer("zebra")["input_ids"] == [unknown, tokenizer.eos_token_id]
-    assert tokenizer("")["input_ids"] == [tokenizer.eos_token_id]
 
 
 def test_share_of_words_becomes_unknown() -> None:
@@ -432,3 +414,85 @@ def test_export_before_training_says_what_to_run(tmp_path: Path) -> None:
     write_pictures(tmp_path / "data", 16)
     with pytest.raises(SystemExit, match=r"python -m training\.flow"):
         export.load(tiny_config(tmp_path / "data"))
+
+
+# Figures and curves
+
+
+def test_every_figure_is_measured_and_written_to_the_card(trained: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PICTURES", "CAPTIONS", "PAIRS", "PROMPTS", "SEEDS", "TIMED"):
+        monkeypatch.setattr(evaluate, name, 2)
+    export.export(export.starflow_pipeline(trained), trained.models / "starflow-mini")
+    monkeypatch.setattr(evaluate, "arguments", lambda doc: argparse.Namespace(config=trained))
+    evaluate.main()
+    card = (trained.models / "starflow-mini" / "README.md").read_text()
+    for what in (
+        "PSNR",
+        "bits/dim",
+        "recall@1",
+        "recall@5",
+        "colour right",
+        "subject right",
+        "seeds",
+        "time a picture",
+    ):
+        assert what in card
+    evaluate.main()
+    assert (trained.models / "starflow-mini" / "README.md").read_text().count("recall@1 of") == 1
+
+
+def test_pictures_that_are_drawn_perfectly_are_recalled(trained: Config, monkeypatch: pytest.MonkeyPatch) -> None:
+    evaluation = Evaluation.of(trained, export.starflow_pipeline(trained))
+    drawn = {s.name: image for s, image in zip(evaluation.training.subjects, evaluation.training.images, strict=True)}
+    drawn["blue flag"] = recoloured(drawn["flag"], "blue")
+    monkeypatch.setattr(Pipeline, "generate", lambda self, prompt, **_: [Image.fromarray(drawn[prompt])])
+    assert [figure.value for figure in evaluation.recall(20)] == [1, 1]
+    assert [figure.value for figure in evaluation.compositions(20)] == [1, 1, 1]
+    drawn = {name: np.full_like(image, 255) for name, image in drawn.items()}
+    assert next(evaluation.compositions(20)).value == 0
+    assert next(evaluation.recall(20)).value < 1
+
+
+def test_figures_need_a_place_on_the_card(tmp_path: Path) -> None:
+    (tmp_path / "card.md").write_text("# a model\n")
+    with pytest.raises(ValueError, match="figures: begin"):
+        figures.write("|", tmp_path / "card.md")
+    assert (tmp_path / "card.md").read_text() == "# a model\n"
+
+
+def test_curves_are_plotted_from_the_logs(trained: Config, tmp_path: Path) -> None:
+    logs = [trained.folder / "autoencoder.csv", trained.folder / "flow.csv"]
+    assert plot.curves(logs[1])["pictures"] == [8, 16]
+    plot.plot(logs).savefig(tmp_path / "curves.png")
+    assert Image.open(tmp_path / "curves.png").width > 500
+
+
+def test_learning_rate_is_constant_before_it_falls(tmp_path: Path) -> None:
+    trainer = new_trainer(tmp_path, 1000, warmup_pictures=100, cooldown=0.2)
+    rates = []
+    for trainer.pictures in (100, 500, 800, 900, 1000):
+        rates.append(trainer._learning_rate())
+    assert rates[0] == rates[1] == rates[2] == 0.05
+    assert rates[2] > rates[3] > rates[4] == pytest.approx(0.05 / 50)
+
+
+def test_package_is_unpacked_without_what_is_not_needed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for name in ("package/emoji.json", "package/img/google/64/1.png", "package/img/google/sheets/64.png"):
+            entry = tarfile.TarInfo(name)
+            entry.size = 4
+            archive.addfile(entry, io.BytesIO(b"1234"))
+    monkeypatch.setattr(urllib.request, "urlopen", lambda address, timeout: io.BytesIO(packed.getvalue()))
+    folder = data._npm_package("emoji@1.0", tmp_path)
+    found = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
+    assert found == ["emoji.json", "img/google/64/1.png"]
+    monkeypatch.setattr(urllib.request, "urlopen", lambda address, timeout: pytest.fail("fetched again"))
+    assert data._npm_package("emoji@1.0", tmp_path) == folder
+
+
+def test_step_can_be_given_another_configuration() -> None:
+    smoke = Path(data.__file__).with_name("smoke.toml")
+    given = arguments("What it does.\n\nMore.", models=True, argv=["--config", str(smoke), "starflow-mini"])
+    assert (given.config.data["folder"], given.models) == ("build/smoke", ["starflow-mini"])
+    assert flow.build_flow(given.config, given.config.text_encoder["d_model"]).config.has_text

@@ -14,7 +14,7 @@ from starflow_core.autoencoder import Autoencoder, AutoencoderConfig
 
 from . import data
 from .colours import recoloured
-from .config import Config, load_config
+from .config import Config, arguments
 from .held_out import HeldOut
 from .loop import Trainer, device
 
@@ -113,4 +113,4 @@ def load(config: Config) -> Autoencoder:
 
 
 if __name__ == "__main__":
-    train(load_config())
+    train(arguments(__doc__).config)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,11 @@ class Config:
         return Path(self.data["folder"])
 
     @property
+    def models(self) -> Path:
+        """Where the models go."""
+        return Path(self.data["models"])
+
+    @property
     def held_out(self) -> Path:
         """The list of what training never sees."""
         return Path(self.data["held_out"])
@@ -38,3 +45,20 @@ class Config:
 
 def load_config(path: Path = DEFAULT) -> Config:
     return Config(**tomllib.loads(path.read_text()))
+
+
+def arguments(description: str | None, models: bool = False, argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """The command line of a step of the training: `config`, read, and `models`, names or folders, where it takes them.
+
+    Args:
+        description: of the step; its first line is shown as help.
+        models: whether it takes names.
+        argv: instead of the command line.
+    """
+    parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
+    parser.add_argument("--config", type=Path, default=DEFAULT, help="hyperparameters; %(default)s by default")
+    if models:
+        parser.add_argument("models", metavar="MODEL", nargs="*", help="all where none is named")
+    parsed = parser.parse_args(argv)
+    parsed.config = load_config(parsed.config)
+    return parsed

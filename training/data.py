@@ -1,16 +1,17 @@
 """The pictures and words that the embedded models learn: `python -m training.data`.
 
 Emoji pictures come from the npm packages that `config.toml` names, keywords from `emojilib` (MIT); NOTICE lists their
-licences. Flags and skin tones are left out. The npm command fetches the packages.
+licences. Flags and skin tones are left out.
 """
 
 from __future__ import annotations
 
 import json
 import random
+import re
 import shutil
-import subprocess
 import tarfile
+import urllib.request
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,12 +20,15 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from .config import Config, load_config
+from .config import Config, arguments
 from .held_out import HeldOut
 from .subjects import Subject
 
 LEFT_OUT = ("Flags", "Component")
 VARIATION_SELECTOR = "\ufe0f"
+REGISTRY = "https://registry.npmjs.org"
+NEEDED = re.compile(r"\.json$|/64/[^/]+\.png$|LICENSE")  # of a package's files
+TIMEOUT = 60  # seconds without an answer
 
 
 @dataclass(frozen=True)
@@ -57,7 +61,7 @@ def prepare(config: Config) -> None:
     subjects, images = [], []
     for style, picture_set in config.data["sets"].items():
         package, kind = _npm_package(picture_set["package"], folder), picture_set["kind"]
-        for entry in _drawn(json.loads((package / "emoji.json").read_text()), kind):
+        for entry in _drawn(package, kind, config.data.get("groups")):
             subjects.append(_subject(entry, keywords, style))
             images.append(_on_white(package / "img" / kind / "64" / entry["image"], size))
     np.save(folder / "images.npy", np.stack(images))
@@ -85,24 +89,30 @@ def moved(image: np.ndarray, rng: random.Random) -> np.ndarray:
     return np.asarray(canvas)
 
 
-def _drawn(entries: list[dict[str, Any]], kind: str) -> Iterator[dict[str, Any]]:
-    """The entries that a set has a picture of, without those left out."""
-    return (entry for entry in entries if entry["category"] not in LEFT_OUT and entry[f"has_img_{kind}"])
+def _drawn(package: Path, kind: str, groups: Collection[str] | None) -> Iterator[dict[str, Any]]:
+    """The entries of some groups that a set has a picture of, without those left out."""
+    for entry in json.loads((package / "emoji.json").read_text()):
+        wanted = groups is None or entry["subcategory"] in groups
+        if wanted and entry["category"] not in LEFT_OUT and entry[f"has_img_{kind}"]:
+            yield entry
 
 
 def _npm_package(name: str, folder: Path) -> Path:
-    """The folder of an npm package, fetched and unpacked where it is not there yet."""
-    target = folder / name.replace("/", "-")
+    """The folder of what is needed of an npm package, `name@version`, fetched where it is not there yet."""
+    target = folder / name
     if not target.exists():
-        packed = subprocess.run(
-            ["npm", "pack", "--silent", name], cwd=folder, check=True, capture_output=True, text=True
-        ).stdout.split()[-1]
-        unpacked = target.with_suffix(".part")
-        with tarfile.open(folder / packed) as archive:
-            archive.extractall(unpacked, filter="data")
-        shutil.move(unpacked / "package", target)
-        shutil.rmtree(unpacked)
-        (folder / packed).unlink()
+        package, version = name.split("@")
+        address = f"{REGISTRY}/{package}/-/{package}-{version}.tgz"
+        part = target.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        print(f"fetching {address}")
+        with (
+            urllib.request.urlopen(address, timeout=TIMEOUT) as reply,
+            tarfile.open(fileobj=reply, mode="r|gz") as archive,
+        ):
+            archive.extractall(part, (entry for entry in archive if NEEDED.search(entry.name)), filter="data")
+        (part / "package").rename(target)
+        part.rmdir()
     return target
 
 
@@ -123,4 +133,4 @@ def _on_white(path: Path, size: int) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    prepare(load_config())
+    prepare(arguments(__doc__).config)

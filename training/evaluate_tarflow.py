@@ -18,7 +18,7 @@ from starflow_core.pipeline import Pipeline
 
 from . import classifier, data, tarflow
 from .autoencoder import as_tensor
-from .config import load_config
+from .config import arguments
 from .held_out import HeldOut
 
 DRAWING, LIKELIHOOD = "tarflow-mini", "tarflow-mini-8bit"
@@ -92,7 +92,7 @@ def _print_share(what: str, judge: torch.nn.Module, x: Tensor, labels: Tensor) -
 
 
 if __name__ == "__main__":
-    config = load_config()
+    config = arguments(__doc__).config
     drawing, likelihood = config.tarflow[DRAWING], config.tarflow[LIKELIHOOD]
     left_out = HeldOut.load(config.held_out)
     print_likelihoods(likelihood, *data.load(config).of_styles(likelihood["styles"]).split(left_out))

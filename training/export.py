@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import torch
 
 from starflow_core.autoencoder import Autoencoder
 from starflow_core.classes import Classes
-from starflow_core.model_folder import DEFAULT_MODEL, EMBEDDED, save
+from starflow_core.model_folder import DEFAULT_MODEL, save
 from starflow_core.noise import seeded_noise
 from starflow_core.pipeline import Pipeline
 from starflow_core.samplers import count_iterations
@@ -20,7 +19,8 @@ from starflow_core.tarflow import TarFlow
 from starflow_core.text_encoder import TextEncoder
 
 from . import autoencoder, data, tarflow, text
-from .config import Config, load_config
+from .config import Config, arguments
+from .figures import BEGIN, END
 from .flow import CHECKPOINT, TextToLatents
 from .loop import device
 
@@ -55,10 +55,13 @@ def tarflow_pipeline(config: Config, name: str) -> Pipeline:
 
 
 def export(pipeline: Pipeline, folder: Path) -> None:
-    """Write the model folder, all but its README."""
+    """Write the model folder, its card only where there is none yet."""
     pipeline.defaults = dataclasses.replace(pipeline.defaults, iterations=typical_iterations(pipeline))
     # A flow of 8-bit pictures tells steps apart that bfloat16 rounds away.
     save(pipeline, folder, dtype=torch.float16 if pipeline.flow.is_dequantized else torch.bfloat16)
+    card = folder / "README.md"
+    if not card.exists():
+        card.write_text(f"# {pipeline.name}\n\n{BEGIN}\n{END}\n")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"{folder}: {size / 1e6:.1f} MB")
 
@@ -84,7 +87,7 @@ def _averaged(checkpoint: Path, command: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    everything = load_config()
-    for name in sys.argv[1:] or [DEFAULT_MODEL, *everything.tarflow]:
-        made = starflow_pipeline(everything) if name == DEFAULT_MODEL else tarflow_pipeline(everything, name)
-        export(made, EMBEDDED / name)
+    given = arguments(__doc__, models=True)
+    for name in given.models or [DEFAULT_MODEL, *given.config.tarflow]:
+        made = starflow_pipeline(given.config) if name == DEFAULT_MODEL else tarflow_pipeline(given.config, name)
+        export(made, given.config.models / name)

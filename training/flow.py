@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -15,13 +16,16 @@ from starflow_core.starflow import StarFlow
 from starflow_core.text_encoder import TextEncoder, masked_features
 
 from . import autoencoder, data, text
-from .config import Config, load_config
+from .captions import caption
+from .config import Config, arguments
+from .held_out import HeldOut
 from .initialisation import start_as_identity
 from .loop import Trainer, device
+from .mixed_precision import MixedPrecision, edges_in_float32
+from .subjects import Subject
+from .variants import variants_of
 
 CHECKPOINT = "flow.pt"
-MOVED_VARIANTS = 3
-UNMOVED_SHARE = 0.85
 
 
 class TextToLatents(nn.Module):
@@ -31,6 +35,11 @@ class TextToLatents(nn.Module):
         super().__init__()
         self.text_encoder = encoder.model
         self.flow = build_flow(config, encoder.dim)
+
+    def matrices(self) -> Iterator[Tensor]:
+        """The weights of linear layers within transformers."""
+        for part in (*(block.attn_blocks for block in self.flow.blocks), self.text_encoder.encoder):
+            yield from (layer.weight for layer in part.modules() if isinstance(layer, nn.Linear))
 
     def bits_per_dim(self, latents: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
         """Mean bits per dimension of noised latents (B, C, H, W) given token ids (B, L)."""
@@ -52,8 +61,10 @@ def build_flow(config: Config, txt_dim: int) -> StarFlow:
             txt_dim=txt_dim,
             soft_clip=float(settings["soft_clip"]),
             noise_std=settings["noise_std"],
-        )
+        ),
+        MixedPrecision,
     )
+    edges_in_float32(flow)
     for block in flow.blocks:
         assert block.sos_embed is not None
         nn.init.normal_(block.sos_embed)
@@ -69,26 +80,45 @@ def latents_of(encoder: Autoencoder, images: np.ndarray) -> Tensor:
 
 
 class Batches:
-    """Draws training batches: noised latents of moved and unmoved pictures, and captions, some of them dropped."""
+    """Draws training batches: noised latents of pictures in all their variants, and captions, some of them dropped."""
 
-    def __init__(self, config: Config, dataset: data.Dataset, encoder: TextEncoder, images: Autoencoder) -> None:
-        self.settings, self.encoder, self.dataset = config.flow, encoder, dataset
+    def __init__(
+        self, config: Config, dataset: data.Dataset, held_out: HeldOut, encoder: TextEncoder, images: Autoencoder
+    ) -> None:
+        self.settings, self.encoder, self.subjects = config.flow, encoder, dataset.subjects
         self.rng = random.Random(config.flow["seed"])
-        variants = [dataset.images]
-        variants += [np.stack([data.moved(image, self.rng) for image in dataset.images]) for _ in range(MOVED_VARIANTS)]
-        self.latents = torch.stack([latents_of(images, variant) for variant in variants], dim=1)
+        self.styles = set(config.flow["styles"])
+        self.variants: list[dict[str | None, Tensor]] = []  # of each picture by colour, (V, C, h, w)
+        for subject, image in zip(dataset.subjects, dataset.images, strict=True):
+            self.variants.append(
+                {
+                    colour: latents_of(images, np.stack(pictures))
+                    for colour, pictures in variants_of(subject, image, held_out, self.rng).items()
+                }
+            )
 
     def draw(self) -> tuple[Tensor, Tensor, Tensor]:
         """Latents (B, C, h, w), token ids and mask (B, L)."""
-        chosen = self.rng.choices(range(len(self.dataset.subjects)), k=self.settings["batch_size"])
-        variants = [0 if self.rng.random() < UNMOVED_SHARE else self.rng.randint(1, MOVED_VARIANTS) for _ in chosen]
-        captions = [self._caption(self.dataset.subjects[i]) for i in chosen]
-        return noised(self.latents[chosen, variants], self.settings["noise_std"]), *self.encoder.tokenize(captions)
+        drawn = [self._draw_one() for _ in range(self.settings["batch_size"])]
+        latents = torch.stack([latent for latent, _ in drawn])
+        tokens = self.encoder.tokenize([words for _, words in drawn])
+        return noised(latents, self.settings["noise_std"]), *tokens
 
-    def _caption(self, subject: data.Subject) -> str:
+    def _draw_one(self) -> tuple[Tensor, str]:
+        i = self.rng.randrange(len(self.subjects))
+        colours = [colour for colour in self.variants[i] if colour is not None]
+        colour = self.rng.choice(colours) if colours and self.rng.random() < self.settings["recoloured"] else None
+        variants = self.variants[i][colour]
+        moved = self.rng.random() < self.settings["moved"]
+        return variants[self.rng.randrange(1, len(variants)) if moved else 0], self._caption(self.subjects[i], colour)
+
+    def _caption(self, subject: Subject, colour: str | None) -> str:
         if self.rng.random() < self.settings["dropped_captions"]:
             return ""
-        return text.with_unknown_words(subject.caption(self.rng), self.settings["unknown_words"], self.rng)
+        style = subject.style if len(self.styles) > 1 else None
+        return text.with_unknown_words(
+            caption(subject, self.rng, colour, style), self.settings["unknown_words"], self.rng
+        )
 
 
 def noised(latents: Tensor, std: float, generator: torch.Generator | None = None) -> Tensor:
@@ -100,10 +130,11 @@ def train(config: Config) -> None:
     torch.manual_seed(settings["seed"])
     images = autoencoder.load(config)
     dataset = data.load(config)
-    training, held_out = dataset.split(config.data["held_out"])
+    left_out = HeldOut.load(config.held_out)
+    training, held_out = dataset.of_styles(settings["styles"]).split(left_out)
     encoder = text.build(config, dataset.subjects)
     model = TextToLatents(config, encoder).to(device())
-    batches = Batches(config, training, encoder, images)
+    batches = Batches(config, training, left_out, encoder, images)
 
     generator = torch.Generator().manual_seed(settings["seed"])
     held_out_latents = noised(latents_of(images, held_out.images), settings["noise_std"], generator)
@@ -115,8 +146,8 @@ def train(config: Config) -> None:
     def held_out_bits(model: TextToLatents) -> float:
         return float(model.bits_per_dim(held_out_latents, *held_out_tokens))
 
-    Trainer(model, batch_loss, config.folder / CHECKPOINT, settings, held_out_bits).run()
+    Trainer(model, batch_loss, config.folder / CHECKPOINT, settings, held_out_bits, autocast=False).run()
 
 
 if __name__ == "__main__":
-    train(load_config())
+    train(arguments(__doc__).config)

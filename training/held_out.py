@@ -70,9 +70,9 @@ def _number(words: str) -> float:
 
 if __name__ == "__main__":
     from . import data
-    from .config import load_config
+    from .config import arguments
 
-    config = load_config()
+    config = arguments(__doc__).config
     chosen = choose(data.load(config))
     chosen.save(config.held_out)
     print(f"{len(chosen.subjects)} subjects and {sum(map(len, chosen.pairs.values()))} pairs in {config.held_out}")

@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
+from . import optimizers
+
 CHECKPOINT_SECONDS = 120
 LOG_PICTURES = 2_000
 MAX_SKIPPED = 100
@@ -36,7 +38,7 @@ class Trainer(Generic[Model]):
         loss: the loss of one batch; draws its own batch.
         checkpoint: file of the checkpoint; the log stands beside it as `.csv`.
         settings: `batch_size`, `pictures`, `learning_rate`, `ema_decay`, and where they are not to be the default,
-            `warmup_pictures` and `weight_decay`.
+            `warmup_pictures`, `cooldown` and what else the optimizers take.
         evaluate: figures of the averaged model, logged beside the loss.
         autocast: to bfloat16; without it, the model itself says what is made in which precision.
     """
@@ -54,13 +56,7 @@ class Trainer(Generic[Model]):
         self.model, self.loss, self.evaluate = model, loss, evaluate
         self.checkpoint, self.settings, self.autocast = checkpoint, settings, autocast
         self.average = copy.deepcopy(model).requires_grad_(False)
-        self.optimizer = torch.optim.AdamW(
-            model.parameters(),
-            lr=settings["learning_rate"],
-            betas=(0.9, 0.95),
-            weight_decay=settings.get("weight_decay", 0.0),
-            fused=True,
-        )
+        self.optimizers = optimizers.build(model, settings)
         self.pictures = self.skipped = 0
         if checkpoint.exists():
             self._resume()
@@ -86,8 +82,9 @@ class Trainer(Generic[Model]):
         return self.average
 
     def _step(self) -> float:
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._learning_rate()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = self._learning_rate()
         kind = device().type
         # On a CPU plain attention is faster than the fused one at such few tokens.
         attention = sdpa_kernel(SDPBackend.MATH if kind == "cpu" else list(_FUSED))
@@ -96,11 +93,12 @@ class Trainer(Generic[Model]):
             loss.backward()
         norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), 1.0))
         if math.isfinite(norm):
-            self.optimizer.step()
+            for optimizer in self.optimizers:
+                optimizer.step()
             self._update_average()
         else:
             self._skip()
-        self.optimizer.zero_grad(set_to_none=True)
+        self.model.zero_grad(set_to_none=True)
         return loss.item()
 
     def _skip(self) -> None:
@@ -117,10 +115,11 @@ class Trainer(Generic[Model]):
             )
 
     def _learning_rate(self) -> float:
-        """Linear warm-up, then a cosine down to a fiftieth."""
-        warmup = self.settings.get("warmup_pictures", 1_000)
+        """Linear warm-up, then a cosine down to a fiftieth; or constant, with that cosine in the last share, `cooldown`."""
+        warmup, cooldown = self.settings.get("warmup_pictures", 1_000), self.settings.get("cooldown", 1.0)
         rise = min(1.0, (self.pictures + 1) / warmup)
-        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, self.pictures / self.settings["pictures"])))
+        left = max(0.0, 1 - self.pictures / self.settings["pictures"]) / cooldown
+        fall = 0.5 * (1 - math.cos(math.pi * min(1.0, left)))
         return self.settings["learning_rate"] * rise * (0.02 + 0.98 * fall)
 
     @torch.no_grad()
@@ -140,7 +139,7 @@ class Trainer(Generic[Model]):
         state = {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
             "pictures": self.pictures,
         }
         part = self.checkpoint.with_suffix(".part")
@@ -151,7 +150,8 @@ class Trainer(Generic[Model]):
         state = torch.load(self.checkpoint, map_location=device(), weights_only=True)
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
         self.pictures = state["pictures"]
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from starflow_core.flow import Flow
+
 
 class Bfloat16Linear(nn.Linear):
     """A linear layer whose products are made in bfloat16, between inputs and outputs in float32.
@@ -22,3 +24,11 @@ class MixedPrecision:
 
     Linear = Bfloat16Linear
     LayerNorm = nn.LayerNorm
+
+
+def edges_in_float32(flow: Flow) -> None:
+    """Replace what reads tokens and what writes means and scales by untrained layers that don't round."""
+    for block in flow.blocks:
+        for name in ("proj_in", "proj_out"):
+            edge = getattr(block, name)
+            setattr(block, name, nn.Linear(edge.in_features, edge.out_features))

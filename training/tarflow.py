@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-import sys
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -22,12 +21,12 @@ from starflow_core.tarflow import TarFlow
 from . import classes, data
 from .autoencoder import as_tensor
 from .colours import recoloured
-from .config import Config, load_config
+from .config import Config, arguments
 from .flow import noised as with_gaussian_noise
 from .held_out import HeldOut
 from .initialisation import STD, start_as_identity
 from .loop import Trainer, device
-from .mixed_precision import MixedPrecision
+from .mixed_precision import MixedPrecision, edges_in_float32
 
 # Pictures of letters and of the hands of clocks are others in the mirror.
 UNMIRRORED = ("sign", "clock")
@@ -65,10 +64,8 @@ def build(settings: dict[str, Any]) -> TarFlow:
         ),
         MixedPrecision,
     )
+    edges_in_float32(flow)
     for block in flow.blocks:
-        for name in ("proj_in", "proj_out"):  # the edges stay in float32
-            edge = getattr(block, name)
-            setattr(block, name, nn.Linear(edge.in_features, edge.out_features))
         assert block.pos_embed is not None
         assert block.class_embed is not None
         nn.init.normal_(block.pos_embed, std=STD)
@@ -149,6 +146,6 @@ def train(config: Config, name: str) -> None:
 
 
 if __name__ == "__main__":
-    everything = load_config()
-    for name in sys.argv[1:] or everything.tarflow:
-        train(everything, name)
+    given = arguments(__doc__, models=True)
+    for name in given.models or given.config.tarflow:
+        train(given.config, name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from typing import Any
 
 from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers, processors
@@ -12,33 +11,43 @@ from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
 from starflow_core.text_encoder import TextEncoder
 
-from .config import Config
 from .captions import FRAMES, WORDS
 from .colours import COLOURS
-from .data import VARIATION_SELECTOR
+from .config import Config
 from .subjects import Subject
 
 PAD, EOS, UNKNOWN = "<pad>", "</s>", "<unk>"
+# Singular and plural become one: box and boxes, berry and berries, shoe and shoes, leaf and leaves, cat and cats.
+ENDINGS = (
+    (r"(?<=[a-z](?:ch|sh|ss|x|z))es\b", ""),
+    (r"(?<=[a-z]{2})(?:ies?|y)\b", "i"),
+    (r"(?<=[a-z]{2})oe?s?\b", "o"),
+    (r"(?<=[a-z]{2})(?:ves?|fe)\b", "f"),
+    (r"(?<=[a-z]{2}[^siu])s\b", ""),
+)
+MODIFIERS = r"[\x{fe0f}\x{1f3fb}-\x{1f3ff}]"  # of emoji: to be shown in colour, and with which colour of skin
+SEPARATORS = (
+    r"(?:[\s\x{00}-\x{1f}]|(?![\x{203c}\x{2049}\x{3030}])\p{P}(?!\x{20e3}))+"  # all punctuation that is no emoji
+)
+WORDS_AND_EMOJI = r"\w+(?!\x{20e3})|\X"  # a digit in a keycap is an emoji
 
 
 def build_tokenizer(subjects: list[Subject], max_tokens: int) -> PreTrainedTokenizerFast:
-    """One token a word of the captions, whatever its case, and one for each emoji character."""
+    """One token a word of the captions, whatever its case and number, and one for each emoji character."""
     tokenizer = Tokenizer(WordLevel({PAD: 0, EOS: 1, UNKNOWN: 2}, unk_token=UNKNOWN))
-    tokenizer.normalizer = normalizers.Sequence(
-        [normalizers.NFKC(), normalizers.Lowercase(), normalizers.Replace(VARIATION_SELECTOR, "")]
-    )
-    # Words are runs of letters and digits; of the rest, emoji sequences stay whole and punctuation falls away.
+    replaced = [normalizers.Replace(Regex(pattern), new) for pattern, new in ((MODIFIERS, ""), *ENDINGS)]
+    tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase(), *replaced])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
-            pre_tokenizers.Split(Regex(r"[\s\p{P}\x{00}-\x{1f}]+"), "removed"),
-            pre_tokenizers.Split(Regex(r"\w+"), "isolated"),
+            pre_tokenizers.Split(Regex(SEPARATORS), "removed"),
+            pre_tokenizers.Split(Regex(WORDS_AND_EMOJI), "isolated"),
         ]
     )
-    words: Counter[str] = Counter()
+    texts = [*COLOURS, *WORDS, *(frame.format("") for frame in FRAMES)]
     for subject in subjects:
-        for text in (subject.name, *subject.keywords, subject.character):
-            normal = tokenizer.normalizer.normalize_str(text)
-            words.update(word for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(normal))
+        texts += [subject.name, *subject.keywords, subject.character, subject.style]
+    normal = (tokenizer.normalizer.normalize_str(text) for text in texts)
+    words = {word for text in normal for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text)}
     vocabulary = [PAD, EOS, UNKNOWN, *sorted(words)]
     tokenizer.model = WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token=UNKNOWN)
     tokenizer.post_processor = processors.TemplateProcessing(single=f"$A {EOS}", special_tokens=[(EOS, 1)])

@@ -1,0 +1,46 @@
+"""Curves of the trainings' logs: `python -m training.plot`."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from .config import arguments
+
+TARGET = Path("docs/training.png")
+HELD_OUT = {"autoencoder": "PSNR, dB, held-out pictures"}
+OTHERS = "bits/dim"
+
+
+def curves(log: Path) -> dict[str, list[float]]:
+    """The columns of a log: `pictures`, `loss` and `held_out`."""
+    with log.open(newline="") as file:
+        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    return {name: [row[name] for row in rows] for name in ("pictures", "loss", "held_out")}
+
+
+def plot(logs: list[Path]) -> Figure:
+    """One picture a log; where loss and held-out figure are of one kind, both in it."""
+    figure = Figure(figsize=(5 * len(logs), 3.2), layout="constrained")
+    for axes, log in zip(figure.subplots(1, len(logs), squeeze=False)[0], logs, strict=True):
+        columns = curves(log)
+        own = HELD_OUT.get(log.stem)
+        if own is None:
+            axes.plot(columns["pictures"], columns["loss"], label="training")
+        axes.plot(columns["pictures"], columns["held_out"], label="held-out")
+        axes.set(title=log.stem, xlabel="training pictures", ylabel=own or OTHERS)
+        axes.legend()
+    return figure
+
+
+def main() -> None:
+    config = arguments(__doc__).config
+    logs = [config.folder / f"{name}.csv" for name in ("autoencoder", "flow")]
+    plot([log for log in logs if log.exists()]).savefig(TARGET, dpi=100)
+    print(TARGET)
+
+
+if __name__ == "__main__":
+    main()
