@@ -115,7 +115,7 @@ class Trainer(Generic[Model]):
             )
 
     def _learning_rate(self) -> float:
-        """Linear warm-up, then a cosine down to a fiftieth; or constant, with that cosine in the last share, `cooldown`."""
+        """Linear warm-up, and in the last share, `cooldown`, which is all by default, a cosine down to a fiftieth."""
         warmup, cooldown = self.settings.get("warmup_pictures", 1_000), self.settings.get("cooldown", 1.0)
         rise = min(1.0, (self.pictures + 1) / warmup)
         left = max(0.0, 1 - self.pictures / self.settings["pictures"]) / cooldown

@@ -26,9 +26,8 @@ ENDINGS = (
     (r"(?<=[a-z]{2}[^siu])s\b", ""),
 )
 MODIFIERS = r"[\x{fe0f}\x{1f3fb}-\x{1f3ff}]"  # of emoji: to be shown in colour, and with which colour of skin
-SEPARATORS = (
-    r"(?:[\s\x{00}-\x{1f}]|(?![\x{203c}\x{2049}\x{3030}])\p{P}(?!\x{20e3}))+"  # all punctuation that is no emoji
-)
+# All punctuation that is no emoji.
+SEPARATORS = r"(?:[\s\x{00}-\x{1f}]|(?![\x{203c}\x{2049}\x{3030}])\p{P}(?!\x{20e3}))+"
 WORDS_AND_EMOJI = r"\w+(?!\x{20e3})|\X"  # a digit in a keycap is an emoji
 
 
