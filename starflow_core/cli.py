@@ -10,9 +10,10 @@ import sys
 from collections.abc import Callable, Container, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from . import __version__
+from .cli_weights import DTYPES, add_command, add_weights_commands
 from .files import check_writable, output_path, save_map, save_png
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from .sampling import Sampling
     from .text_encoder import TextEncoder
 
-DTYPES = ("float32", "bfloat16", "float16")
 SAMPLERS = ("jacobi", "sequential")
 GUIDED = ("a", "b", "ab")  # as in guidance.py, which would import torch before it is needed
 
@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"starflow {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    generate = _command(commands, "generate", _generate, "draw pictures of prompts")
+    generate = add_command(commands, "generate", _generate, "draw pictures of prompts")
     generate.add_argument("prompts", nargs="*", metavar="PROMPT", help="what to draw")
     generate.add_argument(
         "--class", dest="classes", action="append", default=[], metavar="NAME", help="a class of a model that has some"
@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--denoise", action=argparse.BooleanOptionalAction, help="take off the last noise")
     _add_model_options(generate)
 
-    score = _command(commands, "score", _score, "print the likelihood of pictures")
+    score = add_command(commands, "score", _score, "print the likelihood of pictures")
     score.add_argument("images", nargs="+", metavar="IMAGE", help="a picture file")
     score.add_argument("--prompt", "--class", dest="prompt", help="what the pictures are thought to show")
     score.add_argument("--draws", type=int, default=4, help="noise draws that are averaged over")
@@ -95,13 +95,13 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--json", action="store_true", help="print JSON, one object a line")
     _add_model_options(score)
 
-    reconstruct = _command(commands, "reconstruct", _reconstruct, "take a picture to noise and back")
+    reconstruct = add_command(commands, "reconstruct", _reconstruct, "take a picture to noise and back")
     reconstruct.add_argument("image", metavar="IMAGE", help="a picture file")
     reconstruct.add_argument("-o", "--output", metavar="FILE", help="write the picture that comes back")
     reconstruct.add_argument("--prompt", "--class", dest="prompt", default="", help="what the picture shows")
     _add_model_options(reconstruct)
 
-    bpd = _command(commands, "bpd", _bpd, "measure bits per dimension of the 8-bit pictures in a folder")
+    bpd = add_command(commands, "bpd", _bpd, "measure bits per dimension of the 8-bit pictures in a folder")
     bpd.add_argument("folder", type=Path, metavar="FOLDER", help="with pictures, and folders of them")
     bpd.add_argument(
         "-o", "--output", type=Path, metavar="FILE", help="CSV file, a line a picture; gone on with if there"
@@ -116,24 +116,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     _add_model_options(bpd, "float32 by default")
 
-    convert = _command(commands, "convert", _convert, "turn a published TarFlow checkpoint into a model folder")
-    convert.add_argument("file", type=Path, metavar="FILE", help="a .pth file")
-    convert.add_argument("folder", type=Path, metavar="FOLDER", help="to write")
-    convert.add_argument("--noise-std", type=float, default=0.07, help="of the noise in training; 0 for dequantisation")
-    convert.add_argument("--classes", default="", metavar="NAMES", help="names of the classes, with commas between")
-    convert.add_argument("--dtype", choices=DTYPES, default="bfloat16", help="of the weights on disk")
+    add_weights_commands(commands)
 
-    info = _command(commands, "info", _info, "describe a model")
+    info = add_command(commands, "info", _info, "describe a model")
     info.add_argument("model", nargs="?", metavar="MODEL", help="name or folder; the embedded one by default")
     return parser
-
-
-def _command(
-    commands: Any, name: str, run: Callable[[argparse.Namespace], None], purpose: str
-) -> argparse.ArgumentParser:
-    command: argparse.ArgumentParser = commands.add_parser(name, help=purpose, description=f"{purpose.capitalize()}.")
-    command.set_defaults(run=run)
-    return command
 
 
 def _add_model_options(
@@ -289,22 +276,6 @@ def _bpd(options: argparse.Namespace) -> None:
     )
     if failures:
         raise ValueError(f"{len(failures)} pictures could not be measured and are not in the mean.")
-
-
-def _convert(options: argparse.Namespace) -> None:
-    import torch
-
-    from .published import convert_tarflow
-
-    names = [name.strip() for name in options.classes.split(",") if name.strip()]
-    pipeline = convert_tarflow(
-        options.file,
-        options.folder,
-        noise_std=options.noise_std,
-        classes=names,
-        dtype=getattr(torch, options.dtype),
-    )
-    print(f"{options.folder}: {sum(parameter.numel() for parameter in pipeline.flow.parameters()):,} parameters")
 
 
 def _info(options: argparse.Namespace) -> None:

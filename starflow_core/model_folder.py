@@ -12,6 +12,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,7 @@ from torch import Tensor
 
 from .autoencoder import Autoencoder, AutoencoderConfig
 from .classes import Classes
-from .config import FlowConfig, TarFlowConfig
+from .config import AnyFlowConfig, FlowConfig, TarFlowConfig
 from .flow import Flow
 from .sampling import SamplingDefaults
 from .starflow import StarFlow
@@ -49,18 +50,25 @@ def embedded_models() -> list[str]:
 
 
 def model_folder(name_or_folder: str | Path) -> Path:
-    """The folder of a model.
+    """The folder of a model: an embedded one, a folder, or one that was fetched.
 
     Raises:
         ValueError: there is no such model and no such folder.
     """
-    if str(name_or_folder) in embedded_models():
-        return EMBEDDED / str(name_or_folder)
-    folder = Path(name_or_folder)
-    if folder.is_dir():
-        return folder
-    known = ", ".join(embedded_models())
-    raise ValueError(f"There is no model {str(name_or_folder)!r}: it is no folder, and the models known are {known}.")
+    from .weights.store import Store
+    from .weights.table import CHECKPOINTS
+
+    name, store = str(name_or_folder), Store()
+    if name in embedded_models():
+        return EMBEDDED / name
+    if Path(name).is_dir():
+        return Path(name)
+    if fetched := store.find(name):
+        return fetched
+    if name in CHECKPOINTS:
+        raise ValueError(f"The model {name} is not on this machine yet; bring it here with: starflow fetch {name}")
+    known = ", ".join([*embedded_models(), *(stored.name for stored in store.all())])
+    raise ValueError(f"There is no model {name!r}: it is no folder, and the models known are {known}.")
 
 
 def load(
@@ -110,15 +118,9 @@ def save(pipeline: Pipeline, folder: Path, *, dtype: torch.dtype = torch.bfloat1
     """
     flow, autoencoder, text_encoder = pipeline.flow, pipeline.autoencoder, pipeline.text_encoder
     folder.mkdir(parents=True, exist_ok=True)
-    sampling = dataclasses.asdict(pipeline.defaults)
-    config: dict[str, Any] = {
-        "model_type": next(name for name, (_, kind) in KINDS.items() if isinstance(flow, kind)),
-        "flow": flow.config.to_dict(),
-        "sampling": {name: value for name, value in sampling.items() if value is not None},
-    }
-    if pipeline.classes is not None:
-        config["classes"] = list(pipeline.classes.names)
-    (folder / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    model_type = next(name for name, (_, kind) in KINDS.items() if isinstance(flow, kind))
+    classes = pipeline.classes.names if pipeline.classes is not None else ()
+    write_config(folder, model_type, flow.config, pipeline.defaults, classes)
     save_file(_stored(flow, dtype), folder / WEIGHTS)
     if autoencoder is not None:
         (folder / "vae").mkdir(exist_ok=True)
@@ -128,6 +130,17 @@ def save(pipeline: Pipeline, folder: Path, *, dtype: torch.dtype = torch.bfloat1
         # A copy, since the one in use must keep its dtype; copied whole, so that shared weights are stored once.
         copy.deepcopy(text_encoder.model).to(dtype).save_pretrained(folder / "text_encoder")
         text_encoder.tokenizer.save_pretrained(folder / "tokenizer")
+
+
+def write_config(
+    folder: Path, model_type: str, flow: AnyFlowConfig, defaults: SamplingDefaults, classes: Sequence[str]
+) -> None:
+    """Write the folder's `config.json`."""
+    sampling = {name: value for name, value in dataclasses.asdict(defaults).items() if value is not None}
+    config: dict[str, Any] = {"model_type": model_type, "flow": flow.to_dict(), "sampling": sampling}
+    if classes:
+        config["classes"] = list(classes)
+    (folder / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def read_config(folder: Path) -> dict[str, Any]:

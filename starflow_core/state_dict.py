@@ -26,7 +26,16 @@ def load_strict(module: nn.Module, state_dict: Mapping[str, Tensor], what: str) 
     Raises:
         ValueError: a tensor is missing, unexpected or of another shape; the message names them.
     """
-    expected = module.state_dict()
+    check_names(module.state_dict(), state_dict, what)
+    module.load_state_dict(state_dict, strict=True, assign=True)
+
+
+def check_names(expected: Mapping[str, Tensor], state_dict: Mapping[str, Tensor], what: str) -> None:
+    """Compare the names and shapes of a state dict with those that a module has.
+
+    Raises:
+        ValueError: a tensor is missing, unexpected or of another shape; the message names them.
+    """
     problems = _listed("missing", expected.keys() - state_dict.keys())
     problems += _listed("unexpected", state_dict.keys() - expected.keys())
     common = expected.keys() & state_dict.keys()
@@ -37,7 +46,6 @@ def load_strict(module: nn.Module, state_dict: Mapping[str, Tensor], what: str) 
     )
     if problems:
         raise ValueError(f"These weights are not those of this {what}: {'; '.join(problems)}.")
-    module.load_state_dict(state_dict, strict=True, assign=True)
 
 
 def _without_prefixes(name: str) -> str:

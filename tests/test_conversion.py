@@ -10,10 +10,12 @@ from golden import published_shapes
 from tiny import TINY_TARFLOW, randn, random_flow
 from torch import Tensor
 
-from starflow_core.config import TarFlowConfig
+from starflow_core.config import FlowConfig, TarFlowConfig
 from starflow_core.model_folder import load
-from starflow_core.published import convert_tarflow, read_checkpoint, tarflow_config
 from starflow_core.tarflow import TarFlow
+from starflow_core.weights.archive import read_checkpoint
+from starflow_core.weights.fetch import convert_file
+from starflow_core.weights.published import starflow_config, tarflow_config
 
 CONFIGS = {
     "classes": TINY_TARFLOW,
@@ -60,7 +62,7 @@ def test_published_names_give_the_published_configuration() -> None:
 def test_converted_checkpoint_computes_the_same(tmp_path: Path, config: TarFlowConfig, prefix: str) -> None:
     flow = tiny(narrow(config))
     file = publish(flow, tmp_path / "model.pth", prefix)
-    convert_tarflow(file, tmp_path / "model", dtype=torch.float32)
+    convert_file(file, tmp_path / "model", dtype=torch.float32)
     pipeline = load(tmp_path / "model", device="cpu")
     x = randn(2, 3, 8, 8)
     assert torch.equal(pipeline.flow(x).z, flow(x).z)
@@ -70,23 +72,41 @@ def test_converted_checkpoint_computes_the_same(tmp_path: Path, config: TarFlowC
 
 def test_classes_get_their_names(tmp_path: Path) -> None:
     file = publish(tiny(narrow(TINY_TARFLOW)), tmp_path / "model.pth")
-    pipeline = convert_tarflow(file, tmp_path / "model", classes=["cat", "dog", "wild"])
+    convert_file(file, tmp_path / "model", classes=["cat", "dog", "wild"])
+    pipeline = load(tmp_path / "model", device="cpu")
     assert pipeline.generate("dog", seed=3)[0].size == (8, 8)
-    with pytest.raises(ValueError, match="3 names"):
-        convert_tarflow(file, tmp_path / "other", classes=["cat"])
-    assert not (tmp_path / "other").exists()
+    with pytest.raises(ValueError, match="3 classes"):
+        convert_file(file, tmp_path / "other", classes=["cat"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "model.pth"]
 
 
 def test_folder_with_files_is_left_alone(tmp_path: Path) -> None:
     file = publish(tiny(), tmp_path / "model.pth")
     with pytest.raises(ValueError, match="not empty"):
-        convert_tarflow(file, tmp_path)
+        convert_file(file, tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["model.pth"]
 
 
 class Hostile:
     def __reduce__(self) -> tuple[object, tuple[str]]:
         return exec, ("raise SystemExit('code of a checkpoint has run')",)
+
+
+def test_published_names_of_the_starflow_give_its_configuration() -> None:
+    shapes = published_shapes("starflow_3B_t2i_256x256")
+    tensors = {name: torch.empty(shape, device="meta") for name, shape in shapes.items()}
+    config = starflow_config(tensors, noise_std=0.3)
+    assert config == FlowConfig(
+        in_channels=4,
+        img_size=32,
+        channels=3072,
+        num_blocks=6,
+        layers_per_block=(2, 2, 2, 2, 2, 24),
+        txt_size=128,
+        txt_dim=2048,
+        soft_clip=4.0,
+        noise_std=0.3,
+    )
 
 
 @pytest.mark.parametrize("content", [{"var": Hostile()}, [1, 2], {"var": "text"}, {"var": {"a": torch.ones(1)}}])
@@ -131,5 +151,5 @@ def test_other_weights_are_refused(tmp_path: Path, change: dict[str, Tensor | No
     tensors = tiny(narrow(TINY_TARFLOW)).state_dict() | change
     torch.save({name: tensor for name, tensor in tensors.items() if tensor is not None}, tmp_path / "model.pth")
     with pytest.raises(ValueError, match="weights"):
-        convert_tarflow(tmp_path / "model.pth", tmp_path / "model")
+        convert_file(tmp_path / "model.pth", tmp_path / "model")
     assert not (tmp_path / "model").exists()

@@ -1,0 +1,1 @@
+"""Published weights: the table of them, fetched, verified, converted and kept."""

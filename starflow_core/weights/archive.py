@@ -1,0 +1,117 @@
+"""Published `.pth` files, read as tensors and nothing else: looked through before anything in them is unpickled."""
+
+from __future__ import annotations
+
+import pickle
+import pickletools
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from ..state_dict import published_state_dict
+from ..text_encoder import first_line
+
+MAX_PICKLE = 64 * 2**20  # bytes; that of the 7B model has less than one of these MiB
+MAX_DEPTH = 32  # marks within marks
+ENTRIES = re.compile(
+    r"[^/\\]+/(data\.pkl|data/\d+|version|byteorder|\.format_version|\.storage_alignment|\.data/serialization_id)"
+)
+# What a state dict is made of. All else could run code, or is no tensor.
+GLOBALS = re.compile(
+    r"collections OrderedDict"
+    r"|torch\._utils (_rebuild_tensor_v2|_rebuild_parameter)"
+    r"|torch (Float|Half|BFloat16|Double|Bool|Byte|Char|Short|Int|Long)Storage"
+)
+OPCODES = frozenset(
+    (
+        *("PROTO", "STOP", "MARK", "GLOBAL", "REDUCE", "BUILD", "BINPERSID", "NONE", "NEWTRUE", "NEWFALSE"),
+        *("BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"),
+        *("BINUNICODE", "EMPTY_DICT", "SETITEM", "SETITEMS", "EMPTY_LIST", "APPEND", "APPENDS"),
+        *("EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"),
+    )
+)
+
+
+def read_checkpoint(path: Path) -> dict[str, Tensor]:
+    """The tensors of a published `.pth` file, mapped into memory and not copied.
+
+    Raises:
+        ValueError: there is no such file, it is damaged, or it holds anything but tensors by name.
+    """
+    check_archive(path)
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, RecursionError) as error:
+        raise ValueError(f"{path} cannot be read as a file of tensors: {first_line(error)}") from error
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        raise ValueError(f"{path} holds other things than tensors by name; a state dict is needed.")
+    tensors = published_state_dict(content)
+    if wrong := [name for name, tensor in tensors.items() if not _is_stored(tensor)]:
+        raise ValueError(f"{path}: {', '.join(sorted(wrong)[:6])} take more numbers than the file holds for them.")
+    return tensors
+
+
+def check_archive(path: Path) -> None:
+    """Look through a `.pth` file without unpickling it.
+
+    Raises:
+        ValueError: it is no archive of tensors, is damaged, or its pickle could do anything but name tensors.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+            _check_entries(path, entries)
+            data = next(entry for entry in entries if entry.filename.endswith("/data.pkl"))
+            _check_pickle(path, archive.read(data))
+    except FileNotFoundError:
+        raise ValueError(f"There is no file {path}.") from None
+    except (zipfile.BadZipFile, OSError, StopIteration, NotImplementedError) as error:
+        raise ValueError(
+            f"{path} cannot be read as a file of tensors; it is cut short, damaged, or of an old format "
+            f"({first_line(error)}). Fetch it again."
+        ) from error
+
+
+def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
+    size = path.stat().st_size
+    for entry in entries:
+        if not ENTRIES.fullmatch(entry.filename):
+            raise ValueError(f"{path} holds {entry.filename!r}, which no file of tensors does; it is refused.")
+        if entry.compress_type != zipfile.ZIP_STORED or entry.file_size != entry.compress_size:
+            raise ValueError(f"{path} is compressed, which no file of tensors is; it is refused.")
+    if sum(entry.file_size for entry in entries) > size:
+        raise ValueError(f"{path} holds entries that share their bytes, which no file of tensors does; it is refused.")
+    if len({entry.filename.partition("/")[0] for entry in entries}) != 1:
+        raise ValueError(f"{path} holds several archives in one; it is refused.")
+    if any(entry.filename.endswith("/data.pkl") and entry.file_size > MAX_PICKLE for entry in entries):
+        raise ValueError(f"{path} has a pickle of over {MAX_PICKLE >> 20} MiB; it is refused.")
+
+
+def _check_pickle(path: Path, pickled: bytes) -> None:
+    depth = 0
+    try:
+        for opcode, argument, _ in pickletools.genops(pickled):
+            if opcode.name not in OPCODES:
+                raise ValueError(
+                    f"{path} has a pickle that does more than name tensors ({opcode.name}); it is refused."
+                )
+            if opcode.name == "GLOBAL" and not GLOBALS.fullmatch(str(argument)):
+                name = str(argument).replace(" ", ".")
+                raise ValueError(f"{path} has a pickle that would run {name}; it is refused, and nothing was run.")
+            depth += (opcode.name == "MARK") - (opcode.name in ("TUPLE", "SETITEMS", "APPENDS"))
+            if depth > MAX_DEPTH:
+                raise ValueError(f"{path} has a pickle of things within things without end; it is refused.")
+    except ValueError as error:
+        if str(path) in str(error):
+            raise
+        raise ValueError(f"{path} has a damaged pickle ({first_line(error)}); fetch it again.") from error
+
+
+def _is_stored(tensor: Tensor) -> bool:
+    """Whether a tensor has as many numbers in its storage as in its shape, and does not repeat some."""
+    end = (tensor.storage_offset() + tensor.numel()) * tensor.element_size()
+    return tensor.layout == torch.strided and tensor.is_contiguous() and end <= tensor.untyped_storage().nbytes()

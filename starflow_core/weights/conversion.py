@@ -1,0 +1,172 @@
+"""A published `.pth` file as the flow of a model folder: a few hundred megabytes at a time, whatever its size."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..config import FlowConfig, TarFlowConfig
+from ..model_folder import KINDS, WEIGHTS
+from ..state_dict import UNUSED_PRIOR, check_names
+from .archive import read_checkpoint
+from .published import published_config
+
+SHARD = 400_000_000  # bytes, as converted
+CONVERTIBLE = (torch.float32, torch.float16, torch.bfloat16)
+Report = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Converted:
+    """What a conversion found.
+
+    Attributes:
+        model_type: `starflow` or `tarflow`.
+        config: of the flow.
+        parameters: how many numbers it has.
+        changes: made on the way, in words.
+    """
+
+    model_type: str
+    config: FlowConfig | TarFlowConfig
+    parameters: int
+    changes: tuple[str, ...]
+
+
+def convert(
+    file: Path,
+    folder: Path,
+    *,
+    dtype: torch.dtype = torch.bfloat16,
+    noise_std: float | None = None,
+    report: Report | None = None,
+) -> Converted:
+    """Write the flow of a published checkpoint into a folder, as safetensors in shards.
+
+    Shards that an earlier, interrupted conversion of the same file has written are kept.
+
+    Args:
+        file: the `.pth` file.
+        folder: to write into; made where it does not exist.
+        dtype: of the weights on disk.
+        noise_std: of the Gaussian noise in training; the published models' where None.
+        report: told the number of bytes converted, as they come; what it raises cancels.
+
+    Raises:
+        ValueError: the file is no published flow, holds other tensors than one, or numbers that the dtype has not.
+        OSError: the folder cannot be written.
+    """
+    tensors = read_checkpoint(file)
+    config = published_config(tensors, noise_std)
+    kind: Any
+    model_type, kind = next((name, kind) for name, (made, kind) in KINDS.items() if isinstance(config, made))
+    dropped = [UNUSED_PRIOR] if model_type == "starflow" else []
+    wanted = {name: tensor for name, tensor in tensors.items() if name not in dropped}
+    with torch.device("meta"):
+        check_names(kind(config).state_dict(), wanted, kind.__name__)
+    _check_dtypes(wanted)
+
+    sizes = {name: tensor.numel() * dtype.itemsize for name, tensor in wanted.items()}
+    parameters = sum(tensor.numel() for name, tensor in wanted.items() if name != UNUSED_PRIOR)
+    found = sorted({str(tensor.dtype).removeprefix("torch.") for tensor in wanted.values()})
+    del tensors, wanted  # and with them the pages of the file that were read
+
+    shards = list(_shards(sizes))
+    folder.mkdir(parents=True, exist_ok=True)
+    _start_over_unless_same(folder, file, dtype, len(shards))
+    for number, names in enumerate(shards, 1):
+        path = folder / _shard_name(number, len(shards))
+        if not _is_whole(path, names):
+            _write_shard(file, path, names, dtype)
+        if report is not None:
+            report(sum(sizes[name] for name in names))
+    _write_index(folder, shards, sum(sizes.values()))
+    (folder / PLAN).unlink()
+    target = str(dtype).removeprefix("torch.")
+    changes = [f"converted from {', '.join(found)} to {target}"] if found != [target] else []
+    changes += ["stored as safetensors", "buffers without meaning left out (attn_mask, feat_rope, an unused var)"]
+    return Converted(model_type, config, parameters, tuple(changes))
+
+
+PLAN = ".conversion.json"  # which file the shards in a folder are of, until all are written
+
+
+def _start_over_unless_same(folder: Path, file: Path, dtype: torch.dtype, shards: int) -> None:
+    """Remove the shards of another conversion."""
+    status = file.stat()
+    plan = {"size": status.st_size, "changed": status.st_mtime_ns, "dtype": str(dtype), "shards": shards}
+    path = folder / PLAN
+    if not path.exists() or path.read_text() != json.dumps(plan):
+        for old in folder.glob("model*.safetensors*"):
+            old.unlink()
+        path.write_text(json.dumps(plan))
+
+
+def _check_dtypes(tensors: Mapping[str, Tensor]) -> None:
+    others = sorted(f"{name} ({tensor.dtype})" for name, tensor in tensors.items() if tensor.dtype not in CONVERTIBLE)
+    if others:
+        raise ValueError(f"These are no published weights, whose numbers are floating-point: {', '.join(others[:6])}.")
+
+
+def _shards(sizes: Mapping[str, int]) -> Iterator[Sequence[str]]:
+    """Names of tensors, in order, by shard."""
+    shard: list[str] = []
+    filled = 0
+    for name, size in sizes.items():
+        if shard and filled + size > SHARD:
+            yield shard
+            shard, filled = [], 0
+        shard.append(name)
+        filled += size
+    yield shard
+
+
+def _shard_name(number: int, count: int) -> str:
+    return WEIGHTS if count == 1 else WEIGHTS.replace(".", f"-{number:05}-of-{count:05}.")
+
+
+def _write_shard(file: Path, path: Path, names: Sequence[str], dtype: torch.dtype) -> None:
+    # Read anew for every shard: what a mapped file has been read of stays in memory until it is closed.
+    tensors = read_checkpoint(file)
+    converted = {name: _converted(name, tensors[name], dtype) for name in names}
+    part = path.with_name(f".{path.name}.part")
+    try:
+        save_file(converted, part, metadata={"format": "pt"})
+        os.replace(part, path)
+    except SafetensorError as error:
+        raise OSError(f"{path} cannot be written ({error}); is the disk full?") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _converted(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:
+    result = tensor.detach().to(dtype, copy=True)
+    if not bool(result.isfinite().all()):
+        why = f"numbers too large for {dtype}; choose bfloat16" if bool(tensor.isfinite().all()) else "NaN or infinity"
+        raise ValueError(f"{name} holds {why}.")
+    return result
+
+
+def _is_whole(path: Path, names: Sequence[str]) -> bool:
+    try:
+        with safe_open(path, framework="pt") as stored:
+            return set(stored.keys()) == set(names)
+    except (SafetensorError, OSError):
+        return False
+
+
+def _write_index(folder: Path, shards: Sequence[Sequence[str]], size: int) -> None:
+    if len(shards) == 1:
+        return
+    names = {name: _shard_name(number, len(shards)) for number, shard in enumerate(shards, 1) for name in shard}
+    index: dict[str, Any] = {"metadata": {"total_size": size}, "weight_map": names}
+    (folder / f"{WEIGHTS}.index.json").write_text(json.dumps(index, indent=1) + "\n")

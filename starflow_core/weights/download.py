@@ -1,0 +1,163 @@
+"""One file, fetched through a bad network: resumed where it was cut, verified before it gets its name.
+
+huggingface_hub starts a file over when its connection is reset, which a file of 15 GB may not survive. So it is asked
+what a file is and where, and the bytes are fetched here.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import http.client
+import os
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from .remote import TIMEOUT, FetchError, Remote
+
+CHUNK = 1 << 20
+# Cuts in a row without a byte in between after which it is given up; seconds to wait after each.
+PATIENCE = 8
+WAITS = (1, 2, 4, 8, 15, 30, 30, 0.2)  # the last one where bytes had come
+TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
+EXPIRED = (401, 403, 410)  # of an address that was signed for some time only
+NO_SUCH_RANGE = 416
+MAX_WAIT = 120  # seconds, whatever a server asks for
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
+
+Report = Callable[[int], None]
+
+
+def download(
+    describe: Callable[[], Remote], target: Path, report: Report, *, wait: Callable[[float], None] = time.sleep
+) -> str:
+    """Fetch a file, or what is missing of it.
+
+    Args:
+        describe: what the server says of it; asked again when its address may have expired.
+        target: what to call it when it is whole and verified. Until then its bytes are kept beside it.
+        report: told the number of bytes that came, negative where some are thrown away; what it raises cancels.
+        wait: called with seconds between attempts.
+
+    Returns:
+        the sha256 of the bytes.
+
+    Raises:
+        FetchError: it cannot be had now, or its bytes are not those that were announced.
+        OSError: it cannot be reached or not be written.
+    """
+    remote = describe()
+    part = partial(target, remote)
+    report(_size(part))
+    failures, is_whole = 0, False
+    while not is_whole and (remote.size is None or _size(part) < remote.size):
+        before, pause = _size(part), None
+        cause: Exception = FetchError(f"The server ends {target.name} after {before:,} bytes again and again.")
+        try:
+            is_whole = _fetch(remote, part, report)
+        except urllib.error.HTTPError as error:
+            cause, pause = error, _retry_after(error)
+            if error.code == NO_SUCH_RANGE and before:
+                _throw_away(part, report)
+            elif error.code in EXPIRED and not failures:
+                remote = describe()
+            elif error.code not in TRANSIENT:
+                raise
+        except (OSError, http.client.HTTPException) as error:
+            if isinstance(error, OSError) and error.errno in OF_THE_DISK:
+                raise
+            cause = error
+        failures = 0 if is_whole or _size(part) > before else failures + 1
+        if failures >= PATIENCE:
+            raise cause
+        if not is_whole and _size(part) != remote.size:
+            wait(WAITS[failures - 1] if pause is None else pause)
+    return _verified(part, target, remote, report)
+
+
+def partial(target: Path, remote: Remote) -> Path:
+    """Where the bytes of a file are kept until it is whole; another name where the server's file is another one."""
+    identity = hashlib.sha256((remote.sha256 or remote.etag or remote.address).encode()).hexdigest()[:12]
+    return target.with_name(f".{target.name}.{identity}.part")
+
+
+def _fetch(remote: Remote, part: Path, report: Report) -> bool:
+    """Add to a file what is missing, as far as one connection brings it; whether it is known to be whole."""
+    have = _size(part)
+    request = urllib.request.Request(remote.address, headers={**remote.headers, "Accept-Encoding": "identity"})
+    if have:
+        request.add_header("Range", f"bytes={have}-")
+    with _opener().open(request, timeout=TIMEOUT) as reply:
+        if have and not _goes_on_at(reply, have):  # the server knows no ranges
+            _throw_away(part, report)
+        with part.open("ab") as file:
+            received = _copy(reply, file, report, None if remote.size is None else remote.size - _size(part))
+    announced = reply.headers.get("Content-Length")
+    return remote.size is None and (announced is None or received == int(announced))
+
+
+def _copy(reply: Any, file: IO[bytes], report: Report, at_most: int | None) -> int:
+    received = 0
+    while chunk := reply.read1(CHUNK):
+        received += len(chunk)
+        if at_most is not None and received > at_most:
+            raise FetchError("The server sends more bytes than it announced; try again later.")
+        file.write(chunk)
+        report(len(chunk))
+    return received
+
+
+def _goes_on_at(reply: Any, have: int) -> bool:
+    return reply.status == 206 and str(reply.headers.get("Content-Range", "")).startswith(f"bytes {have}-")
+
+
+def _verified(part: Path, target: Path, remote: Remote, report: Report) -> str:
+    """Give a file its name where its bytes are those that were announced, and throw it away where not."""
+    sha256, git_sha1 = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % _size(part), usedforsecurity=False)
+    with part.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            sha256.update(chunk)
+            git_sha1.update(chunk)
+    found = sha256.hexdigest()
+    wrong = remote.sha256 is not None and found != remote.sha256
+    if wrong or (remote.git_sha1 is not None and git_sha1.hexdigest() != remote.git_sha1):
+        _throw_away(part, report)
+        raise FetchError(
+            f"The bytes of {target.name} that came are not those that were announced, and were thrown away; run the "
+            "same again. Where it happens again, something between here and the server changes files."
+        )
+    os.replace(part, target)
+    return found
+
+
+def _throw_away(part: Path, report: Report) -> None:
+    report(-_size(part))
+    part.unlink()
+
+
+def _retry_after(error: urllib.error.HTTPError) -> float | None:
+    asked = error.headers.get("Retry-After", "")
+    return min(float(asked), MAX_WAIT) if asked.isdigit() else None
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
+
+
+class _NoTokensElsewhere(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, without the token where they lead to another host."""
+
+    def redirect_request(self, request: Any, *args: Any) -> Any:
+        redirected = super().redirect_request(request, *args)
+        if redirected is not None and urlsplit(redirected.full_url).netloc != urlsplit(request.full_url).netloc:
+            redirected.remove_header("Authorization")
+        return redirected
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    return urllib.request.build_opener(_NoTokensElsewhere)

@@ -1,0 +1,262 @@
+"""A checkpoint brought to this machine: licences accepted, files fetched, flow converted, folder named at the end."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from . import remote
+from .archive import read_checkpoint
+from .conversion import Converted, convert
+from .download import download, partial
+from .folder_texts import class_names, complete_autoencoder_config, write_flow_config, write_origin
+from .published import published_config
+from .record import Record
+from .remote import FetchError, Remote
+from .repository import checkpoint_of
+from .store import UNFINISHED, Store, accept, accepted
+from .table import CHECKPOINTS, Checkpoint, Licence, Part, RemoteFile
+
+SPARE = 500_000_000  # bytes of disk that are to be left
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a fetch has come; what it is told to raises cancels, and keeps what has arrived.
+
+    Attributes:
+        stage: what is done now, in words.
+        done, total: bytes of all files to fetch, or of the flow to convert.
+    """
+
+    stage: str
+    done: int
+    total: int
+
+
+Report = Callable[[Progress], None]
+
+
+def checkpoint(name: str) -> Checkpoint:
+    """A checkpoint of the table, or a repository on the Hub, `owner/name`, in the layout of a model folder.
+
+    Raises:
+        FetchError: there is neither.
+    """
+    if name in CHECKPOINTS:
+        return CHECKPOINTS[name]
+    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+        return checkpoint_of(name)
+    known = ", ".join(CHECKPOINTS)
+    raise FetchError(f"There is no checkpoint {name!r}: known are {known}, and owner/name of a model on the Hub.")
+
+
+def fetch(
+    name: str,
+    *,
+    store: Store | None = None,
+    dtype: torch.dtype = torch.bfloat16,
+    accepts: Callable[[Licence], bool] = lambda licence: False,
+    report: Report = lambda progress: None,
+    given: Path | None = None,
+) -> Path:
+    """The folder of a checkpoint, fetched where it is not on this machine yet.
+
+    Args:
+        name: of a checkpoint of the table, or `owner/name` on the Hub.
+        store: where models are kept.
+        dtype: of the flow on disk, where it is converted.
+        accepts: asked for every licence that this user has not accepted yet.
+        report: told how far it is; what it raises cancels.
+        given: the published file of the flow, where it is on this machine already.
+
+    Raises:
+        FetchError: a licence is not accepted, a file cannot be had, or the disk is too small.
+        ValueError: what came is not what it should be.
+        OSError: the disk cannot be written.
+    """
+    store = store or Store()
+    if folder := store.find(name):
+        return folder
+    chosen = checkpoint(name)
+    _accept(chosen.licences, accepts)
+    return _Fetch(chosen, store, dtype, report, given).run()
+
+
+def convert_file(
+    file: Path,
+    folder: Path,
+    *,
+    noise_std: float | None = None,
+    classes: Sequence[str] = (),
+    dtype: torch.dtype = torch.bfloat16,
+) -> Converted:
+    """Write the flow of a published `.pth` file as a model folder, which it is when it is complete and not before.
+
+    Args:
+        file: the `.pth` file.
+        folder: to write; must be empty or not exist.
+        noise_std: of the Gaussian noise in training, which stands in the names of published files; that of the models
+            of the table where None, and 0 for uniform dequantisation noise.
+        classes: their names; numbers by default.
+        dtype: of the weights on disk.
+
+    Raises:
+        ValueError: the file is no published flow, the folder is not empty, or the names do not fit.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"{folder} exists and is not empty; choose another folder.")
+    class_names(classes, published_config(read_checkpoint(file), noise_std).num_classes)  # an error before the work
+    part = folder.with_name(folder.name + UNFINISHED)
+    converted = convert(file, part, dtype=dtype, noise_std=noise_std)
+    write_flow_config(part, converted, 0.0, classes)
+    if folder.exists():
+        folder.rmdir()
+    os.replace(part, folder)
+    return converted
+
+
+def link_or_copy(path: Path, target: Path) -> None:
+    """The same file under another name; a copy where the two are on different disks."""
+    target.unlink(missing_ok=True)
+    try:
+        os.link(path.resolve(), target)
+    except OSError:
+        shutil.copyfile(path, target)
+
+
+def _accept(licences: Iterable[Licence], accepts: Callable[[Licence], bool]) -> None:
+    known = accepted()
+    for licence in licences:
+        if licence.open or licence.name in known:
+            continue
+        if not accepts(licence):
+            raise FetchError(
+                f"The licence {licence.name} ({licence.address}) has not been accepted: {licence.summary} "
+                "Accept it to go on: starflow fetch --accept-license."
+            )
+        accept([licence])
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """A file of a checkpoint, and where it goes until the model is complete."""
+
+    part: Part
+    file: RemoteFile
+    path: Path
+
+
+class _Fetch:
+    """One fetch of one checkpoint.
+
+    What has arrived whole is noted in a record, so that the next fetch goes on from there, and at the same commits.
+    """
+
+    def __init__(
+        self, chosen: Checkpoint, store: Store, dtype: torch.dtype, report: Report, given: Path | None
+    ) -> None:
+        self.chosen, self.dtype, self.report = chosen, dtype, report
+        self.final, self.folder = store.folder(chosen.name), store.unfinished(chosen.name)
+        self.downloads = store.downloads / self.final.name
+        self.record = Record(self.downloads / "record.json")
+        self.flow_file = given
+
+    def run(self) -> Path:
+        for folder in (self.folder, self.downloads):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._fetch_files([wanted for wanted in self._wanted() if not self._is_here(wanted)])
+        changes = self._convert()
+        complete_autoencoder_config(self.folder)
+        write_origin(self.folder, self.chosen, self.record.files, changes)
+        if self.final.exists():  # without a config.json, so that it is no model
+            shutil.rmtree(self.final)
+        os.replace(self.folder, self.final)
+        shutil.rmtree(self.downloads, ignore_errors=True)
+        return self.final
+
+    def _wanted(self) -> Iterator[_Wanted]:
+        for part in self.chosen.parts:
+            for file in part.files:
+                if file.content == "copy":
+                    yield _Wanted(part, file, self.folder / file.target)
+                elif self.flow_file is None:
+                    yield _Wanted(part, file, self.downloads / file.name)
+
+    def _is_here(self, wanted: _Wanted) -> bool:
+        """Whether a file has arrived before, or lies in huggingface_hub's cache."""
+        if wanted.file.name in self.record.of(wanted.part) and wanted.path.is_file():
+            return True
+        found = remote.cached(wanted.part, wanted.file, self.record.commit(wanted.part))
+        if found is None:
+            return False
+        path, described = found
+        wanted.path.parent.mkdir(parents=True, exist_ok=True)
+        link_or_copy(path, partial(wanted.path, described))
+        sha256 = download(lambda: described, wanted.path, lambda count: None)  # which has but to be verified
+        self.record.add(wanted.part, wanted.file, described, sha256)
+        return True
+
+    def _fetch_files(self, missing: Sequence[_Wanted]) -> None:
+        described = [remote.describe(w.part, w.file, self.record.commit(w.part)) for w in missing]
+        sizes = [found.size or wanted.file.size for wanted, found in zip(missing, described, strict=True)]
+        self._check_disk(missing, described, sum(sizes))
+        done = 0
+
+        def came(count: int) -> None:
+            nonlocal done
+            done += count
+            self.report(Progress("fetching", done, max(done, sum(sizes))))
+
+        for wanted, first in zip(missing, described, strict=True):
+            self._fetch_one(wanted, first, came)
+
+    def _fetch_one(self, wanted: _Wanted, first: Remote, came: Callable[[int], None]) -> None:
+        answers = itertools.chain([first], self._asked_again(wanted, first))
+        wanted.path.parent.mkdir(parents=True, exist_ok=True)
+        if wanted.path.is_file():  # arrived, but not noted: to be verified again
+            os.replace(wanted.path, partial(wanted.path, first))
+        with remote.told(wanted.part, wanted.file.name):
+            sha256 = download(lambda: next(answers), wanted.path, came)
+        self.record.add(wanted.part, wanted.file, first, sha256)
+
+    def _asked_again(self, wanted: _Wanted, first: Remote) -> Iterator[Remote]:
+        """What the server says of a file now, of which an earlier address has expired."""
+        while True:
+            yield remote.describe(wanted.part, wanted.file, first.commit)
+
+    def _check_disk(self, missing: Sequence[_Wanted], described: Sequence[Remote], size: int) -> None:
+        """Find out before the work that the disk is too small for the files and the model made of them."""
+        pairs = zip(missing, described, strict=True)
+        arrived = sum(path.stat().st_size for w, found in pairs if (path := partial(w.path, found)).exists())
+        scale = self.dtype.itemsize / torch.bfloat16.itemsize
+        needed = size - arrived + int(self.chosen.converted_size * scale) + SPARE
+        free = shutil.disk_usage(self.folder).free
+        if free < needed:
+            raise FetchError(
+                f"{self.chosen.name} needs {needed / 1e9:.1f} GB for a while on the disk of {self.folder.parent}, "
+                f"which has {free / 1e9:.1f} GB free. Make room, or set STARFLOW_HOME to a folder on another disk."
+            )
+
+    def _convert(self) -> tuple[str, ...]:
+        """Make the flow of a published file part of the folder; what was changed, in words."""
+        files = [file for part in self.chosen.parts for file in part.files if file.content != "copy"]
+        if not files:
+            return ()
+        source = self.flow_file or self.downloads / files[0].name
+        done = 0
+
+        def came(count: int) -> None:
+            nonlocal done
+            done += count
+            self.report(Progress("converting", done, max(done, self.chosen.converted_size)))
+
+        converted = convert(source, self.folder, dtype=self.dtype, noise_std=self.chosen.noise_std, report=came)
+        write_flow_config(self.folder, converted, self.chosen.guidance, self.chosen.classes)
+        return converted.changes

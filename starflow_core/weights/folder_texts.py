@@ -1,0 +1,74 @@
+"""What a converted model folder says of itself: its configuration, its origin, and its card."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ..autoencoder import AutoencoderConfig
+from ..classes import Classes
+from ..model_folder import write_config
+from ..sampling import SamplingDefaults
+from .conversion import Converted
+from .store import ORIGIN
+from .table import Checkpoint
+
+
+def class_names(given: Sequence[str], count: int) -> tuple[str, ...]:
+    """The names of a flow's classes, which are their numbers where none are given.
+
+    Raises:
+        ValueError: there are others than classes, or two are the same.
+    """
+    if given and len(given) != count:
+        raise ValueError(f"{len(given)} names of classes were given; the flow has {count} classes.")
+    return Classes(tuple(given)).names if given else tuple(str(label) for label in range(count))
+
+
+def write_flow_config(folder: Path, converted: Converted, guidance: float, classes: Sequence[str]) -> None:
+    """The `config.json` of a converted flow."""
+    names = class_names(classes, converted.config.num_classes)
+    defaults = SamplingDefaults(guidance=guidance, denoise=converted.config.noise_std > 0)
+    write_config(folder, converted.model_type, converted.config, defaults, names)
+
+
+def complete_autoencoder_config(folder: Path) -> None:
+    """Write what the published configuration of the autoencoder leaves to its users, the scale of its latents."""
+    path = folder / "vae" / "config.json"
+    if path.is_file():
+        content = json.loads(path.read_text())
+        content.setdefault("scaling_factor", AutoencoderConfig().scaling_factor)
+        complete = path.with_suffix(".new")  # not in place, since it may be a link into another program's cache
+        complete.write_text(json.dumps(content, indent=2) + "\n")
+        os.replace(complete, path)
+
+
+def write_origin(folder: Path, checkpoint: Checkpoint, files: Sequence[dict[str, Any]], changes: Sequence[str]) -> None:
+    """`origin.json`: files with their hashes, licences, and what was changed; and a card where there is none."""
+    licences = [
+        {"name": licence.name, "address": licence.address, "attribution": licence.attribution}
+        for licence in checkpoint.licences
+    ]
+    origin = {"checkpoint": checkpoint.name, "files": list(files), "licences": licences, "changes": list(changes)}
+    (folder / ORIGIN).write_text(json.dumps(origin, indent=1, ensure_ascii=False) + "\n")
+    card = folder / "README.md"
+    if not card.exists():
+        card.write_text(_card(checkpoint, files, changes), encoding="utf-8")
+
+
+def _card(checkpoint: Checkpoint, files: Sequence[dict[str, Any]], changes: Sequence[str]) -> str:
+    lines = [f"# {checkpoint.name}", "", checkpoint.title + ".", "", "## Licences"]
+    for part in checkpoint.parts:
+        licence = part.licence
+        lines.append(f"- {part.source}: {licence.name}, {licence.summary} {licence.address}".rstrip())
+        if licence.attribution:
+            lines.append(f"  {licence.attribution}")
+    lines += ["", "## Where it came from"]
+    lines += [f"- {file['source']}, {file['name']}, sha256 {file['sha256']}" for file in files]
+    if changes:
+        lines += ["", "## What was changed"]
+        lines += [f"- {change}" for change in changes]
+    return "\n".join(lines) + "\n"

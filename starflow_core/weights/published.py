@@ -1,0 +1,91 @@
+"""The configuration of published checkpoints, read off their tensors."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+
+from torch import Tensor
+
+from ..config import FlowConfig, TarFlowConfig
+
+COLOURS = 3
+PUBLISHED_SIDE = 32  # of the latents of a STARFlow
+LAYER = re.compile(r"blocks\.(\d+)\.attn_blocks\.(\d+)\.")
+
+
+def tarflow_config(state_dict: Mapping[str, Tensor], noise_std: float) -> TarFlowConfig:
+    """The configuration of a published TarFlow, all of which but the noise shows in its tensors.
+
+    Raises:
+        ValueError: these are not the tensors of a TarFlow of square RGB pictures.
+    """
+    try:
+        positions, token_dim = state_dict["var"].shape
+        width = state_dict["blocks.0.proj_in.weight"].shape[0]
+        outputs = state_dict["blocks.0.proj_out.weight"].shape[0]
+    except (KeyError, ValueError):
+        raise ValueError("These are not the weights of a TarFlow: var, proj_in or proj_out are missing.") from None
+    patch, side = math.isqrt(token_dim // COLOURS), math.isqrt(positions)
+    layers = [match.groups() for name in state_dict if (match := LAYER.match(name))]
+    if COLOURS * patch**2 != token_dim or side**2 != positions or not layers:
+        raise ValueError(
+            f"These are not the weights of a TarFlow of square RGB pictures: var is {positions}×{token_dim}."
+        )
+    classes = state_dict.get("blocks.0.class_embed")
+    hidden = state_dict.get("blocks.0.attn_blocks.0.mlp.main.0.weight")
+    return TarFlowConfig(
+        in_channels=COLOURS,
+        img_size=side * patch,
+        patch_size=patch,
+        channels=width,
+        num_blocks=1 + max(int(block) for block, _ in layers),
+        layers_per_block=1 + max(int(layer) for _, layer in layers),
+        num_classes=0 if classes is None else classes.shape[0],
+        nvp=outputs == 2 * token_dim,
+        expansion=4 if hidden is None else hidden.shape[0] // width,
+        noise_std=noise_std,
+    )
+
+
+def starflow_config(state_dict: Mapping[str, Tensor], noise_std: float) -> FlowConfig:
+    """The configuration of a published STARFlow for pictures, of which its tensors show sizes and counts.
+
+    What they do not show (64 wide heads, rotary positions, a soft clip of 4, 128 tokens of text) is that of the
+    published model of 3.9 billion parameters.
+
+    Raises:
+        ValueError: these are not the tensors of a STARFlow.
+    """
+    layers = [match.groups() for name in state_dict if (match := LAYER.match(name))]
+    try:
+        width, token_dim = state_dict["blocks.0.proj_in.weight"].shape
+        last = max(int(block) for block, _ in layers)
+        text = state_dict[f"blocks.{last}.proj_txt.weight"]
+        positions = state_dict["var"].shape[0] if "var" in state_dict else PUBLISHED_SIDE**2
+    except (KeyError, ValueError):
+        raise ValueError("These are not the weights of a STARFlow: proj_in or proj_txt are missing.") from None
+    counts = [1 + max(int(layer) for block, layer in layers if int(block) == i) for i in range(last + 1)]
+    return FlowConfig(
+        in_channels=token_dim,
+        img_size=math.isqrt(positions),
+        channels=width,
+        num_blocks=last + 1,
+        layers_per_block=tuple(counts),
+        txt_size=128,
+        txt_dim=text.shape[1],
+        soft_clip=4.0,
+        noise_std=noise_std,
+    )
+
+
+def published_config(state_dict: Mapping[str, Tensor], noise_std: float | None = None) -> FlowConfig | TarFlowConfig:
+    """The configuration of either kind; `noise_std` is the published one where None.
+
+    Raises:
+        ValueError: these are the tensors of neither.
+    """
+    if "blocks.0.sos_embed" in state_dict:
+        return starflow_config(state_dict, 0.3 if noise_std is None else noise_std)
+    return tarflow_config(state_dict, 0.07 if noise_std is None else noise_std)

@@ -1,0 +1,55 @@
+"""What has arrived of a checkpoint: each file with its origin and hash, kept beside the files."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from .remote import Remote
+from .table import Part, RemoteFile
+
+
+class Record:
+    """The files that have arrived whole.
+
+    Args:
+        path: of the file that keeps it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.files: list[dict[str, Any]] = []
+        if path.is_file():
+            try:
+                self.files = list(json.loads(path.read_text()))
+            except ValueError:  # cut short: all is verified anew
+                path.unlink()
+
+    def of(self, part: Part) -> set[str]:
+        """Names of the files of a part that have arrived."""
+        return {file["name"] for file in self.files if file["source"] == part.source}
+
+    def commit(self, part: Part) -> str:
+        """The commit that other files of the part were fetched at, so that all are of one; else its revision."""
+        commits = (file["commit"] for file in self.files if file["source"] == part.source and file["commit"])
+        return next(commits, part.revision)
+
+    def add(self, part: Part, file: RemoteFile, found: Remote, sha256: str) -> None:
+        """Note a file that has arrived and was verified."""
+        kept = [entry for entry in self.files if (entry["source"], entry["name"]) != (part.source, file.name)]
+        entry = {
+            "name": file.name,
+            "target": file.target,
+            "source": part.source,
+            "commit": found.commit,
+            "size": found.size,
+            "sha256": sha256,
+            "licence": part.licence.name,
+        }
+        self.files = [*kept, entry]
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        written = self._path.with_suffix(".new")
+        written.write_text(json.dumps(self.files, indent=1))
+        os.replace(written, self._path)

@@ -1,0 +1,41 @@
+"""A repository on the Hub that is a model folder, as a checkpoint like those of the table."""
+
+from __future__ import annotations
+
+import re
+
+from .remote import FetchError, refuse_offline, told
+from .table import UNKNOWN, Checkpoint, Part, RemoteFile
+
+# All that a model folder may hold; whatever else a repository has is left there.
+WANTED = re.compile(
+    r"(config\.json|README\.md|LICENSE[^/]*|NOTICE[^/]*|origin\.json|model[\w.-]*\.safetensors(\.index\.json)?"
+    r"|text_encoder/[\w.-]+\.(json|safetensors)|tokenizer/[\w.-]+\.(json|txt|model)|vae/[\w.-]+\.(json|safetensors))"
+)
+
+
+def checkpoint_of(repository: str) -> Checkpoint:
+    """The checkpoint that a repository `owner/name` is.
+
+    Raises:
+        FetchError: there is no such repository, or it is no model folder.
+    """
+    from huggingface_hub import HfApi
+
+    unnamed = Part((), UNKNOWN, repository)
+    refuse_offline(repository)
+    with told(unnamed, "the list of files"):
+        info = HfApi().model_info(repository, files_metadata=True)
+    files = tuple(
+        RemoteFile(entry.rfilename, entry.rfilename, entry.size or 0, entry.lfs.sha256 if entry.lfs else None)
+        for entry in info.siblings or ()
+        if WANTED.fullmatch(entry.rfilename)
+    )
+    names = {file.name for file in files}
+    if "config.json" not in names or not any(name.startswith("model") for name in names):
+        raise FetchError(
+            f"{repository} is no model that this program knows: it needs config.json and model.safetensors. Published "
+            ".pth files are converted by `starflow convert FILE FOLDER`."
+        )
+    part = Part(files, UNKNOWN, repository, info.sha or "main")
+    return Checkpoint(repository, f"a model of {repository.partition('/')[0]} on the Hub", (part,))

@@ -1,0 +1,167 @@
+"""The table of checkpoints: what each is made of, where that is, and under which licence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+GIB = 2**30
+
+
+@dataclass(frozen=True)
+class Licence:
+    """A licence that is to be accepted before a download, unless it is `open`."""
+
+    name: str
+    address: str
+    summary: str
+    attribution: str = ""
+    open: bool = False
+
+
+APACHE = Licence("Apache-2.0", "https://www.apache.org/licenses/LICENSE-2.0", "free to use", open=True)
+MIT = Licence("MIT", "https://opensource.org/license/mit", "free to use", open=True)
+AMLR = Licence(
+    "apple-amlr",
+    "https://huggingface.co/apple/starflow/blob/main/LICENSE_MODEL",
+    "for research use only: no commercial use, and no product or service. Copies, converted ones included, may be "
+    "passed on only with this licence, its attribution and a word on what was changed.",
+    "Apple Machine Learning Research Model is licensed under the Apple Machine Learning Research Model License "
+    "Agreement.",
+)
+UNKNOWN = Licence("see the model card", "", "what its model card says")
+
+Content = Literal["starflow", "tarflow", "copy"]
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """One file on a server.
+
+    Attributes:
+        name: of the file in its repository.
+        target: where it goes in the model folder; of a flow that is converted, the folder itself.
+        size: in bytes, as far as known beforehand; 0 where not.
+        sha256: of its bytes; None where it is taken from the server.
+        content: `copy`, or the kind of flow that is converted from it.
+    """
+
+    name: str
+    target: str = ""
+    size: int = 0
+    sha256: str | None = None
+    content: Content = "copy"
+
+
+@dataclass(frozen=True)
+class Part:
+    """Files of one repository on the Hub, or of one address.
+
+    Attributes:
+        repository: `owner/name` on the Hub; empty for plain addresses.
+        revision: commit, branch or tag; a branch is turned into its commit at the first download, and recorded.
+        address: what the names of the files follow, where they are not on the Hub.
+    """
+
+    files: tuple[RemoteFile, ...]
+    licence: Licence
+    repository: str = ""
+    revision: str = "main"
+    address: str = ""
+
+    @property
+    def source(self) -> str:
+        """Where it comes from, for people."""
+        return self.repository or self.address
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model that can be fetched.
+
+    Attributes:
+        name: what people call it.
+        title: what it is, in a line.
+        parts: what it is made of.
+        noise_std: of the Gaussian noise on its data in training.
+        guidance: that its authors sample with.
+        classes: names of its classes.
+        converted_size: of the model folder in bfloat16, in bytes.
+        memory: needed to draw a picture, in bytes by dtype.
+    """
+
+    name: str
+    title: str
+    parts: tuple[Part, ...]
+    noise_std: float = 0.0
+    guidance: float = 0.0
+    classes: tuple[str, ...] = ()
+    converted_size: int = 0
+    memory: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def download_size(self) -> int:
+        """Of all files, in bytes, as far as known."""
+        return sum(file.size for part in self.parts for file in part.files)
+
+    @property
+    def licences(self) -> tuple[Licence, ...]:
+        """Of all parts, each once, in order."""
+        return tuple(dict.fromkeys(part.licence for part in self.parts))
+
+
+_FLAN_T5_XL = Part(
+    (
+        RemoteFile("model.safetensors", "text_encoder/model.safetensors", 2_580_000_000),
+        RemoteFile("config.json", "text_encoder/config.json", 1_530),
+        RemoteFile("tokenizer.json", "tokenizer/tokenizer.json", 2_420_000),
+        RemoteFile("tokenizer_config.json", "tokenizer/tokenizer_config.json", 2_500),
+        RemoteFile("special_tokens_map.json", "tokenizer/special_tokens_map.json", 2_200),
+    ),
+    APACHE,
+    "Kijai/flan-t5-xl-encoder-only-bf16",
+)
+_SD_VAE = Part(
+    (
+        RemoteFile("diffusion_pytorch_model.safetensors", "vae/diffusion_pytorch_model.safetensors", 334_643_276),
+        RemoteFile("config.json", "vae/config.json", 547),
+    ),
+    MIT,
+    "stabilityai/sd-vae-ft-ema",
+)
+
+CHECKPOINTS = {
+    checkpoint.name: checkpoint
+    for checkpoint in (
+        Checkpoint(
+            name="starflow-3b",
+            title="Apple's STARFlow of 3.9 billion parameters: pictures of 256×256 pixels from text",
+            parts=(
+                Part(
+                    (RemoteFile("starflow_3B_t2i_256x256.pth", size=15_500_000_000, content="starflow"),),
+                    AMLR,
+                    "apple/starflow",
+                ),
+                _FLAN_T5_XL,
+                _SD_VAE,
+            ),
+            noise_std=0.3,
+            guidance=3.6,
+            converted_size=10_700_000_000,
+        ),
+        Checkpoint(
+            name="tarflow-afhq256",
+            title="Apple's TarFlow of 463 million parameters: cats, dogs and wild animals of 256×256 pixels",
+            parts=(
+                Part(
+                    (RemoteFile("afhq_model_8_768_8_8_0.07.pth", size=1_900_000_000, content="tarflow"),),
+                    AMLR,
+                    address="https://ml-site.cdn-apple.com/models/tarflow/afhq256/",
+                ),
+            ),
+            noise_std=0.07,
+            classes=("cat", "dog", "wild"),
+            converted_size=930_000_000,
+        ),
+    )
+}
