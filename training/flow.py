@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -35,11 +34,6 @@ class TextToLatents(nn.Module):
         super().__init__()
         self.text_encoder = encoder.model
         self.flow = build_flow(config, encoder.dim)
-
-    def matrices(self) -> Iterator[Tensor]:
-        """The weights of linear layers within transformers."""
-        for part in (*(block.attn_blocks for block in self.flow.blocks), self.text_encoder.encoder):
-            yield from (layer.weight for layer in part.modules() if isinstance(layer, nn.Linear))
 
     def bits_per_dim(self, latents: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
         """Mean bits per dimension of noised latents (B, C, H, W) given token ids (B, L)."""

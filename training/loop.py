@@ -16,8 +16,6 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
-from . import optimizers
-
 CHECKPOINT_SECONDS = 120
 LOG_PICTURES = 2_000
 MAX_SKIPPED = 100
@@ -38,7 +36,7 @@ class Trainer(Generic[Model]):
         loss: the loss of one batch; draws its own batch.
         checkpoint: file of the checkpoint; the log stands beside it as `.csv`.
         settings: `batch_size`, `pictures`, `learning_rate`, `ema_decay`, and where they are not to be the default,
-            `warmup_pictures`, `cooldown` and what else the optimizers take.
+            `warmup_pictures`, `cooldown` and `weight_decay`.
         evaluate: figures of the averaged model, logged beside the loss.
         autocast: to bfloat16; without it, the model itself says what is made in which precision.
     """
@@ -56,7 +54,13 @@ class Trainer(Generic[Model]):
         self.model, self.loss, self.evaluate = model, loss, evaluate
         self.checkpoint, self.settings, self.autocast = checkpoint, settings, autocast
         self.average = copy.deepcopy(model).requires_grad_(False)
-        self.optimizers = optimizers.build(model, settings)
+        self.optimizer = torch.optim.AdamW(
+            model.parameters(),
+            lr=settings["learning_rate"],
+            betas=(0.9, 0.95),
+            weight_decay=settings.get("weight_decay", 0.0),
+            fused=True,
+        )
         self.pictures = self.skipped = 0
         if checkpoint.exists():
             self._resume()
@@ -82,9 +86,8 @@ class Trainer(Generic[Model]):
         return self.average
 
     def _step(self) -> float:
-        for optimizer in self.optimizers:
-            for group in optimizer.param_groups:
-                group["lr"] = self._learning_rate()
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._learning_rate()
         kind = device().type
         # On a CPU plain attention is faster than the fused one at such few tokens.
         attention = sdpa_kernel(SDPBackend.MATH if kind == "cpu" else list(_FUSED))
@@ -93,8 +96,7 @@ class Trainer(Generic[Model]):
             loss.backward()
         norm = float(nn.utils.clip_grad_norm_(self.model.parameters(), 1.0))
         if math.isfinite(norm):
-            for optimizer in self.optimizers:
-                optimizer.step()
+            self.optimizer.step()
             self._update_average()
         else:
             self._skip()
@@ -139,7 +141,7 @@ class Trainer(Generic[Model]):
         state = {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
-            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
+            "optimizer": self.optimizer.state_dict(),
             "pictures": self.pictures,
         }
         part = self.checkpoint.with_suffix(".part")
@@ -150,8 +152,7 @@ class Trainer(Generic[Model]):
         state = torch.load(self.checkpoint, map_location=device(), weights_only=True)
         self.model.load_state_dict(state["model"])
         self.average.load_state_dict(state["average"])
-        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
-            optimizer.load_state_dict(saved)
+        self.optimizer.load_state_dict(state["optimizer"])
         self.pictures = state["pictures"]
 
 

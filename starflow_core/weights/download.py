@@ -6,7 +6,6 @@ what a file is and where, and the bytes are fetched here.
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import http.client
 import os
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
-from .remote import TIMEOUT, FetchError, Remote
+from .remote import OF_THE_DISK, TIMEOUT, FetchError, Remote
 
 CHUNK = 1 << 20
 # Cuts in a row without a byte in between after which it is given up; seconds to wait after each.
@@ -28,7 +27,6 @@ TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
 EXPIRED = (401, 403, 410)  # of an address that was signed for some time only
 NO_SUCH_RANGE = 416
 MAX_WAIT = 120  # seconds, whatever a server asks for
-OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 Report = Callable[[int], None]
 

@@ -199,7 +199,10 @@ class _Fetch:
         path, described = found
         wanted.path.parent.mkdir(parents=True, exist_ok=True)
         link_or_copy(path, partial(wanted.path, described))
-        sha256 = download(lambda: described, wanted.path, lambda count: None)  # which has but to be verified
+        try:
+            sha256 = download(lambda: described, wanted.path, lambda count: None)  # which has but to be verified
+        except FetchError:  # damaged there
+            return False
         self.record.add(wanted.part, wanted.file, described, sha256)
         return True
 

@@ -5,6 +5,7 @@ Addresses, tokens, mirrors (`HF_ENDPOINT`), offline mode and caches are huggingf
 
 from __future__ import annotations
 
+import errno
 import re
 import urllib.error
 import urllib.request
@@ -19,6 +20,7 @@ from .table import Part, RemoteFile
 SHA256 = re.compile(r"[0-9a-f]{64}")
 GIT_SHA1 = re.compile(r"[0-9a-f]{40}")
 TIMEOUT = 30  # seconds without an answer
+OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 
 
 class FetchError(ValueError):
@@ -124,7 +126,7 @@ def told(part: Part, name: str) -> Iterator[None]:
     except errors.FileMetadataError as error:
         raise FetchError(f"{what}: the server does not say what the file is; try again later.") from error
     except Exception as error:
-        if isinstance(error, (FetchError, KeyboardInterrupt)) or not _is_of_the_network(error):
+        if isinstance(error, FetchError) or not _is_of_the_network(error):
             raise
         raise FetchError(
             f"{what} cannot be reached ({type(error).__name__}: {error}); look at the network, HTTPS_PROXY and "
@@ -178,6 +180,8 @@ def _in_words(status: int | None) -> str:
 
 def _is_of_the_network(error: Exception) -> bool:
     """Whether an error is one of the HTTP clients', of which huggingface_hub has had several."""
-    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in (
+    if isinstance(error, OSError):
+        return error.errno not in OF_THE_DISK
+    return type(error).__module__.partition(".")[0] in (
         *("httpx", "httpx2", "httpcore", "httpcore2", "requests", "urllib3", "http"),
     )

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from .remote import FetchError, refuse_offline, told
-from .table import UNKNOWN, Checkpoint, Part, RemoteFile
+from .table import AMLR, APACHE, MIT, Checkpoint, Licence, Part, RemoteFile
 
 # All that a model folder may hold; whatever else a repository has is left there.
 WANTED = re.compile(
@@ -22,9 +23,8 @@ def checkpoint_of(repository: str) -> Checkpoint:
     """
     from huggingface_hub import HfApi
 
-    unnamed = Part((), UNKNOWN, repository)
     refuse_offline(repository)
-    with told(unnamed, "the list of files"):
+    with told(Part((), MIT, repository), "the list of files"):
         info = HfApi().model_info(repository, files_metadata=True)
     files = tuple(
         RemoteFile(entry.rfilename, entry.rfilename, entry.size or 0, entry.lfs.sha256 if entry.lfs else None)
@@ -37,5 +37,13 @@ def checkpoint_of(repository: str) -> Checkpoint:
             f"{repository} is no model that this program knows: it needs config.json and model.safetensors. Published "
             ".pth files are converted by `starflow convert FILE FOLDER`."
         )
-    part = Part(files, UNKNOWN, repository, info.sha or "main")
+    part = Part(files, _licence(info), repository, info.sha or "main")
     return Checkpoint(repository, f"a model of {repository.partition('/')[0]} on the Hub", (part,))
+
+
+def _licence(info: Any) -> Licence:
+    """The licence that a repository's card names; whoever asks for a repository by its name has seen its page."""
+    name = str(getattr(info.card_data, "license", None) or "no licence named")
+    known = {licence.name.lower(): licence for licence in (AMLR, APACHE, MIT)}
+    page = f"https://huggingface.co/{info.id}"
+    return known.get(name.lower()) or Licence(name, page, "what its card says.", open=True)

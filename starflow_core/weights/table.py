@@ -29,7 +29,6 @@ AMLR = Licence(
     "Apple Machine Learning Research Model is licensed under the Apple Machine Learning Research Model License "
     "Agreement.",
 )
-UNKNOWN = Licence("see the model card", "", "what its model card says")
 
 Content = Literal["starflow", "tarflow", "copy"]
 
