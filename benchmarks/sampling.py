@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import resource
 import statistics
 import subprocess
 import sys
@@ -27,6 +26,7 @@ from tqdm import tqdm
 
 from starflow_core.samplers import Jacobi, Sampler, Sequential
 
+from .memory import peak_memory
 from .models import SUBJECTS, Subject
 from .published_jacobi import PublishedJacobi
 
@@ -78,7 +78,7 @@ def measure(model: str, batch: int, name: str, repeats: int, shared: Path) -> Ro
     while len(samples) < repeats and first <= LONG:
         passes += [_seconds(lambda: _forward_pass(subject)) for _ in range(3)]
         samples.append(_seconds(lambda: _sample(subject, sampler)))
-    peak = _peak_memory()
+    peak = peak_memory()
     file = shared / f"{model}-{batch}.pt"
     if not file.exists():
         torch.save(x if name == REFERENCE else _sample(subject, Sequential()), file)
@@ -165,12 +165,6 @@ def _seconds(call: Callable[[], object]) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
-
-
-def _peak_memory() -> int:
-    """Of this process so far, in bytes."""
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ KINDS: dict[str, tuple[Any, type[StarFlow] | type[TarFlow]]] = {
 }
 WEIGHTS = "model.safetensors"
 VAE_WEIGHTS = "diffusion_pytorch_model.safetensors"
+BIG_FLOW, BIG_TEXT_ENCODER = 4e9, 1e9  # bytes
 PICKLES = ("*.pth", "*.pt", "*.bin", "*.ckpt", "*.pkl")
 
 
@@ -76,14 +77,17 @@ def load(
     *,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
+    keep_text_encoder: bool | None = None,
 ) -> Pipeline:
     """A pipeline from a model folder or the name of an embedded model.
 
     Args:
         name_or_folder: `starflow-mini`, `tarflow-mini`, or a folder in this module's layout.
         device: `cuda`, `mps` or `cpu`; the best there is by default.
-        dtype: of the flow and the text encoder; bfloat16 on CUDA and float32 elsewhere by default. The autoencoder is
-            always float32, and so is a flow of dequantised pictures by default, whose steps bfloat16 cannot tell apart.
+        dtype: of the flow and the text encoder; by default bfloat16 on CUDA and where the weights are over 4 GB, and
+            float32 elsewhere. The autoencoder is always float32, and so is a flow of dequantised pictures by default,
+            whose steps bfloat16 cannot tell apart.
+        keep_text_encoder: in memory, when prompts have been encoded; by default, where it is of less than 1 GB.
 
     Raises:
         ValueError: there is no such model, no such device, or something is wrong with the folder.
@@ -97,15 +101,17 @@ def load(
     make_config, kind = KINDS[config["model_type"]]
     flow_config = _in_folder(folder, make_config.from_dict, config["flow"])
     if dtype is None:
-        is_fast = device.type == "cuda" and flow_config.noise_std > 0
-        dtype = torch.bfloat16 if is_fast else torch.float32
+        is_short = device.type == "cuda" or _size(folder, WEIGHTS) > BIG_FLOW
+        dtype = torch.bfloat16 if is_short and flow_config.noise_std > 0 else torch.float32
+    if keep_text_encoder is None:
+        keep_text_encoder = _size(folder / "text_encoder", WEIGHTS) < BIG_TEXT_ENCODER
     autoencoder = _load_autoencoder(folder / "vae", device) if kind.data == "latents" else None
     text_encoder = _load_text_encoder(folder, flow_config.txt_size, device, dtype) if flow_config.txt_size else None
     classes = _in_folder(folder, Classes, tuple(config["classes"])) if "classes" in config else None
     weights = _read_weights(folder, WEIGHTS)
     flow: Flow = _in_folder(folder, kind.from_state_dict, flow_config, weights, device=device, dtype=dtype)
     names = {"name": folder.name, "defaults": defaults, "classes": classes}
-    return _in_folder(folder, Pipeline, flow, autoencoder, text_encoder, **names)
+    return _in_folder(folder, Pipeline, flow, autoencoder, text_encoder, keep_text_encoder=keep_text_encoder, **names)
 
 
 def save(pipeline: Pipeline, folder: Path, *, dtype: torch.dtype = torch.bfloat16) -> None:
@@ -229,6 +235,11 @@ def _check_weights(folder: Path, file: str) -> None:
         if pickles := sorted(path.name for pattern in PICKLES for path in folder.glob(pattern)):
             hint = f"{pickles[0]} is a pickle, which could run code and is not loaded; convert it to safetensors."
         raise ValueError(f"{missing[0]} is missing; {hint}")
+
+
+def _size(folder: Path, file: str) -> int:
+    """Of a file of weights, or its shards, as far as they are there."""
+    return sum(shard.stat().st_size for shard in _shards(folder, file) if shard.is_file())
 
 
 def _shards(folder: Path, file: str) -> list[Path]:

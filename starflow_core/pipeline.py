@@ -70,6 +70,7 @@ class Pipeline:
         defaults: how the model is best sampled.
         classes: of a class-conditional flow; None for one without classes. Names of classes stand where others take
             prompts.
+        keep_text_encoder: in memory, when prompts have been encoded; otherwise it is read again for other prompts.
 
     Raises:
         ValueError: the parts are those of another flow.
@@ -84,9 +85,10 @@ class Pipeline:
         name: str = "",
         defaults: SamplingDefaults | None = None,
         classes: Classes | None = None,
+        keep_text_encoder: bool = True,
     ) -> None:
         self.flow, self.autoencoder, self.text_encoder, self.name = flow, autoencoder, text_encoder, name
-        self.classes = classes
+        self.classes, self.keep_text_encoder = classes, keep_text_encoder
         self.defaults = defaults or SamplingDefaults()
         self._check_parts_fit()
 
@@ -277,8 +279,12 @@ class Pipeline:
         Raises:
             ValueError: there is no such class.
         """
-        encoder = self.text_encoder or self.classes
-        return None if encoder is None else encoder.encode(prompts)
+        if self.text_encoder is None:
+            return None if self.classes is None else self.classes.encode(prompts)
+        features = self.text_encoder.encode(prompts)
+        if not self.keep_text_encoder:
+            self.text_encoder.release()
+        return features
 
     def _drawn(
         self, prompt: str | Sequence[str], sampling: Sampling, progress: ProgressCallback | None
@@ -291,7 +297,11 @@ class Pipeline:
             raise ValueError("There is no prompt; give at least one, which may be empty.")
         width, height = checked_size(sampling.size, self.trained_side, self.multiple)
         shape = (self.flow.config.in_channels, height // self.factor, width // self.factor)
-        unconditional = self.condition([sampling.negative])
+        if others := [type(text).__name__ for text in (*prompts, sampling.negative) if not isinstance(text, str)]:
+            raise ValueError(f"A prompt must be text, but one is {others[0]}.")
+        # All at once, so that text encoder and flow need not be in memory together.
+        texts = list(dict.fromkeys([sampling.negative, *prompts]))
+        conditions = self.condition(texts)
         guidance = self._guidance(sampling)
         denoised = self.defaults.denoise if sampling.denoise is None else sampling.denoise
         if denoised and not self.flow.config.noise_std:
@@ -300,12 +310,12 @@ class Pipeline:
         jobs = [_Job(prompt, seed) for prompt in prompts for seed in sampling.seeds()]
         batches = [jobs[i : i + BATCH] for i in range(0, len(jobs), BATCH)]
         for number, batch in enumerate(batches):
-            condition = self.condition([job.prompt for job in batch])
+            condition = None if conditions is None else conditions[[texts.index(job.prompt) for job in batch]]
             x = self.flow.inverse(
                 torch.cat([seeded_noise(shape, job.seed, 1) for job in batch]),
                 condition,
                 guidance=guidance,
-                unconditional=unconditional,
+                unconditional=None if conditions is None else conditions[:1],
                 sampler=sampling.sampler or self.jacobi(),
                 progress=progress and _of_batch(progress, number, len(batches)),
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
@@ -26,10 +26,13 @@ class TextEncoder:
         model: a transformers model whose output has `last_hidden_state`, such as `T5EncoderModel` or `GemmaModel`.
         tokenizer: its transformers tokenizer.
         tokens: text tokens L a prompt.
+        reload: reads the model again; without it, `release` does nothing.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, tokens: int) -> None:
-        self.model, self.tokenizer, self.tokens = model, tokenizer, tokens
+    def __init__(self, model: Any, tokenizer: Any, tokens: int, *, reload: Callable[[], Any] | None = None) -> None:
+        self.tokenizer, self.tokens = tokenizer, tokens
+        self._model, self._reload = model, reload
+        self._config, self._device = model.config, model.device
         self._remembered: OrderedDict[str, Tensor] = OrderedDict()
         self._lock = Lock()
 
@@ -42,32 +45,31 @@ class TextEncoder:
         Raises:
             ValueError: the folders hold no encoder that transformers can load, or one without `last_hidden_state`.
         """
-        import transformers
 
-        try:
-            config = transformers.AutoConfig.from_pretrained(model, local_files_only=True)
-            is_t5 = config.model_type in T5_TYPES
-            kind = transformers.T5EncoderModel if is_t5 else transformers.AutoModel
-            with _no_progress_bar():
-                loaded, report = kind.from_pretrained(
-                    model, config=config, local_files_only=True, use_safetensors=True, output_loading_info=True
-                )
-            words = transformers.PreTrainedTokenizerFast.from_pretrained(tokenizer, local_files_only=True)
-        except Exception as error:  # these libraries raise all kinds, tokenizers even a bare Exception
-            raise ValueError(f"The text encoder in {model.parent} cannot be loaded: {first_line(error)}") from error
-        if absent := [*report["missing_keys"], *report["mismatched_keys"]]:
-            raise ValueError(
-                f"The weights in {model} are not those of this text encoder: {absent[0]} is missing or wrong."
-            )
-        if words.pad_token is None:
-            words.pad_token = words.eos_token
-        words.padding_side = "right"  # language models pad to the left, which would move the positions of the words
-        return cls(loaded.to(device=device, dtype=dtype).eval().requires_grad_(False), words, tokens)
+        def read() -> Any:
+            return _read_model(model, device, dtype)
+
+        return cls(read(), _read_tokenizer(tokenizer), tokens, reload=read)
+
+    @property
+    def model(self) -> Any:
+        """The language model, read again where it was released."""
+        with self._lock:
+            if self._model is None:
+                assert self._reload is not None
+                self._model = self._reload()
+            return self._model
+
+    def release(self) -> None:
+        """Let go of the model's memory, until prompts other than the remembered ones are encoded."""
+        with self._lock:
+            if self._reload is not None:
+                self._model = None
 
     @property
     def dim(self) -> int:
         """Width of a feature."""
-        config = self.model.config
+        config = self._config
         return int(getattr(config, "d_model", None) or config.hidden_size)
 
     @torch.no_grad()
@@ -84,7 +86,7 @@ class TextEncoder:
         for prompt in prompts:
             if not isinstance(prompt, str):
                 raise ValueError(f"A prompt must be text, but one is {type(prompt).__name__}.")
-        return torch.stack([self._features(prompt) for prompt in prompts]).to(self.model.device)
+        return torch.stack([self._features(prompt) for prompt in prompts]).to(self._device)
 
     def is_truncated(self, prompt: str) -> bool:
         """Whether a prompt has more tokens than the model reads."""
@@ -117,8 +119,44 @@ class TextEncoder:
             truncation=True,
             return_tensors="pt",
         )
-        device = self.model.device
-        return batch["input_ids"].to(device), batch["attention_mask"].to(device)
+        return batch["input_ids"].to(self._device), batch["attention_mask"].to(self._device)
+
+
+def _read_model(folder: Path, device: torch.device | str, dtype: torch.dtype) -> Any:
+    import transformers
+
+    try:
+        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+        kind = transformers.T5EncoderModel if config.model_type in T5_TYPES else transformers.AutoModel
+        with _no_progress_bar():
+            loaded, report = kind.from_pretrained(
+                folder,
+                config=config,
+                dtype=dtype,
+                local_files_only=True,
+                use_safetensors=True,
+                output_loading_info=True,
+            )
+    except Exception as error:  # transformers raises all kinds
+        raise ValueError(f"The text encoder in {folder.parent} cannot be loaded: {first_line(error)}") from error
+    if absent := [*report["missing_keys"], *report["mismatched_keys"]]:
+        raise ValueError(
+            f"The weights in {folder} are not those of this text encoder: {absent[0]} is missing or wrong."
+        )
+    return loaded.to(device=device, dtype=dtype).eval().requires_grad_(False)
+
+
+def _read_tokenizer(folder: Path) -> Any:
+    import transformers
+
+    try:
+        words = transformers.PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # tokenizers raises even a bare Exception
+        raise ValueError(f"The text encoder in {folder.parent} cannot be loaded: {first_line(error)}") from error
+    if words.pad_token is None:
+        words.pad_token = words.eos_token
+    words.padding_side = "right"  # language models pad to the left, which would move the positions of the words
+    return words
 
 
 def masked_features(model: Any, ids: Tensor, mask: Tensor) -> Tensor:

@@ -13,7 +13,7 @@ from typing import Any
 import huggingface_hub
 import pytest
 from hub_server import COMMIT, Fault, Hub, corrupted, cut, stalled, status, truncated
-from huggingface_hub import constants
+from huggingface_hub import constants, file_download
 
 from starflow_core.model_folder import model_folder
 from starflow_core.weights import download, fetch, remote, store, table
@@ -34,9 +34,9 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Hub]:
     hub.files = {"a/model/model.safetensors": BIG, "a/model/config.json": SMALL}
     hub.small = {"a/model/config.json"}
     monkeypatch.setattr(constants, "ENDPOINT", hub.address)
-    monkeypatch.setattr(
-        constants, "HUGGINGFACE_CO_URL_TEMPLATE", hub.address + "/{repo_id}/resolve/{revision}/{filename}"
-    )
+    template = hub.address + "/{repo_id}/resolve/{revision}/{filename}"
+    for module in (constants, file_download):  # where huggingface_hub before 1.0 looks as well
+        monkeypatch.setattr(module, "HUGGINGFACE_CO_URL_TEMPLATE", template, raising=False)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub_cache"))
     monkeypatch.setenv("STARFLOW_HOME", str(tmp_path / "home"))
     monkeypatch.setattr(download, "WAITS", (0.0,) * download.PATIENCE)

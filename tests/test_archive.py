@@ -1,0 +1,208 @@
+"""Files that are no published checkpoints, by accident or on purpose: refused before anything in them runs."""
+
+from __future__ import annotations
+
+import io
+import pickle
+import zipfile
+from collections import OrderedDict
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from starflow_core.weights import archive
+from starflow_core.weights.archive import check_archive, read_checkpoint
+
+RAN: list[str] = []
+
+
+class Hostile:
+    """Something that runs code where it is unpickled."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return RAN.append, ("code of a checkpoint",)
+
+
+class Shell:
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        import os
+
+        return os.system, ("echo code of a checkpoint",)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    torch.save({"a.weight": torch.arange(6.0).reshape(2, 3), "b": torch.ones(4, dtype=torch.bool)}, tmp_path / "m.pth")
+    return tmp_path / "m.pth"
+
+
+def rewritten(file: Path, changes: dict[str, bytes | None], compression: int = zipfile.ZIP_STORED) -> Path:
+    """The archive with other entries; None takes one out."""
+    with zipfile.ZipFile(file) as source:
+        entries = {name: source.read(name) for name in source.namelist()}
+    root = next(iter(entries)).partition("/")[0]
+    entries |= {name.replace("ROOT", root): content for name, content in changes.items() if content is not None}
+    for name, content in changes.items():
+        if content is None:
+            del entries[name.replace("ROOT", root)]
+    with zipfile.ZipFile(file, "w", compression) as target:
+        for name, content in entries.items():
+            target.writestr(name, content)
+    return file
+
+
+def test_tensors_are_read_as_they_are(file: Path) -> None:
+    tensors = read_checkpoint(file)
+    assert torch.equal(tensors["a.weight"], torch.arange(6.0).reshape(2, 3))
+    assert tensors["b"].dtype == torch.bool
+
+
+def test_tensors_of_a_module_are_read(tmp_path: Path) -> None:
+    module = torch.nn.Linear(2, 3)
+    torch.save(OrderedDict(module.state_dict(), extra=torch.nn.Parameter(torch.ones(2))), tmp_path / "m.pth")
+    assert set(read_checkpoint(tmp_path / "m.pth")) == {"weight", "bias", "extra"}
+
+
+def test_tensors_are_mapped_and_not_copied(tmp_path: Path) -> None:
+    torch.save({"big": torch.zeros(1000, 1000)}, tmp_path / "m.pth")
+    storage = read_checkpoint(tmp_path / "m.pth")["big"].untyped_storage()
+    assert storage.is_shared() or storage.filename is not None or not storage.resizable()
+
+
+@pytest.mark.parametrize("content", [{"var": Hostile()}, {"var": Shell()}, Hostile()])
+def test_code_is_refused_and_does_not_run(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "m.pth")
+    with pytest.raises(ValueError, match=r"would run .*refused, and nothing was run"):
+        read_checkpoint(tmp_path / "m.pth")
+    assert not RAN
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
+def test_code_in_any_pickle_is_refused(file: Path, protocol: int) -> None:
+    rewritten(file, {"ROOT/data.pkl": pickle.dumps({"a": Shell()}, protocol)})
+    with pytest.raises(ValueError, match="refused"):
+        read_checkpoint(file)
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"var": "text"}, {"var": {"a": torch.ones(1)}}, {"var": 1}, {1: 2}])
+def test_anything_but_tensors_by_name_is_refused(tmp_path: Path, content: object) -> None:
+    torch.save(content, tmp_path / "m.pth")
+    with pytest.raises(ValueError, match="a state dict is needed"):
+        read_checkpoint(tmp_path / "m.pth")
+
+
+def test_bare_pickle_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "m.pth").write_bytes(pickle.dumps(Hostile()))
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_checkpoint(tmp_path / "m.pth")
+    assert not RAN
+
+
+def test_file_of_the_old_format_is_refused(tmp_path: Path) -> None:
+    torch.save({"a": torch.ones(2)}, tmp_path / "m.pth", _use_new_zipfile_serialization=False)
+    with pytest.raises(ValueError, match="old format"):
+        read_checkpoint(tmp_path / "m.pth")
+
+
+@pytest.mark.parametrize("size", [0, 10, 500, -1])
+def test_truncated_file_is_refused(file: Path, size: int) -> None:
+    file.write_bytes(file.read_bytes()[:size])
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_checkpoint(file)
+
+
+def test_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no file"):
+        read_checkpoint(tmp_path / "m.pth")
+
+
+def test_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_checkpoint(tmp_path)
+
+
+def test_compressed_archive_is_refused(file: Path) -> None:
+    """A small file that would unpack to a huge one."""
+    rewritten(file, {"ROOT/data/7": bytes(50_000_000)}, zipfile.ZIP_DEFLATED)
+    assert file.stat().st_size < 1_000_000
+    with pytest.raises(ValueError, match="compressed"):
+        read_checkpoint(file)
+
+
+def test_entries_that_share_their_bytes_are_refused(file: Path) -> None:
+    rewritten(file, {"ROOT/data/7": bytes(100_000)})
+    content = bytearray(file.read_bytes())
+    end = content.rindex(b"PK\x05\x06")
+    directory = int.from_bytes(content[end + 16 : end + 20], "little")
+    last = content.rindex(b"PK\x01\x02")
+    again = bytes(content[last:end]) * 50  # fifty more names for the same bytes
+    count = int.from_bytes(content[end + 10 : end + 12], "little") + 50
+    tail = bytearray(content[end:])
+    tail[8:10] = tail[10:12] = count.to_bytes(2, "little")
+    tail[12:16] = (end - directory + len(again)).to_bytes(4, "little")
+    file.write_bytes(bytes(content[:end]) + again + bytes(tail))
+    with pytest.raises(ValueError, match=r"refused|cannot be read"):
+        check_archive(file)
+
+
+@pytest.mark.parametrize(
+    "name", ["ROOT/../evil", "/etc/evil", "ROOT/code/evil.py", "ROOT/data/../../evil", "other/data.pkl", "ROOT\\x"]
+)
+def test_other_entries_are_refused(file: Path, name: str) -> None:
+    with pytest.raises(ValueError, match="refused"):
+        check_archive(rewritten(file, {name: b"x"}))
+
+
+def test_pickle_without_end_is_refused(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archive, "MAX_PICKLE", 1000)
+    with pytest.raises(ValueError, match="over 0 MiB"):
+        check_archive(rewritten(file, {"ROOT/data.pkl": b"x" * 2000}))
+
+
+def test_deep_nesting_is_refused(file: Path) -> None:
+    deep = b"\x80\x02" + b"(" * 100_000 + b"t" * 100_000 + b"."
+    with pytest.raises(ValueError, match="things within things"):
+        check_archive(rewritten(file, {"ROOT/data.pkl": deep}))
+
+
+def test_archive_without_a_pickle_is_refused(file: Path) -> None:
+    with pytest.raises(ValueError, match="cannot be read"):
+        check_archive(rewritten(file, {"ROOT/data.pkl": None}))
+
+
+def test_archive_without_the_numbers_is_refused(file: Path) -> None:
+    with pytest.raises(ValueError, match="cannot be read"):
+        read_checkpoint(rewritten(file, {"ROOT/data/0": None}))
+
+
+@pytest.mark.parametrize(
+    "tensor",
+    [torch.ones(1).expand(10_000, 10_000), torch.ones(3, 4).t(), torch.ones(1).expand(2**20, 2**20)],
+    ids=["repeated", "transposed", "a terabyte"],
+)
+def test_tensor_with_more_numbers_than_the_file_is_refused(tmp_path: Path, tensor: Tensor) -> None:
+    torch.save({"huge": tensor}, tmp_path / "m.pth")
+    with pytest.raises(ValueError, match=r"huge take more numbers|cannot be read"):
+        read_checkpoint(tmp_path / "m.pth")
+
+
+def test_damaged_pickle_is_told(file: Path) -> None:
+    with zipfile.ZipFile(file) as source:
+        name = next(name for name in source.namelist() if name.endswith("data.pkl"))
+        content = source.read(name)
+    with pytest.raises(ValueError, match="pickle"):
+        check_archive(rewritten(file, {"ROOT/data.pkl": content[: len(content) // 2]}))
+
+
+def test_noise_is_refused_without_another_error(tmp_path: Path) -> None:
+    generator = torch.Generator().manual_seed(0)
+    for i in range(200):
+        noise = torch.randint(0, 256, (i * 10,), generator=generator, dtype=torch.uint8).numpy().tobytes()
+        buffer = io.BytesIO()
+        with zipfile.ZipFile(buffer, "w") as target:
+            target.writestr("archive/data.pkl", b"\x80\x02" + noise)
+        (tmp_path / "m.pth").write_bytes(buffer.getvalue())
+        with pytest.raises(ValueError, match="m\\.pth"):
+            read_checkpoint(tmp_path / "m.pth")
