@@ -27,7 +27,7 @@ from starflow_core.model_folder import EMBEDDED, VAE_WEIGHTS, load
 from starflow_core.noise import seeded_noise
 from starflow_core.samplers import Progress, Sequential
 from starflow_core.starflow import StarFlow
-from starflow_core.weights.fetch import convert_file
+from starflow_core.weights.conversion import convert_file
 
 from .memory import peak_memory
 

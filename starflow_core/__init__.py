@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .starflow import StarFlow as StarFlow
     from .tarflow import TarFlow as TarFlow
     from .text_encoder import TextEncoder as TextEncoder
+    from .weights.fetch import fetch as fetch
 
 __version__ = "0.1.0"
 
@@ -54,6 +55,7 @@ _HOMES = {
     "TarFlowConfig": "config",
     "TarFlowGuidance": "guidance",
     "TextEncoder": "text_encoder",
+    "fetch": "weights.fetch",
     "load": "model_folder",
 }
 __all__ = [*_HOMES, "__version__"]

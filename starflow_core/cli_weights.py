@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,12 +51,12 @@ def _fetch(options: argparse.Namespace) -> None:
 
     from .weights.fetch import fetch
 
-    with _progress_bar() as report:
+    with closing(_Bars()) as bars:
         folder = fetch(
             options.name,
             dtype=getattr(torch, options.dtype),
             accepts=lambda licence: _accepts(licence, options.accept_license),
-            report=report,
+            report=bars,
             given=options.given,
         )
     print(f"{options.name} is in {folder}; try: starflow generate --model {options.name} ...")
@@ -98,7 +98,7 @@ def _in_units(size: int) -> str:
 def _convert(options: argparse.Namespace) -> None:
     import torch
 
-    from .weights.fetch import convert_file
+    from .weights.conversion import convert_file
 
     names = [name.strip() for name in options.classes.split(",") if name.strip()]
     dtype = getattr(torch, options.dtype)
@@ -111,25 +111,22 @@ def _convert(options: argparse.Namespace) -> None:
         )
 
 
-@contextmanager
-def _progress_bar() -> Iterator[Callable[[Progress], None]]:
-    """One bar for all files, and one for the conversion; on a terminal only."""
-    from tqdm import tqdm
+class _Bars:
+    """A bar for what is fetched and one for what is converted, with speed and time left; on a terminal only."""
 
-    bar: Any = None
+    def __init__(self) -> None:
+        self._bars: dict[str, Any] = {}
 
-    def report(progress: Progress) -> None:
-        nonlocal bar
-        if bar is None or bar.desc != progress.stage:
-            if bar is not None:
-                bar.close()
-            bar = tqdm(desc=progress.stage, unit="B", unit_scale=True, disable=None)
-            bar.set_description_str(progress.stage, refresh=False)
+    def __call__(self, progress: Progress) -> None:
+        from tqdm import tqdm
+
+        if progress.stage not in self._bars:
+            self.close()
+            self._bars[progress.stage] = tqdm(desc=progress.stage, unit="B", unit_scale=True, disable=None)
+        bar = self._bars[progress.stage]
         bar.total = progress.total
         bar.update(progress.done - bar.n)
 
-    try:
-        yield report
-    finally:
-        if bar is not None:
+    def close(self) -> None:
+        for bar in self._bars.values():
             bar.close()

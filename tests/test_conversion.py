@@ -16,7 +16,7 @@ from starflow_core.model_folder import load
 from starflow_core.starflow import StarFlow
 from starflow_core.tarflow import TarFlow
 from starflow_core.weights import conversion
-from starflow_core.weights.fetch import convert_file
+from starflow_core.weights.conversion import convert_file
 from starflow_core.weights.published import tarflow_config
 
 CONFIGS = {

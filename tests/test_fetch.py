@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -301,3 +302,28 @@ def test_model_is_removed_with_what_has_arrived_of_it(hub: Hub) -> None:
     assert not folder.exists()
     with pytest.raises(ValueError, match="no model 'test'"):
         Store().remove("test")
+
+
+def test_two_programs_do_not_fetch_the_same_at_once(hub: Hub) -> None:
+    def another(step: Progress) -> None:
+        with pytest.raises(FetchError, match="another program"):
+            fetch.fetch("test")
+
+    fetch.fetch("test", report=another)
+
+
+def test_waiting_can_be_cancelled(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Cancelled(Exception):
+        pass
+
+    began = time.monotonic()
+
+    def cancel(step: Progress) -> None:
+        if time.monotonic() - began > 0.3:
+            raise Cancelled
+
+    monkeypatch.setattr(download, "WAITS", (60.0,) * download.PATIENCE)
+    hub.faults["model.safetensors"] = [status(500)]
+    with pytest.raises(Cancelled):
+        fetch.fetch("test", report=cancel)
+    assert time.monotonic() - began < 10

@@ -14,11 +14,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ..classes import Classes
 from ..config import FlowConfig, TarFlowConfig
-from ..model_folder import KINDS, WEIGHTS
+from ..model_folder import KINDS, WEIGHTS, write_config
+from ..sampling import SamplingDefaults
 from ..state_dict import UNUSED_PRIOR, check_names
 from .archive import read_checkpoint
 from .published import published_config
+from .store import UNFINISHED
 
 SHARD = 400_000_000  # bytes, as converted
 CONVERTIBLE = (torch.float32, torch.float16, torch.bfloat16)
@@ -170,3 +173,54 @@ def _write_index(folder: Path, shards: Sequence[Sequence[str]], size: int) -> No
     names = {name: _shard_name(number, len(shards)) for number, shard in enumerate(shards, 1) for name in shard}
     index: dict[str, Any] = {"metadata": {"total_size": size}, "weight_map": names}
     (folder / f"{WEIGHTS}.index.json").write_text(json.dumps(index, indent=1) + "\n")
+
+
+def convert_file(
+    file: Path,
+    folder: Path,
+    *,
+    noise_std: float | None = None,
+    classes: Sequence[str] = (),
+    dtype: torch.dtype = torch.bfloat16,
+) -> Converted:
+    """Write the flow of a published `.pth` file as a model folder, which it is when it is complete and not before.
+
+    Args:
+        file: the `.pth` file.
+        folder: to write; must be empty or not exist.
+        noise_std: of the Gaussian noise in training, which stands in the names of published files; that of the models
+            of the table where None, and 0 for uniform dequantisation noise.
+        classes: their names; numbers by default.
+        dtype: of the weights on disk.
+
+    Raises:
+        ValueError: the file is no published flow, the folder is not empty, or the names do not fit.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise ValueError(f"{folder} exists and is not empty; choose another folder.")
+    class_names(classes, published_config(read_checkpoint(file), noise_std).num_classes)  # an error before the work
+    part = folder.with_name(folder.name + UNFINISHED)
+    converted = convert(file, part, dtype=dtype, noise_std=noise_std)
+    write_flow_config(part, converted, 0.0, classes)
+    if folder.exists():
+        folder.rmdir()
+    os.replace(part, folder)
+    return converted
+
+
+def class_names(given: Sequence[str], count: int) -> tuple[str, ...]:
+    """The names of a flow's classes, which are their numbers where none are given.
+
+    Raises:
+        ValueError: there are others than classes, or two are the same.
+    """
+    if given and len(given) != count:
+        raise ValueError(f"{len(given)} names of classes were given; the flow has {count} classes.")
+    return Classes(tuple(given)).names if given else tuple(str(label) for label in range(count))
+
+
+def write_flow_config(folder: Path, converted: Converted, guidance: float, classes: Sequence[str]) -> None:
+    """The `config.json` of a converted flow."""
+    names = class_names(classes, converted.config.num_classes)
+    defaults = SamplingDefaults(guidance=guidance, denoise=converted.config.noise_std > 0)
+    write_config(folder, converted.model_type, converted.config, defaults, names)

@@ -26,21 +26,23 @@ WAITS = (1, 2, 4, 8, 15, 30, 30, 0.2)  # the last one where bytes had come
 TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
 EXPIRED = (401, 403, 410)  # of an address that was signed for some time only
 NO_SUCH_RANGE = 416
+BREATH = 0.2  # seconds
 MAX_WAIT = 120  # seconds, whatever a server asks for
 
 Report = Callable[[int], None]
 
 
 def download(
-    describe: Callable[[], Remote], target: Path, report: Report, *, wait: Callable[[float], None] = time.sleep
+    describe: Callable[[], Remote], target: Path, report: Report, *, wait: Callable[[float], None] | None = None
 ) -> str:
     """Fetch a file, or what is missing of it.
 
     Args:
         describe: what the server says of it; asked again when its address may have expired.
         target: what to call it when it is whole and verified. Until then its bytes are kept beside it.
-        report: told the number of bytes that came, negative where some are thrown away; what it raises cancels.
-        wait: called with seconds between attempts.
+        report: told the number of bytes that came, negative where some are thrown away, and often that none came; what
+            it raises cancels.
+        wait: called with seconds between attempts, instead of sleeping.
 
     Returns:
         the sha256 of the bytes.
@@ -74,7 +76,8 @@ def download(
         if failures >= PATIENCE:
             raise cause
         if not is_whole and _size(part) != remote.size:
-            wait(WAITS[failures - 1] if pause is None else pause)
+            seconds = WAITS[failures - 1] if pause is None else pause
+            wait(seconds) if wait is not None else _sleep(seconds, report)
     return _verified(part, target, remote, report)
 
 
@@ -136,6 +139,14 @@ def _verified(part: Path, target: Path, remote: Remote, report: Report) -> str:
 def _throw_away(part: Path, report: Report) -> None:
     report(-_size(part))
     part.unlink()
+
+
+def _sleep(seconds: float, report: Report) -> None:
+    """Sleep, and be cancelled while asleep."""
+    end = time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        time.sleep(min(left, BREATH))
+        report(0)
 
 
 def _retry_after(error: urllib.error.HTTPError) -> float | None:

@@ -6,21 +6,21 @@ import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 
 from . import remote
-from .archive import read_checkpoint
-from .conversion import Converted, convert
+from .conversion import convert, write_flow_config
 from .download import download, partial
-from .folder_texts import class_names, complete_autoencoder_config, write_flow_config, write_origin
-from .published import published_config
+from .folder_texts import complete_autoencoder_config, write_origin
 from .record import Record
 from .remote import FetchError, Remote
 from .repository import checkpoint_of
-from .store import UNFINISHED, Store, accept, accepted
+from .store import Store, accept, accepted
 from .table import CHECKPOINTS, Checkpoint, Licence, Part, RemoteFile
 
 SPARE = 500_000_000  # bytes of disk that are to be left
@@ -86,40 +86,21 @@ def fetch(
         return folder
     chosen = checkpoint(name)
     _accept(chosen.licences, accepts)
-    return _Fetch(chosen, store, dtype, report, given).run()
+    with _alone(store, chosen):
+        return store.find(name) or _Fetch(chosen, store, dtype, report, given).run()
 
 
-def convert_file(
-    file: Path,
-    folder: Path,
-    *,
-    noise_std: float | None = None,
-    classes: Sequence[str] = (),
-    dtype: torch.dtype = torch.bfloat16,
-) -> Converted:
-    """Write the flow of a published `.pth` file as a model folder, which it is when it is complete and not before.
-
-    Args:
-        file: the `.pth` file.
-        folder: to write; must be empty or not exist.
-        noise_std: of the Gaussian noise in training, which stands in the names of published files; that of the models
-            of the table where None, and 0 for uniform dequantisation noise.
-        classes: their names; numbers by default.
-        dtype: of the weights on disk.
-
-    Raises:
-        ValueError: the file is no published flow, the folder is not empty, or the names do not fit.
-    """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ValueError(f"{folder} exists and is not empty; choose another folder.")
-    class_names(classes, published_config(read_checkpoint(file), noise_std).num_classes)  # an error before the work
-    part = folder.with_name(folder.name + UNFINISHED)
-    converted = convert(file, part, dtype=dtype, noise_std=noise_std)
-    write_flow_config(part, converted, 0.0, classes)
-    if folder.exists():
-        folder.rmdir()
-    os.replace(part, folder)
-    return converted
+@contextmanager
+def _alone(store: Store, chosen: Checkpoint) -> Iterator[None]:
+    """Keep other programs from fetching the same; the system ends that with this process, however it ends."""
+    store.root.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(store.root / f".{store.folder(chosen.name).name}.lock")
+    try:
+        acquired = lock.acquire(timeout=0)
+    except Timeout:
+        raise FetchError(f"{chosen.name} is being fetched by another program on this machine; wait for that.") from None
+    with acquired:
+        yield
 
 
 def link_or_copy(path: Path, target: Path) -> None:

@@ -1,4 +1,4 @@
-"""What a converted model folder says of itself: its configuration, its origin, and its card."""
+"""What a fetched folder says of itself, its origin and its card; and what published files leave to their users."""
 
 from __future__ import annotations
 
@@ -9,30 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ..autoencoder import AutoencoderConfig
-from ..classes import Classes
-from ..model_folder import write_config
-from ..sampling import SamplingDefaults
-from .conversion import Converted
 from .store import ORIGIN
 from .table import Checkpoint
-
-
-def class_names(given: Sequence[str], count: int) -> tuple[str, ...]:
-    """The names of a flow's classes, which are their numbers where none are given.
-
-    Raises:
-        ValueError: there are others than classes, or two are the same.
-    """
-    if given and len(given) != count:
-        raise ValueError(f"{len(given)} names of classes were given; the flow has {count} classes.")
-    return Classes(tuple(given)).names if given else tuple(str(label) for label in range(count))
-
-
-def write_flow_config(folder: Path, converted: Converted, guidance: float, classes: Sequence[str]) -> None:
-    """The `config.json` of a converted flow."""
-    names = class_names(classes, converted.config.num_classes)
-    defaults = SamplingDefaults(guidance=guidance, denoise=converted.config.noise_std > 0)
-    write_config(folder, converted.model_type, converted.config, defaults, names)
 
 
 def complete_autoencoder_config(folder: Path) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal
-
-GIB = 2**30
 
 
 @dataclass(frozen=True)
@@ -85,8 +83,7 @@ class Checkpoint:
         noise_std: of the Gaussian noise on its data in training.
         guidance: that its authors sample with.
         classes: names of its classes.
-        converted_size: of the model folder in bfloat16, in bytes.
-        memory: needed to draw a picture, in bytes by dtype.
+        parameters: of the flow, which is the largest part in memory; by its dtype, two or four bytes each.
     """
 
     name: str
@@ -95,8 +92,12 @@ class Checkpoint:
     noise_std: float = 0.0
     guidance: float = 0.0
     classes: tuple[str, ...] = ()
-    converted_size: int = 0
-    memory: dict[str, int] = field(default_factory=dict)
+    parameters: int = 0
+
+    @property
+    def converted_size(self) -> int:
+        """Of what the conversion makes, in bytes in bfloat16."""
+        return 2 * self.parameters
 
     @property
     def download_size(self) -> int:
@@ -146,7 +147,7 @@ CHECKPOINTS = {
             ),
             noise_std=0.3,
             guidance=3.6,
-            converted_size=10_700_000_000,
+            parameters=3_858_281_544,
         ),
         Checkpoint(
             name="tarflow-afhq256",
@@ -160,7 +161,7 @@ CHECKPOINTS = {
             ),
             noise_std=0.07,
             classes=("cat", "dog", "wild"),
-            converted_size=930_000_000,
+            parameters=463_481_856,
         ),
     )
 }
