@@ -78,6 +78,7 @@ def load(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
     keep_text_encoder: bool | None = None,
+    operations: Any = torch.nn,
 ) -> Pipeline:
     """A pipeline from a model folder or the name of an embedded model.
 
@@ -88,6 +89,7 @@ def load(
             float32 elsewhere. The autoencoder is always float32, and so is a flow of dequantised pictures by default,
             whose steps bfloat16 cannot tell apart.
         keep_text_encoder: in memory, when prompts have been encoded; by default, where it is of less than 1 GB.
+        operations: whose Linear and LayerNorm the flow is built of.
 
     Raises:
         ValueError: there is no such model, no such device, or something is wrong with the folder.
@@ -109,7 +111,9 @@ def load(
     text_encoder = _load_text_encoder(folder, flow_config.txt_size, device, dtype) if flow_config.txt_size else None
     classes = _in_folder(folder, Classes, tuple(config["classes"])) if "classes" in config else None
     weights = _read_weights(folder, WEIGHTS)
-    flow: Flow = _in_folder(folder, kind.from_state_dict, flow_config, weights, device=device, dtype=dtype)
+    flow: Flow = _in_folder(
+        folder, kind.from_state_dict, flow_config, weights, device=device, dtype=dtype, operations=operations
+    )
     names = {"name": folder.name, "defaults": defaults, "classes": classes}
     return _in_folder(folder, Pipeline, flow, autoencoder, text_encoder, keep_text_encoder=keep_text_encoder, **names)
 

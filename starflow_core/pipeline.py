@@ -302,7 +302,7 @@ class Pipeline:
         # All at once, so that text encoder and flow need not be in memory together.
         texts = list(dict.fromkeys([sampling.negative, *prompts]))
         conditions = self.condition(texts)
-        guidance = self._guidance(sampling)
+        guidance = self.guidance(sampling)
         denoised = self.defaults.denoise if sampling.denoise is None else sampling.denoise
         if denoised and not self.flow.config.noise_std:
             raise ValueError(f"The model {self.name!r} was trained without Gaussian noise; there is none to take off.")
@@ -321,7 +321,8 @@ class Pipeline:
             )
             yield batch, denoise(self.flow, x, condition) if denoised else x
 
-    def _guidance(self, sampling: Sampling) -> Guidance:
+    def guidance(self, sampling: Sampling) -> Guidance:
+        """The guidance that is asked for, or the model's own."""
         strength = self.defaults.guidance if sampling.guidance is None else sampling.guidance
         guidance = self.flow.guide(strength, **guidance_options(sampling, self.defaults))
         if self.is_conditional or guidance.attention_temperature != 1:

@@ -1,0 +1,13 @@
+"""All nodes, in the order in which menus show them."""
+
+from __future__ import annotations
+
+from .conditioning import encode_text, label_class
+from .declaration import Node
+from .inversion import invert
+from .likelihood import likelihood
+from .loading import load
+from .pictures import decode, encode
+from .sampling import sample
+
+NODES: tuple[Node, ...] = (load, encode_text, label_class, sample, decode, encode, likelihood, invert)

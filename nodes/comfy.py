@@ -1,0 +1,79 @@
+"""The nodes as ComfyUI's V3 classes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from comfy_api.latest import ComfyExtension, io
+
+from .catalogue import NODES
+from .comfy_host import ComfyHost
+from .declaration import CATEGORY, Choice, Field, Flag, Input, Node, Number, Output, Seed, Socket, Text
+
+OUTPUTS = {"FLOAT": io.Float, "STRING": io.String}
+LARGEST_SEED = 2**64 - 1
+
+
+class StarFlowExtension(ComfyExtension):
+    async def get_node_list(self) -> list[type[io.ComfyNode]]:
+        host = ComfyHost()
+        return [comfy_node(node, host) for node in NODES]
+
+
+def comfy_node(node: Node, host: ComfyHost) -> type[io.ComfyNode]:
+    """A node as a V3 class."""
+
+    class StarFlowNode(io.ComfyNode):
+        @classmethod
+        def define_schema(cls) -> io.Schema:
+            return schema(node)
+
+        @classmethod
+        def execute(cls, **values: Any) -> io.NodeOutput:
+            # ComfyUI runs nodes in inference mode, whose tensors know no gradients; denoising needs some.
+            with torch.inference_mode(False), torch.no_grad():
+                results = node(host, **values)
+            return io.NodeOutput(*results, ui=host.shown(node, values, results) if node.shows else None)
+
+    StarFlowNode.__name__ = node.id
+    return StarFlowNode
+
+
+def schema(node: Node) -> io.Schema:
+    """What ComfyUI is to know of a node."""
+    return io.Schema(
+        node_id=node.id,
+        display_name=node.title,
+        category=CATEGORY,
+        description=node.help,
+        inputs=[comfy_input(given) for given in node.inputs],
+        outputs=[comfy_output(output) for output in node.outputs],
+        is_output_node=node.shows,
+    )
+
+
+def comfy_input(given: Input) -> io.Input:
+    """An input as a socket or a widget."""
+    field: Field = given.field
+    about: dict[str, Any] = {"id": given.name, "tooltip": field.help or None}
+    if isinstance(field, Socket):
+        return io.Custom(field.type).Input(**about, optional=not given.is_required)
+    about["default"] = None if given.is_required else given.default
+    if isinstance(field, Seed):
+        return io.Int.Input(**about, min=0, max=LARGEST_SEED, control_after_generate=True)
+    if isinstance(field, Number) and isinstance(field.step, int):
+        return io.Int.Input(**about, min=int(field.least), max=int(field.most), step=field.step)
+    if isinstance(field, Number):
+        return io.Float.Input(**about, min=field.least, max=field.most, step=field.step, round=False)
+    if isinstance(field, Text):
+        return io.String.Input(**about, multiline=field.lines > 1, dynamic_prompts=field.lines > 1)
+    if isinstance(field, Flag):
+        return io.Boolean.Input(**about)
+    assert isinstance(field, Choice)
+    return io.Combo.Input(**about, options=field.names())
+
+
+def comfy_output(output: Output) -> io.Output:
+    kind = OUTPUTS.get(output.type) or io.Custom(output.type)
+    return kind.Output(display_name=output.name, tooltip=output.help or None)

@@ -1,0 +1,34 @@
+"""Pictures of a drawing under way, by the user's own preview setting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import comfy.latent_formats
+import latent_preview
+from comfy.cli_args import LatentPreviewMethod, args
+from torch import Tensor
+
+from .values import Model
+
+SIZE = 512  # pixels, of the longer side at most
+STABLE_DIFFUSION = (4, 0.18215)  # channels and scale of the latents that ComfyUI has previews for
+
+Preview = tuple[str, Any, int]
+
+
+def previewer(model: Model) -> Callable[[Tensor], Preview] | None:
+    """What makes a preview of data of the flow (B, C, H, W); None where the user wants none."""
+    if args.preview_method == LatentPreviewMethod.NoPreviews:
+        return None
+    autoencoder = model.pipeline.autoencoder
+    latents = autoencoder and (autoencoder.config.latent_channels, autoencoder.config.scaling_factor)
+    if latents == STABLE_DIFFUSION:
+        native = latent_preview.get_previewer(model.pipeline.flow.device, comfy.latent_formats.SD15())
+        return native and (lambda x: native.decode_latent_to_preview_image("JPEG", x))
+
+    def decoded(x: Tensor) -> Preview:  # pictures, or an autoencoder small enough for that
+        return "JPEG", model.pipeline.decode(x[:1])[0], SIZE
+
+    return decoded

@@ -1,0 +1,158 @@
+"""What a node is: a function whose parameters say, in their annotations, how a person fills them in.
+
+    @node("STARFlowSampler", "STARFlow Sampler", "Draws latents from noise.", outputs=(Output("latent", LATENT),))
+    def sample(host: Host, model: Annotated[Model, Socket(MODEL)], seed: Annotated[int, Seed()] = 0) -> Latent: ...
+
+Front ends read `Node.inputs` and `Node.outputs`; a function's default is its input's, and an input without one must be
+connected or filled in.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, get_type_hints
+
+CATEGORY = "STARFlow"
+# Types of what goes along wires, as ComfyUI calls them.
+MODEL, TEXT_ENCODER = "STARFLOW_MODEL", "STARFLOW_TEXT_ENCODER"
+VAE, CONDITIONING, LATENT, IMAGE, MASK = "VAE", "CONDITIONING", "LATENT", "IMAGE", "MASK"
+FLOAT, STRING = "FLOAT", "STRING"
+
+
+@dataclass(frozen=True)
+class Field:
+    """How an input is filled in; `help` is shown beside it."""
+
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class Socket(Field):
+    """Something that comes along a wire.
+
+    Attributes:
+        type: of what comes.
+    """
+
+    type: str = ""
+
+
+@dataclass(frozen=True)
+class Number(Field):
+    """A number from `least` to `most`; whole where `step` is."""
+
+    least: float = 0
+    most: float = 1
+    step: float = 0.01
+
+
+@dataclass(frozen=True)
+class Seed(Field):
+    """The seed of what is drawn at random, from 0 to 2⁶⁴ − 1, which front ends can change after a run."""
+
+
+@dataclass(frozen=True)
+class Text(Field):
+    """Words; `lines` of them, as the field is drawn."""
+
+    lines: int = 1
+
+
+@dataclass(frozen=True)
+class Flag(Field):
+    """Yes or no."""
+
+
+@dataclass(frozen=True)
+class Choice(Field):
+    """One of some names.
+
+    Attributes:
+        options: the names, or what lists them when they are asked for, since files come and go.
+    """
+
+    options: Sequence[str] | Callable[[], Sequence[str]] = ()
+
+    def names(self) -> list[str]:
+        """The names now."""
+        return list(self.options() if callable(self.options) else self.options)
+
+
+REQUIRED = inspect.Parameter.empty
+
+
+@dataclass(frozen=True)
+class Input:
+    """A parameter of a node.
+
+    Attributes:
+        name: of the parameter.
+        field: how it is filled in.
+        default: its value where nothing is filled in; `REQUIRED` for none. Of a socket, None: it may stay unconnected.
+    """
+
+    name: str
+    field: Field
+    default: Any = REQUIRED
+
+    @property
+    def is_required(self) -> bool:
+        return self.default is REQUIRED
+
+
+@dataclass(frozen=True)
+class Output:
+    """A result of a node."""
+
+    name: str
+    type: str
+    help: str = ""
+
+
+@dataclass(frozen=True)
+class Node:
+    """A node.
+
+    Attributes:
+        id: frozen for ever, since workflows hold it.
+        title: what people read.
+        help: what it does, in a sentence or two.
+        inputs, outputs: in the order in which they are shown. Inputs are only ever appended, since workflows hold the
+            values of fields by their place.
+        function: takes a host and the inputs by name; returns the one output, or a tuple of them.
+        shows: whether it shows its results itself, and so has an effect without anything connected to it.
+    """
+
+    id: str
+    title: str
+    help: str
+    inputs: tuple[Input, ...]
+    outputs: tuple[Output, ...]
+    function: Callable[..., Any]
+    shows: bool = False
+
+    def __call__(self, host: Any, **values: Any) -> tuple[Any, ...]:
+        """Run it; the outputs in order."""
+        result = self.function(host, **values)
+        return result if isinstance(result, tuple) else (result,)
+
+
+def node(
+    id: str, title: str, help: str, *, outputs: tuple[Output, ...], shows: bool = False
+) -> Callable[[Callable[..., Any]], Node]:
+    """Make a node of a function whose first parameter is the host, and whose others are annotated with fields."""
+
+    def declare(function: Callable[..., Any]) -> Node:
+        hints = get_type_hints(function, include_extras=True)
+        parameters = list(inspect.signature(function).parameters.values())[1:]
+        inputs = tuple(Input(p.name, _field(hints[p.name]), p.default) for p in parameters)
+        return Node(id, title, help, inputs, outputs, function, shows)
+
+    return declare
+
+
+def _field(hint: Any) -> Field:
+    found: Field = next(part for part in hint.__metadata__ if isinstance(part, Field))
+    return found

@@ -1,0 +1,28 @@
+"""What a node needs of the program that runs it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from starflow_core.samplers import Progress
+
+from .values import Model, Placed
+
+
+class Host(Protocol):
+    """ComfyUI, the demo, or a test."""
+
+    def load(self, name: str, dtype: str) -> tuple[Model, Placed | None, Any]:
+        """A model with its text encoder and its autoencoder, the latter as the host's own nodes take it.
+
+        Raises:
+            ValueError: it is not there, or something is wrong with it.
+        """
+
+    def in_memory(self, placed: Placed, memory: int) -> AbstractContextManager[None]:
+        """Have a part where it computes, with as many bytes free beside it as it will need."""
+
+    def progress(self, model: Model) -> Callable[[Progress], None]:
+        """What to tell of every step of a sampler: it shows it, and raises where the person has cancelled."""

@@ -1,0 +1,37 @@
+"""STARFlow Invert."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+
+from starflow_core.memory import forward_memory
+
+from . import convert
+from .declaration import CONDITIONING, IMAGE, LATENT, MODEL, Output, Socket, node
+from .host import Host
+from .likelihood import data_of
+from .values import Conditioning, Image, Latent, Model
+
+
+@node(
+    "STARFlowInvert",
+    "STARFlow Invert",
+    "Takes a picture to the flow's noise. STARFlow Sampler, with guidance 0 and the same conditioning, brings it back "
+    "exactly; with another conditioning, it draws the picture anew as something else.",
+    outputs=(Output("noise", LATENT, "for the noise of STARFlow Sampler"),),
+)
+def invert(
+    host: Host,
+    model: Annotated[Model, Socket("from STARFlow Loader", MODEL)],
+    image: Annotated[Image | None, Socket("a picture; or a latent instead", IMAGE)] = None,
+    latent: Annotated[Latent | None, Socket("from STARFlow Encode; or an image instead", LATENT)] = None,
+    conditioning: Annotated[Conditioning | None, Socket("what the picture shows", CONDITIONING)] = None,
+) -> Latent:
+    x = data_of(host, model, image, latent)
+    flow = model.pipeline.flow
+    condition = convert.condition(model, conditioning, len(x))
+    text = 0 if condition is None or condition.ndim < 3 else condition.shape[1]
+    with host.in_memory(model.flow, forward_memory(flow, len(x), flow.grid(x), text)), torch.no_grad():
+        return convert.noise_latent(model, flow(x, condition).z)

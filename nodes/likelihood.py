@@ -1,0 +1,68 @@
+"""STARFlow Likelihood."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+
+from starflow_core.heatmap import heatmap
+from starflow_core.likelihood import score
+from starflow_core.memory import forward_memory
+
+from . import convert
+from .declaration import CONDITIONING, FLOAT, IMAGE, LATENT, MASK, MODEL, Number, Output, Seed, Socket, node
+from .host import Host
+from .pictures import encoded
+from .values import Conditioning, Image, Latent, Mask, Model
+
+
+@node(
+    "STARFlowLikelihood",
+    "STARFlow Likelihood",
+    "How likely a model finds a picture, in nats and in bits per dimension, and where: the brighter the heatmap, the "
+    "likelier the place.",
+    outputs=(
+        Output("log_prob", FLOAT, "in nats; of several pictures, the mean"),
+        Output("bits_per_dim", FLOAT, "fewer are likelier"),
+        Output("heatmap", IMAGE, "log-probability by place, of the size of the picture"),
+        Output("mask", MASK, "1 where the picture is least likely, 0 where it is most"),
+    ),
+    shows=True,
+)
+def likelihood(
+    host: Host,
+    model: Annotated[Model, Socket("from STARFlow Loader", MODEL)],
+    image: Annotated[Image | None, Socket("a picture; or a latent instead", IMAGE)] = None,
+    latent: Annotated[Latent | None, Socket("from STARFlow Encode; or an image instead", LATENT)] = None,
+    conditioning: Annotated[Conditioning | None, Socket("what the picture is thought to show", CONDITIONING)] = None,
+    draws: Annotated[int, Number("noise draws that are averaged over", 1, 256, 1)] = 4,
+    seed: Annotated[int, Seed("of the noise draws")] = 0,
+) -> tuple[float, float, Image, Mask]:
+    x = data_of(host, model, image, latent)
+    pipeline = model.pipeline
+    flow = pipeline.flow
+    given = convert.condition(model, conditioning, 1)
+    text = 0 if given is None or given.ndim < 3 else given.shape[1]
+    with host.in_memory(model.flow, forward_memory(flow, draws, flow.grid(x), text)):
+        scores = [score(flow, one, given, draws=draws, seed=seed) for one in x]
+    size = (x.shape[-1] * pipeline.factor, x.shape[-2] * pipeline.factor)
+    return (
+        sum(found.log_prob for found in scores) / len(scores),
+        sum(found.bits_per_dim for found in scores) / len(scores),
+        convert.image([heatmap(found.map, size) for found in scores]),
+        convert.mask(torch.stack([found.map for found in scores]), size),
+    )
+
+
+def data_of(host: Host, model: Model, image: Image | None, latent: Latent | None) -> torch.Tensor:
+    """Data of the flow (B, C, H, W), from a picture or a latent.
+
+    Raises:
+        ValueError: there is neither, or both.
+    """
+    if latent is not None and image is None:
+        return convert.data(model, latent)
+    if image is not None and latent is None:
+        return encoded(host, model, image)
+    raise ValueError("Connect an image or a latent, and not both.")

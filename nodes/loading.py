@@ -1,0 +1,41 @@
+"""STARFlow Loader."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from starflow_core.model_folder import DEFAULT_MODEL, embedded_models
+from starflow_core.weights.store import Store
+from starflow_core.weights.table import CHECKPOINTS
+
+from .declaration import MODEL, TEXT_ENCODER, VAE, Choice, Output, node
+from .host import Host
+from .values import Model, Placed
+
+DTYPES = ("default", "bfloat16", "float16", "float32")
+
+
+def models() -> list[str]:
+    """Names of the models: embedded, on this machine, and those that can be fetched."""
+    known = [*embedded_models(), *(stored.name for stored in Store().all()), *CHECKPOINTS]
+    return sorted(dict.fromkeys(known), key=lambda name: name != DEFAULT_MODEL)
+
+
+@node(
+    "STARFlowLoader",
+    "STARFlow Loader",
+    "Loads a normalizing flow with its text encoder and its autoencoder. Embedded models work at once.",
+    outputs=(
+        Output("model", MODEL, "the flow"),
+        Output("text_encoder", TEXT_ENCODER, "reads prompts; nothing for a model of classes"),
+        Output("vae", VAE, "between pictures and latents, for native nodes such as VAE Decode"),
+    ),
+)
+def load(
+    host: Host,
+    model: Annotated[
+        str, Choice("embedded ones work at once; others must have been fetched with `starflow fetch`", models)
+    ] = DEFAULT_MODEL,
+    dtype: Annotated[str, Choice("of the flow's weights; by default what suits the device", DTYPES)] = "default",
+) -> tuple[Model, Placed | None, Any]:
+    return host.load(model, dtype)

@@ -1,0 +1,40 @@
+"""A program that has the machine to itself: every part stays where it was loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+
+from starflow_core.model_folder import load
+from starflow_core.samplers import Progress
+
+from .values import Model, Placed
+
+OWN = "default"
+
+
+class LocalHost:
+    """See `host.Host`.
+
+    Args:
+        report: told of every step of a sampler; what it raises ends the sampling.
+        device: as for `starflow_core.load`.
+    """
+
+    def __init__(self, report: Callable[[Progress], None] = lambda step: None, device: str | None = None) -> None:
+        self._report, self._device = report, device
+
+    def load(self, name: str, dtype: str) -> tuple[Model, Placed | None, Any]:
+        pipeline = load(name, device=self._device, dtype=None if dtype == OWN else getattr(torch, dtype))
+        encoder = None if pipeline.text_encoder is None else Placed(pipeline.text_encoder)
+        return Model(pipeline, Placed(pipeline.flow), Placed(pipeline.autoencoder)), encoder, pipeline.autoencoder
+
+    @contextmanager
+    def in_memory(self, placed: Placed, memory: int) -> Iterator[None]:
+        yield
+
+    def progress(self, model: Model) -> Callable[[Progress], None]:
+        return self._report

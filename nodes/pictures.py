@@ -1,0 +1,54 @@
+"""STARFlow Decode and STARFlow Encode."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+
+from . import convert
+from .declaration import IMAGE, LATENT, MODEL, Output, Socket, node
+from .host import Host
+from .values import Image, Latent, Model
+
+PIXEL_MEMORY = 2_000 * 4  # bytes of the autoencoder's activations, by pixel
+
+
+@node(
+    "STARFlowDecode",
+    "STARFlow Decode",
+    "Turns a flow's latents into pictures.",
+    outputs=(Output("image", IMAGE),),
+)
+def decode(
+    host: Host,
+    model: Annotated[Model, Socket("from STARFlow Loader", MODEL)],
+    latent: Annotated[Latent, Socket("from STARFlow Sampler", LATENT)],
+) -> Image:
+    x = convert.data(model, latent)
+    pixels = x.shape[-1] * x.shape[-2] * model.pipeline.factor**2
+    with host.in_memory(model.autoencoder, pixels * PIXEL_MEMORY):
+        return convert.image(model.pipeline.decode(x))
+
+
+@node(
+    "STARFlowEncode",
+    "STARFlow Encode",
+    "Turns pictures into latents that a flow can score and invert, at a size that it takes.",
+    outputs=(Output("latent", LATENT),),
+)
+def encode(
+    host: Host,
+    model: Annotated[Model, Socket("from STARFlow Loader", MODEL)],
+    image: Annotated[Image, Socket("any picture; it is scaled to a size that the model takes", IMAGE)],
+) -> Latent:
+    return convert.latent(model, encoded(host, model, image))
+
+
+def encoded(host: Host, model: Model, image: Image) -> torch.Tensor:
+    """An IMAGE as data of the flow (B, C, H, W)."""
+    pipeline = model.pipeline
+    fitted = [pipeline.fit(picture) for picture in convert.pictures(image)]
+    width, height = fitted[0].size
+    with host.in_memory(model.autoencoder, width * height * PIXEL_MEMORY):
+        return torch.cat([pipeline.encode(picture, size=picture.size) for picture in fitted])

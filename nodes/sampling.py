@@ -1,0 +1,100 @@
+"""STARFlow Sampler."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+
+from starflow_core.images import checked_size, fitted_size
+from starflow_core.likelihood import denoise as without_noise
+from starflow_core.memory import sampling_memory
+from starflow_core.noise import seeded_noise
+from starflow_core.samplers import Jacobi, Sampler, Sequential
+from starflow_core.sampling import Sampling
+
+from . import convert
+from .declaration import CONDITIONING, LATENT, MODEL, Choice, Number, Output, Seed, Socket, node
+from .host import Host
+from .values import Conditioning, Latent, Model
+
+OWN = -1.0  # guidance: the model's
+RATIOS = ("1:1", "2:3", "3:2", "4:5", "5:4", "9:16", "16:9", "9:21", "21:9")
+SIZE = "width and height"
+DENOISE = ("default", "on", "off")
+
+
+@node(
+    "STARFlowSampler",
+    "STARFlow Sampler",
+    "Draws latents with a normalizing flow: from noise of a seed, or from the noise of a picture, which gives that "
+    "picture back.",
+    outputs=(Output("latent", LATENT, "for STARFlow Decode or VAE Decode"),),
+)
+def sample(
+    host: Host,
+    model: Annotated[Model, Socket("from STARFlow Loader", MODEL)],
+    positive: Annotated[Conditioning | None, Socket("what to draw", CONDITIONING)] = None,
+    negative: Annotated[Conditioning | None, Socket("what to steer away from", CONDITIONING)] = None,
+    noise: Annotated[
+        Latent | None,
+        Socket("from STARFlow Invert, instead of a seed, size and batch; exact where guidance is 0", LATENT),
+    ] = None,
+    seed: Annotated[int, Seed("of the first picture; picture i of a batch is that of seed + i")] = 0,
+    guidance: Annotated[
+        float,
+        Number("how strongly to steer to the positive and away from the negative; -1 is the model's own", -1, 30, 0.1),
+    ] = OWN,
+    aspect_ratio: Annotated[str, Choice("at the area that the model was trained at", (*RATIOS, SIZE))] = "1:1",
+    width: Annotated[int, Number("in pixels, where the aspect ratio says so", 8, 4096, 8)] = 256,
+    height: Annotated[int, Number("in pixels, where the aspect ratio says so", 8, 4096, 8)] = 256,
+    batch_size: Annotated[int, Number("pictures at once", 1, 64, 1)] = 1,
+    sampler: Annotated[
+        str, Choice("jacobi is faster; sequential is the reference", ("jacobi", "sequential"))
+    ] = "jacobi",
+    tolerance: Annotated[float, Number("of jacobi, against sequential: 0.01 is 1 %", 0.0001, 0.5, 0.0001)] = 0.01,
+    temperature: Annotated[float, Number("of the noise: below 1 for plainer, safer pictures", 0, 2, 0.01)] = 1.0,
+    denoise: Annotated[str, Choice("take off the last noise, which the flow was trained with", DENOISE)] = "default",
+) -> Latent:
+    pipeline = model.pipeline
+    flow, defaults = pipeline.flow, pipeline.defaults
+    guide = pipeline.guidance(Sampling(guidance=None if guidance == OWN else guidance))
+    if noise is not None:
+        z = convert.noise(model, noise)
+    else:
+        z = temperature * seeded_noise(_shape(model, aspect_ratio, width, height), seed, batch_size)
+    condition = convert.condition(model, positive, len(z))
+    unconditional = convert.condition(model, negative, len(z)) if guide.strength > 0 else None
+    text = 0 if condition is None or condition.ndim < 3 else condition.shape[1]
+    with host.in_memory(model.flow, sampling_memory(flow, len(z), flow.grid(z), text, guided=guide.strength > 0)):
+        x = flow.inverse(
+            z,
+            condition,
+            guidance=guide,
+            unconditional=unconditional,
+            sampler=_sampler(model, sampler, tolerance),
+            progress=host.progress(model),
+        )
+        if denoise == "on" or (denoise == "default" and defaults.denoise and noise is None):
+            x = without_noise(flow, x, condition)
+    if not bool(torch.isfinite(x).all()):
+        raise ValueError("Numbers grew beyond bounds; lower the guidance, or choose another seed.")
+    return convert.latent(model, x)
+
+
+def _shape(model: Model, aspect_ratio: str, width: int, height: int) -> tuple[int, int, int]:
+    """Of one datum, (C, H, W)."""
+    pipeline = model.pipeline
+    side, multiple = pipeline.trained_side, pipeline.multiple
+    if aspect_ratio == SIZE:
+        width, height = checked_size((width, height), side, multiple)
+    else:
+        across, down = map(int, aspect_ratio.split(":"))
+        width, height = fitted_size(across, down, side, multiple)
+    return pipeline.flow.config.in_channels, height // pipeline.factor, width // pipeline.factor
+
+
+def _sampler(model: Model, name: str, tolerance: float) -> Sampler:
+    if name == "sequential":
+        return Sequential()
+    return Jacobi(tolerance=tolerance, iterations=model.pipeline.defaults.iterations)
