@@ -15,6 +15,7 @@ from starflow_core.noise import seeded_noise
 from starflow_core.pipeline import Pipeline
 from starflow_core.samplers import count_iterations
 from starflow_core.sampling import SamplingDefaults
+from starflow_core.starflow import StarFlow
 from starflow_core.tarflow import TarFlow
 from starflow_core.text_encoder import TextEncoder
 
@@ -40,7 +41,9 @@ def starflow_pipeline(config: Config) -> Pipeline:
     """The model that takes prompts."""
     model, encoder, images = load(config)
     defaults = SamplingDefaults(**config.sampling)
-    return Pipeline(model.flow, images, encoder, name=DEFAULT_MODEL, defaults=defaults)
+    # As it is used, without the layers of the training's mixed precision.
+    flow = StarFlow.from_state_dict(model.flow.config, model.flow.state_dict())
+    return Pipeline(flow, images, encoder, name=DEFAULT_MODEL, defaults=defaults)
 
 
 def tarflow_pipeline(config: Config, name: str) -> Pipeline:
