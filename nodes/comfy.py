@@ -9,6 +9,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from .catalogue import NODES
 from .comfy_host import ComfyHost
+from .comfy_ui import likelihood_ui
 from .declaration import CATEGORY, Choice, Field, Flag, Input, Node, Number, Output, Seed, Socket, Text
 
 OUTPUTS = {"FLOAT": io.Float, "STRING": io.String}
@@ -33,8 +34,8 @@ def comfy_node(node: Node, host: ComfyHost) -> type[io.ComfyNode]:
         def execute(cls, **values: Any) -> io.NodeOutput:
             # ComfyUI runs nodes in inference mode, whose tensors know no gradients; denoising needs some.
             with torch.inference_mode(False), torch.no_grad():
-                results = node(host, **values)
-            return io.NodeOutput(*results, ui=host.shown(node, values, results) if node.shows else None)
+                shown = node(host, **values)
+            return io.NodeOutput(*shown.outputs, ui=likelihood_ui(shown.details) if node.shows else None)
 
     StarFlowNode.__name__ = node.id
     return StarFlowNode

@@ -14,7 +14,6 @@ from starflow_core.samplers import Progress
 
 from . import comfy_models
 from .comfy_preview import previewer
-from .declaration import Node
 from .values import Model, Placed
 
 PREVIEW_SECONDS = 0.3
@@ -44,8 +43,3 @@ class ComfyHost:
             bar.update_absolute(step.done, step.total, picture)  # which raises where the person has cancelled
 
         return report
-
-    def shown(self, node: Node, values: dict[str, Any], results: tuple[Any, ...]) -> dict[str, Any]:
-        """What a node that shows its results sends to the browser."""
-        log_prob, bits_per_dim, *_ = results
-        return {"starflow_likelihood": [{"log_prob": log_prob, "bits_per_dim": bits_per_dim}]}

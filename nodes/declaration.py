@@ -112,6 +112,14 @@ class Output:
 
 
 @dataclass(frozen=True)
+class Shown:
+    """The outputs of a node in order, and what it shows of them itself."""
+
+    outputs: tuple[Any, ...]
+    details: Any = None
+
+
+@dataclass(frozen=True)
 class Node:
     """A node.
 
@@ -121,7 +129,7 @@ class Node:
         help: what it does, in a sentence or two.
         inputs, outputs: in the order in which they are shown. Inputs are only ever appended, since workflows hold the
             values of fields by their place.
-        function: takes a host and the inputs by name; returns the one output, or a tuple of them.
+        function: takes a host and the inputs by name; returns the one output, a tuple of them, or those `Shown`.
         shows: whether it shows its results itself, and so has an effect without anything connected to it.
     """
 
@@ -133,10 +141,12 @@ class Node:
     function: Callable[..., Any]
     shows: bool = False
 
-    def __call__(self, host: Any, **values: Any) -> tuple[Any, ...]:
-        """Run it; the outputs in order."""
+    def __call__(self, host: Any, **values: Any) -> Shown:
+        """Run it; the outputs in order, with what it shows."""
         result = self.function(host, **values)
-        return result if isinstance(result, tuple) else (result,)
+        if isinstance(result, Shown):
+            return result
+        return Shown(result if isinstance(result, tuple) else (result,))
 
 
 def node(

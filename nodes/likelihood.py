@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated
 
 import torch
+from PIL import Image as Picture
 
 from starflow_core.heatmap import heatmap
-from starflow_core.likelihood import score
+from starflow_core.likelihood import Likelihood, score
 from starflow_core.memory import forward_memory
 
 from . import convert
-from .declaration import CONDITIONING, FLOAT, IMAGE, LATENT, MASK, MODEL, Number, Output, Seed, Socket, node
+from .declaration import CONDITIONING, FLOAT, IMAGE, LATENT, MASK, MODEL, Number, Output, Seed, Shown, Socket, node
 from .host import Host
-from .pictures import encoded
-from .values import Conditioning, Image, Latent, Mask, Model
+from .pictures import PIXEL_MEMORY, encoded
+from .values import Conditioning, Image, Latent, Model
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A picture as the model sees it, with its likelihood."""
+
+    picture: Picture.Image
+    likelihood: Likelihood
 
 
 @node(
@@ -38,7 +48,7 @@ def likelihood(
     conditioning: Annotated[Conditioning | None, Socket("what the picture is thought to show", CONDITIONING)] = None,
     draws: Annotated[int, Number("noise draws that are averaged over", 1, 256, 1)] = 4,
     seed: Annotated[int, Seed("of the noise draws")] = 0,
-) -> tuple[float, float, Image, Mask]:
+) -> Shown:
     x = data_of(host, model, image, latent)
     pipeline = model.pipeline
     flow = pipeline.flow
@@ -47,12 +57,15 @@ def likelihood(
     with host.in_memory(model.flow, forward_memory(flow, draws, flow.grid(x), text)):
         scores = [score(flow, one, given, draws=draws, seed=seed) for one in x]
     size = (x.shape[-1] * pipeline.factor, x.shape[-2] * pipeline.factor)
-    return (
+    outputs = (
         sum(found.log_prob for found in scores) / len(scores),
         sum(found.bits_per_dim for found in scores) / len(scores),
         convert.image([heatmap(found.map, size) for found in scores]),
         convert.mask(torch.stack([found.map for found in scores]), size),
     )
+    with host.in_memory(model.autoencoder, size[0] * size[1] * PIXEL_MEMORY):
+        pictures = pipeline.decode(x)
+    return Shown(outputs, [Scored(picture, found) for picture, found in zip(pictures, scores, strict=True)])
 
 
 def data_of(host: Host, model: Model, image: Image | None, latent: Latent | None) -> torch.Tensor:

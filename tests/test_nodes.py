@@ -39,7 +39,7 @@ def run(name: str, /, **values: Any) -> Any:
     """A node's outputs: the one, or all of them."""
     node = BY_ID[f"STARFlow{name}"]
     defaults = {given.name: given.default for given in node.inputs if not given.is_required}
-    results = node(LocalHost(device="cpu"), **defaults | values)
+    results = node(LocalHost(device="cpu"), **defaults | values).outputs
     return results[0] if len(results) == 1 else results
 
 
