@@ -5,25 +5,55 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import comfy.model_management
 import comfy.utils
+import folder_paths
 
 from starflow_core.samplers import Progress
+from starflow_core.weights.fetch import LicenceError, fetch
+from starflow_core.weights.store import Store, add_place, find
+from starflow_core.weights.table import CHECKPOINTS
 
 from . import comfy_models
 from .comfy_preview import previewer
 from .values import Model, Placed
 
 PREVIEW_SECONDS = 0.3
+FOLDER = "starflow"  # of ComfyUI's models
+
+
+def add_models_folder() -> None:
+    """Keep models in `models/starflow`, and find them where `extra_model_paths.yaml` says."""
+    folder_paths.add_model_folder_path(FOLDER, str(Path(folder_paths.models_dir) / FOLDER))
+    for path in map(Path, folder_paths.get_folder_paths(FOLDER)):
+        add_place(Store(path / ".fetching", models=path))
 
 
 class ComfyHost:
     """See `host.Host`."""
 
-    def load(self, name: str, dtype: str) -> tuple[Model, Placed | None, Any]:
+    def __init__(self) -> None:
+        add_models_folder()
+
+    def load(self, name: str, dtype: str, accept_licence: bool) -> tuple[Model, Placed | None, Any]:
+        if name in CHECKPOINTS and find(name) is None:
+            self._fetch(name, accept_licence)
         return comfy_models.load(name, dtype)
+
+    def _fetch(self, name: str, accept_licence: bool) -> None:
+        """Bring a model to `models/starflow`, with a progress bar, until the person cancels."""
+        bar = comfy.utils.ProgressBar(1)
+        try:
+            fetch(
+                name,
+                accepts=lambda licence: accept_licence,
+                report=lambda step: bar.update_absolute(step.done, step.total),
+            )
+        except LicenceError as error:
+            raise ValueError(f"{error} Accept it with accept_licence of this node.") from error
 
     @contextmanager
     def in_memory(self, placed: Placed, memory: int) -> Iterator[None]:

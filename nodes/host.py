@@ -14,11 +14,13 @@ from .values import Model, Placed
 class Host(Protocol):
     """ComfyUI, the demo, or a test."""
 
-    def load(self, name: str, dtype: str) -> tuple[Model, Placed | None, Any]:
+    def load(self, name: str, dtype: str, accept_licence: bool) -> tuple[Model, Placed | None, Any]:
         """A model with its text encoder and its autoencoder, the latter as the host's own nodes take it.
 
+        One that is not on this machine is fetched, where its licence is accepted.
+
         Raises:
-            ValueError: it is not there, or something is wrong with it.
+            ValueError: it cannot be had, its licence is not accepted, or something is wrong with it.
         """
 
     def in_memory(self, placed: Placed, memory: int) -> AbstractContextManager[None]:

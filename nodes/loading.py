@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from starflow_core.model_folder import DEFAULT_MODEL, embedded_models
-from starflow_core.weights.store import Store
+from starflow_core.weights.store import fetched
 from starflow_core.weights.table import CHECKPOINTS
 
-from .declaration import MODEL, TEXT_ENCODER, VAE, Choice, Output, node
+from .declaration import MODEL, TEXT_ENCODER, VAE, Choice, Flag, Output, node
 from .host import Host
 from .values import Model, Placed
 
@@ -17,7 +17,7 @@ DTYPES = ("default", "bfloat16", "float16", "float32")
 
 def models() -> list[str]:
     """Names of the models: embedded, on this machine, and those that can be fetched."""
-    known = [*embedded_models(), *(stored.name for stored in Store().all()), *CHECKPOINTS]
+    known = [*embedded_models(), *(stored.name for stored in fetched()), *CHECKPOINTS]
     return sorted(dict.fromkeys(known), key=lambda name: name != DEFAULT_MODEL)
 
 
@@ -34,8 +34,11 @@ def models() -> list[str]:
 def load(
     host: Host,
     model: Annotated[
-        str, Choice("embedded ones work at once; others must have been fetched with `starflow fetch`", models)
+        str, Choice("embedded ones work at once; others are fetched when they are first asked for", models)
     ] = DEFAULT_MODEL,
     dtype: Annotated[str, Choice("of the flow's weights; by default what suits the device", DTYPES)] = "default",
+    accept_licence: Annotated[
+        bool, Flag("of a model that is to be fetched: Apple's are for research only, see the help of this node")
+    ] = False,
 ) -> tuple[Model, Placed | None, Any]:
-    return host.load(model, dtype)
+    return host.load(model, dtype, accept_licence)

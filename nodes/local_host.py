@@ -10,6 +10,9 @@ import torch
 
 from starflow_core.model_folder import load
 from starflow_core.samplers import Progress
+from starflow_core.weights.fetch import fetch
+from starflow_core.weights.store import find
+from starflow_core.weights.table import CHECKPOINTS
 
 from .values import Model, Placed
 
@@ -27,7 +30,9 @@ class LocalHost:
     def __init__(self, report: Callable[[Progress], None] = lambda step: None, device: str | None = None) -> None:
         self._report, self._device = report, device
 
-    def load(self, name: str, dtype: str) -> tuple[Model, Placed | None, Any]:
+    def load(self, name: str, dtype: str, accept_licence: bool) -> tuple[Model, Placed | None, Any]:
+        if name in CHECKPOINTS and find(name) is None:
+            fetch(name, accepts=lambda licence: accept_licence)
         pipeline = load(name, device=self._device, dtype=None if dtype == OWN else getattr(torch, dtype))
         encoder = None if pipeline.text_encoder is None else Placed(pipeline.text_encoder)
         return Model(pipeline, Placed(pipeline.flow), Placed(pipeline.autoencoder)), encoder, pipeline.autoencoder

@@ -49,16 +49,19 @@ def add_weights_commands(commands: Any) -> None:
 def _fetch(options: argparse.Namespace) -> None:
     import torch
 
-    from .weights.fetch import fetch
+    from .weights.fetch import LicenceError, fetch
 
     with closing(_Bars()) as bars:
-        folder = fetch(
-            options.name,
-            dtype=getattr(torch, options.dtype),
-            accepts=lambda licence: _accepts(licence, options.accept_license),
-            report=bars,
-            given=options.given,
-        )
+        try:
+            folder = fetch(
+                options.name,
+                dtype=getattr(torch, options.dtype),
+                accepts=lambda licence: _accepts(licence, options.accept_license),
+                report=bars,
+                given=options.given,
+            )
+        except LicenceError as error:
+            raise ValueError(f"{error} Accept it with --accept-license.") from error
     print(f"{options.name} is in {folder}; try: starflow generate --model {options.name} ...")
 
 

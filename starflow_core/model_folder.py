@@ -56,19 +56,19 @@ def model_folder(name_or_folder: str | Path) -> Path:
     Raises:
         ValueError: there is no such model and no such folder.
     """
-    from .weights.store import Store
+    from .weights.store import fetched, find
     from .weights.table import CHECKPOINTS
 
-    name, store = str(name_or_folder), Store()
+    name = str(name_or_folder)
     if name in embedded_models():
         return EMBEDDED / name
     if Path(name).is_dir():
         return Path(name)
-    if fetched := store.find(name):
-        return fetched
+    if found := find(name):
+        return found
     if name in CHECKPOINTS:
         raise ValueError(f"The model {name} is not on this machine yet; bring it here with: starflow fetch {name}")
-    known = ", ".join([*embedded_models(), *(stored.name for stored in store.all())])
+    known = ", ".join([*embedded_models(), *(stored.name for stored in fetched())])
     raise ValueError(f"There is no model {name!r}: it is no folder, and the models known are {known}.")
 
 

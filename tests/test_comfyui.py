@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from comfyui_server import ComfyUI, Graph, Run
+from comfyui_server import ComfyUI, Graph, Run, runnable
 from PIL import Image
 
 from nodes.catalogue import NODES
@@ -45,7 +45,7 @@ def sampler(**inputs: Any) -> dict[str, Any]:
 def drawing(model: str = "starflow-mini", text: str = "red heart", **inputs: Any) -> Graph:
     """Text or class to a saved picture."""
     graph = {
-        "1": node("STARFlowLoader", model=model, dtype="default"),
+        "1": node("STARFlowLoader", model=model, dtype="default", accept_licence=False),
         "4": sampler(model=["1", 0], positive=["2", 0], **inputs),
         "5": node("STARFlowDecode", model=["1", 0], latent=["4", 0]),
         "6": node("SaveImage", images=["5", 0], filename_prefix="drawn"),
@@ -251,7 +251,7 @@ def test_unloaded_models_give_their_memory_back(comfy: ComfyUI) -> None:
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_example_graph_runs_to_its_picture(comfy: ComfyUI, path: Path) -> None:
-    comfy.add_input(Path(__file__).parent / "data" / "heart.png")
-    run = comfy.run(json.loads(path.read_text()))
+    comfy.add_input(comfy.checkout / "input" / "example.png")
+    run = comfy.run(runnable(json.loads(path.read_text())))
     assert run.status == "execution_success", run.error
     assert any("images" in output or "starflow_likelihood" in output for output in run.outputs.values())

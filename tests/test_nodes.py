@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import inspect
+import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from nodes import convert
+from nodes import convert, locales
 from nodes.catalogue import NODES
 from nodes.declaration import REQUIRED, Choice, Flag, Node, Number, Seed, Socket, Text
 from nodes.local_host import LocalHost
@@ -21,7 +23,7 @@ from starflow_core.samplers import Progress
 BY_ID = {node.id: node for node in NODES}
 # What workflows rely on: never change, only append.
 FROZEN = {
-    "STARFlowLoader": ["model", "dtype"],
+    "STARFlowLoader": ["model", "dtype", "accept_licence"],
     "STARFlowTextEncode": ["text_encoder", "text"],
     "STARFlowClassLabel": ["model", "name"],
     "STARFlowSampler": [
@@ -268,3 +270,47 @@ def test_cache_fits_into_the_memory_that_is_asked_for(starflow: tuple[Model, Any
     deepest = max(flow.blocks, key=lambda block: block.shape.layers)
     cache = 2 * deepest.shape.layers * (64 + 16) * deepest.shape.width * 4
     assert sampling_memory(flow, 3, (8, 8), 16, guided=True) > 6 * cache
+
+
+# Texts
+
+ROOT = Path(__file__).parent.parent
+
+
+def names(texts: Any) -> Any:
+    """The structure of a translation, without its words."""
+    return {key: names(value) for key, value in texts.items()} if isinstance(texts, dict) else None
+
+
+def test_english_texts_are_those_of_the_declarations() -> None:
+    assert (ROOT / "locales" / "en" / "nodeDefs.json").read_text() == locales.english(), "run python -m nodes.locales"
+
+
+def test_translation_has_everything_and_nothing_more() -> None:
+    german = json.loads((ROOT / "locales" / "de" / "nodeDefs.json").read_text())
+    assert names(german) == names(json.loads(locales.english()))
+
+
+@pytest.mark.parametrize("node", NODES, ids=lambda node: node.id)
+def test_help_page_names_every_input_and_output(node: Node) -> None:
+    page = (ROOT / "web" / "docs" / f"{node.id}.md").read_text()
+    assert page.startswith(f"# {node.title}\n")
+    for given in node.inputs:
+        assert f"**{given.name}**" in page
+    for output in node.outputs:
+        assert f"**{output.name.replace('_', ' ')}**" in page
+
+
+def test_example_graphs_have_an_api_form_and_a_picture_each() -> None:
+    workflows = {path.stem for path in (ROOT / "workflows").glob("*.json")}
+    assert workflows == {path.stem for path in (ROOT / "tests" / "data" / "workflows").glob("*.json")}
+    assert workflows == {path.stem for path in (ROOT / "workflows").glob("*.jpg")}
+    assert len(workflows) >= 5
+
+
+def test_requirements_replace_nothing_that_comfyui_has() -> None:
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    wanted = [line for line in lines if line and not line.startswith("#")]
+    assert not [
+        line for line in wanted if line.startswith(("torch", "gradio", "diffusers")) or "==" in line or "<" in line
+    ]

@@ -20,10 +20,14 @@ from .folder_texts import complete_autoencoder_config, write_origin
 from .record import Record
 from .remote import FetchError, Remote
 from .repository import checkpoint_of
-from .store import Store, accept, accepted
+from .store import Store, accept, accepted, places
 from .table import CHECKPOINTS, Checkpoint, Licence, Part, RemoteFile
 
 SPARE = 500_000_000  # bytes of disk that are to be left
+
+
+class LicenceError(FetchError):
+    """A licence has not been accepted; front ends say how that is done in each of them."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +85,7 @@ def fetch(
         ValueError: what came is not what it should be.
         OSError: the disk cannot be written.
     """
-    store = store or Store()
+    store = store or places()[0]
     if folder := store.find(name):
         return folder
     chosen = checkpoint(name)
@@ -118,9 +122,8 @@ def _accept(licences: Iterable[Licence], accepts: Callable[[Licence], bool]) -> 
         if licence.open or licence.name in known:
             continue
         if not accepts(licence):
-            raise FetchError(
-                f"The licence {licence.name} ({licence.address}) has not been accepted: {licence.summary} "
-                "Accept it to go on: starflow fetch --accept-license."
+            raise LicenceError(
+                f"The licence {licence.name} ({licence.address}) has not been accepted: {licence.summary}"
             )
         accept([licence])
 

@@ -41,15 +41,12 @@ class Store:
 
     Args:
         root: `home()` by default; front ends have places of their own.
+        models: holds a folder a model; `models` in the root by default.
     """
 
-    def __init__(self, root: Path | None = None) -> None:
+    def __init__(self, root: Path | None = None, models: Path | None = None) -> None:
         self.root = root or home()
-
-    @property
-    def models(self) -> Path:
-        """A folder a model."""
-        return self.root / "models"
+        self.models = models or self.root / "models"
 
     @property
     def downloads(self) -> Path:
@@ -90,6 +87,30 @@ class Store:
         """Where a model's folder is made, before it gets its name."""
         folder = self.folder(name)
         return folder.with_name(folder.name + UNFINISHED)
+
+
+_added: list[Store] = []
+
+
+def add_place(store: Store) -> None:
+    """Have models looked for in another place, too, before the user's own."""
+    if all(store.models != known.models for known in _added):
+        _added.append(store)
+
+
+def places() -> list[Store]:
+    """Where models are looked for; new ones go to the first."""
+    return [*_added, Store()]
+
+
+def find(name: str) -> Path | None:
+    """The folder of a fetched model, wherever it is."""
+    return next((folder for store in places() if (folder := store.find(name))), None)
+
+
+def fetched() -> list[Stored]:
+    """All fetched models, wherever they are."""
+    return [stored for store in places() for stored in store.all()]
 
 
 def accepted() -> frozenset[str]:

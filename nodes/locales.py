@@ -1,0 +1,31 @@
+"""English texts of the nodes, as ComfyUI's translations have them: `python -m nodes.locales` writes them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from .catalogue import NODES
+from .declaration import Node
+
+LOCALES = Path(__file__).parent.parent / "locales"
+
+
+def texts(node: Node) -> dict[str, Any]:
+    """What people read of a node, by the names that ComfyUI looks it up under."""
+    inputs = {given.name: {"name": given.name.replace("_", " "), "tooltip": given.field.help} for given in node.inputs}
+    outputs = {
+        str(i): {"name": output.name.replace("_", " ")} | ({"tooltip": output.help} if output.help else {})
+        for i, output in enumerate(node.outputs)
+    }
+    return {"display_name": node.title, "description": node.help, "inputs": inputs, "outputs": outputs}
+
+
+def english() -> str:
+    """The whole file."""
+    return json.dumps({node.id: texts(node) for node in NODES}, indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    (LOCALES / "en" / "nodeDefs.json").write_text(english(), encoding="utf-8")
