@@ -16,7 +16,14 @@ from playwright.sync_api import Page as BrowserPage
 SIZE = {"width": 1600, "height": 900}
 # Nothing outside this machine is reached, and asking for it fails at once.
 FLAGS = ("--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
-SETTINGS = {"Comfy.TutorialCompleted": True, "Comfy.UseNewMenu": "Top", "Comfy.Minimap.Visible": False}
+# No greeting, no minimap over the graph; and what the front end would otherwise migrate, with an error of its own.
+SETTINGS = {
+    "Comfy.TutorialCompleted": True,
+    "Comfy.UseNewMenu": "Top",
+    "Comfy.Minimap.Visible": False,
+    "Comfy.Canvas.LeftMouseClickBehavior": "panning",
+    "Comfy.Canvas.MouseWheelScroll": "zoom",
+}
 # What every fresh ComfyUI complains of, whatever packs it has.
 HARMLESS = ("ERR_NAME_NOT_RESOLVED", "status of 404", "user.css", "ERR_INTERNET_DISCONNECTED", "ERR_NETWORK")
 RUN = """() => new Promise((resolve, reject) => {

@@ -63,10 +63,13 @@ class ComfyUI:
     Args:
         folder: for its models, inputs and outputs; must be empty.
         arguments: of its command line.
+        environment: of its process, beside that of this one.
     """
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, environment: dict[str, str] | None = None) -> None:
         self.folder, self.arguments = folder, arguments
+        # Large blocks of their own, so that what is freed is given back and the process's size tells the truth.
+        self.environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"} | (environment or {})
         self.checkout = Path(os.environ["COMFYUI_DIR"])
         self.log = folder / "server.log"
         self._client = uuid.uuid4().hex
@@ -82,10 +85,8 @@ class ComfyUI:
         own = ("--cpu", "--port", str(port), "--base-directory", str(self.folder), "--disable-api-nodes")
         command = [os.environ.get("COMFYUI_PYTHON", sys.executable), "main.py", *own, *self.arguments]
         with self.log.open("w") as log:
-            # Large blocks of their own, so that what is freed is given back and the process's size tells the truth.
-            environment = os.environ | {"MALLOC_MMAP_THRESHOLD_": "65536"}
             self.process = subprocess.Popen(
-                command, cwd=self.checkout, stdout=log, stderr=subprocess.STDOUT, env=environment
+                command, cwd=self.checkout, stdout=log, stderr=subprocess.STDOUT, env=self.environment
             )
         self._wait_until_it_answers()
         return self

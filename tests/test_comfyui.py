@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 import pytest
 from comfyui_server import ComfyUI, Graph, Run, runnable
+from hub_server import Hub
 from PIL import Image
+from published import published_files
 
 from nodes.catalogue import NODES
 from starflow_core.model_folder import load
@@ -255,3 +257,28 @@ def test_example_graph_runs_to_its_picture(comfy: ComfyUI, path: Path) -> None:
     run = comfy.run(runnable(json.loads(path.read_text())))
     assert run.status == "execution_success", run.error
     assert any("images" in output or "starflow_likelihood" in output for output in run.outputs.values())
+
+
+# Models that are not there yet
+
+
+def test_loader_fetches_a_model_when_its_licence_is_accepted(tmp_path: Path) -> None:
+    hub = Hub()
+    hub.files = published_files(tmp_path)
+    hub.small = {name for name in hub.files if name.endswith(".json")}
+    own = {"HF_ENDPOINT": hub.address, "STARFLOW_HOME": str(tmp_path / "home"), "HF_HOME": str(tmp_path / "hf")}
+    with ComfyUI(tmp_path / "comfyui", environment=own) as server:
+        assert "starflow-3b" in server.get("/object_info")["STARFlowLoader"]["input"]["required"]["model"][1]["options"]
+        graph = drawing("starflow-3b", guidance=0.0, denoise="off")
+        refused = server.run(graph)
+        assert refused.status == "execution_error"
+        assert "research use only" in refused.error
+        assert "accept_licence of this node" in refused.error
+        assert not hub.requests
+        graph["1"]["inputs"]["accept_licence"] = True
+        run = server.run(graph)
+        assert run.status == "execution_success", run.error
+        assert [step for step in run.progress if step[0] == "1"]
+        assert (server.folder / "models" / "starflow" / "starflow-3b" / "config.json").is_file()
+        hub.close()
+        assert server.run(drawing("starflow-3b", guidance=0.0, denoise="off", seed=2)).status == "execution_success"

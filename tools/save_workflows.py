@@ -42,7 +42,8 @@ LAY_OUT = """(graph) => {
             for (const node of column) {
                 if (graph[node.id]._meta?.title) node.title = graph[node.id]._meta.title;
                 if (band) node.mode = 2;
-                if (node.type === "SaveImage" || node.type === "PreviewImage") node.size = [300, 330];
+                const shows = node.type === "SaveImage" || node.type === "PreviewImage";
+                node.size = shows ? [300, 330] : [Math.max(node.size[0], 240), node.size[1]];
                 node.pos = [x, y];
                 y += node.size[1] + 60;
             }
