@@ -13,7 +13,6 @@ import comfy.utils
 import folder_paths
 
 from starflow_core.samplers import Progress
-from starflow_core.weights.fetch import LicenceError, fetch
 from starflow_core.weights.store import Store, add_place, find
 from starflow_core.weights.table import CHECKPOINTS
 
@@ -45,6 +44,8 @@ class ComfyHost:
 
     def _fetch(self, name: str, accept_licence: bool) -> None:
         """Bring a model to `models/starflow`, with a progress bar, until the person cancels."""
+        from starflow_core.weights.fetch import LicenceError, fetch  # not at ComfyUI's start, which it would slow down
+
         bar = comfy.utils.ProgressBar(1)
         try:
             fetch(

@@ -10,11 +10,12 @@ CONDITIONING  [[features (1, L, D), {…}], …]; of classes, labels (1,), with 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from torch import Tensor
 
-from starflow_core.pipeline import Pipeline
+if TYPE_CHECKING:
+    from starflow_core.pipeline import Pipeline
 
 Image: TypeAlias = Tensor
 Mask: TypeAlias = Tensor

@@ -6,6 +6,8 @@ import io
 import json
 import os
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,12 +73,11 @@ def picture(server: ComfyUI, run: Run, number: str) -> np.ndarray:
 # The start
 
 
-def test_pack_starts_without_errors_and_at_once(comfy: ComfyUI) -> None:
+def test_pack_starts_without_errors(comfy: ComfyUI) -> None:
     log = comfy.log.read_text()
-    seconds = re.search(r"([\d.]+) seconds(?: \(IMPORT FAILED\))?: .*custom_nodes/starflow", log)
-    assert seconds is not None, log[-3000:]
-    assert "IMPORT FAILED" not in seconds.group()
-    assert float(seconds.group(1)) <= 0.1  # which ComfyUI rounds to tenths
+    assert re.search(r"seconds: .*custom_nodes/starflow", log), log[-3000:]
+    assert "STARFlow" not in log
+    assert not re.search(r"IMPORT FAILED.*starflow", log)
 
 
 def test_every_node_is_known_with_its_help(comfy: ComfyUI) -> None:
@@ -282,3 +283,19 @@ def test_loader_fetches_a_model_when_its_licence_is_accepted(tmp_path: Path) -> 
         assert (server.folder / "models" / "starflow" / "starflow-3b" / "config.json").is_file()
         hub.close()
         assert server.run(drawing("starflow-3b", guidance=0.0, denoise="off", seed=2)).status == "execution_success"
+
+
+# From inside
+
+
+@pytest.fixture(scope="module")
+def inside() -> dict[str, Any]:
+    command = [os.environ.get("COMFYUI_PYTHON", sys.executable), str(Path(__file__).parent / "inside_comfyui.py")]
+    finished = subprocess.run(command, cwd=os.environ["COMFYUI_DIR"], capture_output=True, text=True, timeout=120)
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    found: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
+    return found
+
+
+def test_nothing_of_a_model_lives_on_when_it_is_unloaded(inside: dict[str, Any]) -> None:
+    assert inside["alive"] == []
