@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 from comfyui_server import ComfyUI, Graph, Run, runnable
-from hub_server import Hub
+from hub_server import Hub, stalled
 from PIL import Image
 from published import published_files
 
@@ -277,12 +277,27 @@ def test_loader_fetches_a_model_when_its_licence_is_accepted(tmp_path: Path) -> 
         assert "accept_licence of this node" in refused.error
         assert not hub.requests
         graph["1"]["inputs"]["accept_licence"] = True
+        hub.faults["diffusion_pytorch_model.safetensors"] = [stalled]
+        cancelled = server.run(graph, lambda done, total: server.interrupt())
+        assert cancelled.status == "execution_interrupted"
+        assert not (server.folder / "models" / "starflow" / "starflow-3b").exists()
         run = server.run(graph)
         assert run.status == "execution_success", run.error
         assert [step for step in run.progress if step[0] == "1"]
         assert (server.folder / "models" / "starflow" / "starflow-3b" / "config.json").is_file()
         hub.close()
         assert server.run(drawing("starflow-3b", guidance=0.0, denoise="off", seed=2)).status == "execution_success"
+
+
+# ComfyUI's own flags
+
+
+@pytest.mark.parametrize("flag", ["--fp16-unet", "--bf16-unet", "--force-fp16", "--force-fp32"])
+def test_pictures_come_in_every_precision(tmp_path: Path, flag: str) -> None:
+    with ComfyUI(tmp_path / "comfyui", flag) as server:
+        found = picture(server, server.run(drawing()), "6").astype(int)
+    expected = np.asarray(load("starflow-mini", device="cpu").generate("red heart", seed=7)[0])
+    assert np.abs(found - expected).mean() < 8  # of 255: the same heart
 
 
 # From inside
