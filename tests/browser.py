@@ -78,9 +78,9 @@ class Page:
 
 
 @contextmanager
-def opened(server: ComfyUI) -> Iterator[Page]:
-    """The server's page, ready to be worked with."""
-    for name, value in SETTINGS.items():
+def opened(server: ComfyUI, settings: dict[str, Any] | None = None) -> Iterator[Page]:
+    """The server's page, ready to be worked with; `settings` of the front end go beside our own."""
+    for name, value in {**SETTINGS, **(settings or {})}.items():
         server.post(f"/settings/{name}", value)
     found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     assert found, "There is no chromium; install one, or set CHROMIUM to it."

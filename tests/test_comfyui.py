@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -21,7 +22,7 @@ from PIL import Image
 from published import published_files
 
 from nodes.catalogue import NODES
-from starflow_core.model_folder import load
+from starflow_core.model_folder import EMBEDDED, load
 
 pytestmark = pytest.mark.skipif("COMFYUI_DIR" not in os.environ, reason="COMFYUI_DIR is not set to a ComfyUI checkout")
 WORKFLOWS = sorted((Path(__file__).parent / "data" / "workflows").glob("*.json"))
@@ -287,6 +288,21 @@ def test_loader_fetches_a_model_when_its_licence_is_accepted(tmp_path: Path) -> 
         assert (server.folder / "models" / "starflow" / "starflow-3b" / "config.json").is_file()
         hub.close()
         assert server.run(drawing("starflow-3b", guidance=0.0, denoise="off", seed=2)).status == "execution_success"
+
+
+def test_models_are_found_in_every_folder_without_a_restart(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(EMBEDDED / "tarflow-mini", elsewhere / "first")
+    paths = tmp_path / "paths.yaml"
+    paths.write_text(f"mine:\n  base_path: {tmp_path}\n  starflow: elsewhere\n")
+    with ComfyUI(tmp_path / "comfyui", "--extra-model-paths-config", str(paths)) as server:
+        shutil.copytree(EMBEDDED / "tarflow-mini", server.folder / "models" / "starflow" / "second")
+        names = server.get("/object_info/STARFlowLoader")["STARFlowLoader"]["input"]["required"]["model"][1]["options"]
+        assert {"first", "second"} < set(names)
+        for name in ("first", "second"):
+            graph = drawing("tarflow-mini", "cat")
+            graph["1"]["inputs"]["model"] = name
+            assert server.run(graph).status == "execution_success"
 
 
 # ComfyUI's own flags

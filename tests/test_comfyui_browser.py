@@ -7,12 +7,17 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from comfyui_server import ComfyUI
 
+if TYPE_CHECKING:
+    from browser import Page
+
 pytestmark = pytest.mark.skipif("COMFYUI_DIR" not in os.environ, reason="COMFYUI_DIR is not set to a ComfyUI checkout")
 ROOT = Path(__file__).parent.parent
+VUE = os.environ.get("COMFYUI_VUE_FRONTEND", "")
 WORKFLOWS = sorted((ROOT / "workflows").glob("*.json"))
 
 
@@ -53,18 +58,35 @@ def test_likelihood_is_shown_over_the_picture_with_the_value_under_the_pointer(c
     from browser import opened
 
     with opened(comfy) as page:
-        page.open_workflow(json.loads((ROOT / "workflows" / "likelihood.json").read_text()))
-        view = page.page.locator(".starflow-likelihood")
-        assert "run to see" in view.inner_text()
-        page.run()
-        assert "bits/dim" in view.inner_text()
-        canvas = view.locator("canvas")
-        canvas.hover()
-        assert "nats here" in view.inner_text()
-        before = canvas.evaluate("(canvas) => canvas.toDataURL()")
-        view.locator("input").fill("0")
-        assert canvas.evaluate("(canvas) => canvas.toDataURL()") != before
-        page.page.mouse.move(5, 5)
-        page.page.wait_for_timeout(200)
-        assert "bits/dim" in view.inner_text()
+        try_likelihood(page)
         assert page.errors == []
+
+
+@pytest.mark.skipif(
+    not VUE, reason="COMFYUI_VUE_FRONTEND is not set to the static folder of a front end with Vue nodes"
+)
+def test_likelihood_is_shown_on_a_vue_node(tmp_path: Path) -> None:
+    from browser import opened
+
+    with ComfyUI(tmp_path / "comfyui", "--front-end-root", VUE) as server:
+        shutil.copy(server.checkout / "input" / "example.png", server.folder / "input")
+        with opened(server, {"Comfy.VueNodes.Enabled": True}) as page:
+            try_likelihood(page)
+
+
+def try_likelihood(page: Page) -> None:
+    """Run the example graph, point at the picture, and move the slider."""
+    page.open_workflow(json.loads((ROOT / "workflows" / "likelihood.json").read_text()))
+    view = page.page.locator(".starflow-likelihood")
+    assert "run to see" in view.inner_text()
+    page.run()
+    assert "bits/dim" in view.inner_text()
+    canvas = view.locator("canvas")
+    canvas.hover()
+    assert "nats here" in view.inner_text()
+    before = canvas.evaluate("(canvas) => canvas.toDataURL()")
+    view.locator("input").fill("0")
+    assert canvas.evaluate("(canvas) => canvas.toDataURL()") != before
+    page.page.mouse.move(5, 5)
+    page.page.wait_for_timeout(200)
+    assert "bits/dim" in view.inner_text()
