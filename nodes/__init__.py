@@ -2,8 +2,10 @@
 
 declaration.py   what a node is: a function, with its inputs and outputs described beside it
 values.py        what goes along the wires, in ComfyUI's own layouts
-host.py          what a node needs of the program that runs it: models, memory, progress
+convert.py       between those and what the core takes
+host.py          what a node needs of the program that runs it: models, memory, progress; local_host.py: the simplest
 loading.py, conditioning.py, sampling.py, pictures.py, likelihood.py, inversion.py   the nodes
-catalogue.py     all of them
-comfy.py, comfy_host.py, comfy_models.py   ComfyUI's side; the only files that import ComfyUI
+catalogue.py     all of them; locales.py, their English texts for translations
+comfy.py, and comfy_*.py: models, memory, VAE, previews, what is shown   ComfyUI's side, which alone imports ComfyUI
+core_beside.py   the core found under its one name, in ComfyUI
 """

@@ -10,9 +10,9 @@ from comfy_api.latest import ComfyExtension, io
 from .catalogue import NODES
 from .comfy_host import ComfyHost
 from .comfy_ui import likelihood_ui
-from .declaration import CATEGORY, Choice, Field, Flag, Input, Node, Number, Output, Seed, Socket, Text
+from .declaration import CATEGORY, FLOAT, Choice, Field, Flag, Input, Node, Number, Output, Seed, Socket, Text
 
-OUTPUTS = {"FLOAT": io.Float, "STRING": io.String}
+OUTPUTS = {FLOAT: io.Float}
 LARGEST_SEED = 2**64 - 1
 
 

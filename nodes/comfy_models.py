@@ -12,7 +12,7 @@ from comfy.model_patcher import ModelPatcher
 from torch import nn
 
 from starflow_core.model_folder import load as load_pipeline
-from starflow_core.model_folder import model_folder
+from starflow_core.model_folder import model_folder, read_flow_config, size_of_weights
 from starflow_core.pipeline import Pipeline
 
 from .comfy_vae import StarFlowVae
@@ -40,9 +40,11 @@ def load(name: str, dtype: str) -> tuple[Model, Placed | None, Any]:
 
 
 def _dtype(folder: Path) -> torch.dtype:
-    """Of a flow, by ComfyUI's own policy and flags."""
-    size = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
-    chosen = management.unet_dtype(model_params=size // 2, supported_dtypes=[torch.bfloat16, torch.float32])
+    """Of a flow, by ComfyUI's own policy and flags; of one of 8-bit pictures, float32, which alone tells steps apart."""
+    if read_flow_config(folder).noise_std == 0:
+        return torch.float32
+    parameters = size_of_weights(folder) // torch.bfloat16.itemsize
+    chosen = management.unet_dtype(model_params=parameters, supported_dtypes=[torch.bfloat16, torch.float32])
     return chosen if chosen in (torch.float16, torch.bfloat16) else torch.float32
 
 

@@ -9,6 +9,7 @@ import comfy.model_management as management
 import torch
 from torch import Tensor
 
+from . import convert
 from .pictures import PIXEL_MEMORY
 from .values import Model
 
@@ -26,11 +27,9 @@ class StarFlowVae:
         pipeline = self._model.pipeline
         self._load(samples.shape[-1] * samples.shape[-2] * pipeline.factor**2)
         with torch.inference_mode(False), torch.no_grad():
-            x = samples.clone()
+            x = convert.data(self._model, {"samples": samples})
             if pipeline.autoencoder is not None:
-                autoencoder = pipeline.autoencoder
-                device = next(autoencoder.parameters()).device
-                x = autoencoder.decode(x.to(device) * autoencoder.config.scaling_factor)
+                x = pipeline.autoencoder.decode(x)
             return ((x.clamp(-1, 1) + 1) / 2).movedim(1, -1).to(management.intermediate_device())
 
     def encode(self, pixels: Tensor) -> Tensor:
@@ -39,12 +38,11 @@ class StarFlowVae:
         height, width = (side - side % multiple for side in pixels.shape[1:3])
         self._load(width * height)
         with torch.inference_mode(False), torch.no_grad():
-            x = pixels[:, :height, :width, :3].clone().movedim(-1, 1) * 2 - 1
+            x = pixels[:, :height, :width, :3].movedim(-1, 1) * 2 - 1
             if pipeline.autoencoder is not None:
-                autoencoder = pipeline.autoencoder
-                device = next(autoencoder.parameters()).device
-                x = autoencoder.encode(x.to(device)) / autoencoder.config.scaling_factor
-            return x.to(management.intermediate_device())
+                x = pipeline.autoencoder.encode(x)
+            encoded: Tensor = convert.latent(self._model, x)["samples"]
+            return encoded.to(management.intermediate_device())
 
     def decode_tiled(self, samples: Tensor, **tiles: object) -> Tensor:
         """In tiles of the autoencoder's own choice, where the picture is large."""

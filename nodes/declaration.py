@@ -18,7 +18,7 @@ CATEGORY = "STARFlow"
 # Types of what goes along wires, as ComfyUI calls them.
 MODEL, TEXT_ENCODER = "STARFLOW_MODEL", "STARFLOW_TEXT_ENCODER"
 VAE, CONDITIONING, LATENT, IMAGE, MASK = "VAE", "CONDITIONING", "LATENT", "IMAGE", "MASK"
-FLOAT, STRING = "FLOAT", "STRING"
+FLOAT = "FLOAT"
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,5 @@ def invert(
     x = data_of(host, model, image, latent)
     flow = model.pipeline.flow
     condition = convert.condition(model, conditioning, len(x))
-    text = 0 if condition is None or condition.ndim < 3 else condition.shape[1]
-    with host.in_memory(model.flow, forward_memory(flow, len(x), flow.grid(x), text)), torch.no_grad():
+    with host.in_memory(model.flow, forward_memory(flow, len(x), flow.grid(x), condition)), torch.no_grad():
         return convert.noise_latent(model, flow(x, condition).z)

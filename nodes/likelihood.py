@@ -9,7 +9,7 @@ import torch
 from PIL import Image as Picture
 
 from starflow_core.heatmap import heatmap
-from starflow_core.likelihood import Likelihood, score
+from starflow_core.likelihood import DRAW_BATCH, Likelihood, score
 from starflow_core.memory import forward_memory
 
 from . import convert
@@ -53,8 +53,7 @@ def likelihood(
     pipeline = model.pipeline
     flow = pipeline.flow
     given = convert.condition(model, conditioning, 1)
-    text = 0 if given is None or given.ndim < 3 else given.shape[1]
-    with host.in_memory(model.flow, forward_memory(flow, draws, flow.grid(x), text)):
+    with host.in_memory(model.flow, forward_memory(flow, min(draws, DRAW_BATCH), flow.grid(x), given)):
         scores = [score(flow, one, given, draws=draws, seed=seed) for one in x]
     size = (x.shape[-1] * pipeline.factor, x.shape[-2] * pipeline.factor)
     outputs = (

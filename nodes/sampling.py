@@ -65,8 +65,7 @@ def sample(
         z = temperature * seeded_noise(_shape(model, aspect_ratio, width, height), seed, batch_size)
     condition = convert.condition(model, positive, len(z))
     unconditional = convert.condition(model, negative, len(z)) if guide.strength > 0 else None
-    text = 0 if condition is None or condition.ndim < 3 else condition.shape[1]
-    with host.in_memory(model.flow, sampling_memory(flow, len(z), flow.grid(z), text, guided=guide.strength > 0)):
+    with host.in_memory(model.flow, sampling_memory(flow, len(z), flow.grid(z), condition, guided=guide.strength > 0)):
         x = flow.inverse(
             z,
             condition,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from .flow import Flow
 from .samplers.jacobi import Jacobi
 
@@ -9,17 +11,18 @@ ACTIVATIONS = 12  # tensors of the width of the transformer that a layer has ali
 FLOAT32 = 4
 
 
-def sampling_memory(flow: Flow, batch: int, grid: tuple[int, int], text: int, *, guided: bool) -> int:
+def sampling_memory(flow: Flow, batch: int, grid: tuple[int, int], condition: Tensor | None, *, guided: bool) -> int:
     """Bytes to draw a batch: the largest key-value cache of a block, and the activations of a window of tokens.
 
     Args:
         flow: to draw with.
         batch: pictures at once.
         grid: tokens (H', W') of each.
-        text: tokens of text.
+        condition: as the flow takes it.
         guided: whether every pass is made twice.
     """
     tokens = grid[0] * grid[1]
+    text = _text_tokens(condition)
     window = min(tokens, Jacobi().block_size or tokens)
     passes = 2 if guided else 1
     return max(
@@ -28,10 +31,15 @@ def sampling_memory(flow: Flow, batch: int, grid: tuple[int, int], text: int, *,
     )
 
 
-def forward_memory(flow: Flow, batch: int, grid: tuple[int, int], text: int) -> int:
+def forward_memory(flow: Flow, batch: int, grid: tuple[int, int], condition: Tensor | None) -> int:
     """Bytes for the likelihoods of a batch: the activations of all tokens, and what attention makes of them."""
-    tokens = grid[0] * grid[1] + text
+    tokens = grid[0] * grid[1] + _text_tokens(condition)
     return max(batch * _activations(flow, i, tokens) for i in range(len(flow.blocks)))
+
+
+def _text_tokens(condition: Tensor | None) -> int:
+    """Of features (B, L, D); labels (B,) are no tokens."""
+    return 0 if condition is None or condition.ndim < 3 else condition.shape[1]
 
 
 def _block(flow: Flow, i: int, tokens: int, window: int) -> int:

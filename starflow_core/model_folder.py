@@ -100,13 +100,13 @@ def load(
     device = checked_device(device)
     config = read_config(folder)
     defaults = _in_folder(folder, SamplingDefaults.from_dict, config.get("sampling", {}))
-    make_config, kind = KINDS[config["model_type"]]
-    flow_config = _in_folder(folder, make_config.from_dict, config["flow"])
+    _, kind = KINDS[config["model_type"]]
+    flow_config = read_flow_config(folder)
     if dtype is None:
-        is_short = device.type == "cuda" or _size(folder, WEIGHTS) > BIG_FLOW
+        is_short = device.type == "cuda" or size_of_weights(folder) > BIG_FLOW
         dtype = torch.bfloat16 if is_short and flow_config.noise_std > 0 else torch.float32
     if keep_text_encoder is None:
-        keep_text_encoder = _size(folder / "text_encoder", WEIGHTS) < BIG_TEXT_ENCODER
+        keep_text_encoder = size_of_weights(folder / "text_encoder") < BIG_TEXT_ENCODER
     autoencoder = _load_autoencoder(folder / "vae", device) if kind.data == "latents" else None
     text_encoder = _load_text_encoder(folder, flow_config.txt_size, device, dtype) if flow_config.txt_size else None
     classes = _in_folder(folder, Classes, tuple(config["classes"])) if "classes" in config else None
@@ -171,6 +171,23 @@ def read_config(folder: Path) -> dict[str, Any]:
     if "flow" not in config:
         raise ValueError(f"{folder / 'config.json'} lacks 'flow', the configuration of the flow.")
     return config
+
+
+def read_flow_config(folder: Path) -> FlowConfig | TarFlowConfig:
+    """The configuration of the folder's flow.
+
+    Raises:
+        ValueError: the folder's `config.json` is missing, or something is wrong with it.
+    """
+    config = read_config(folder)
+    make_config, _ = KINDS[config["model_type"]]
+    flow_config: FlowConfig | TarFlowConfig = _in_folder(folder, make_config.from_dict, config["flow"])
+    return flow_config
+
+
+def size_of_weights(folder: Path) -> int:
+    """Of the weights in a folder, in bytes, in one file or in shards."""
+    return sum(shard.stat().st_size for shard in _shards(folder, WEIGHTS) if shard.is_file())
 
 
 def checked_device(device: torch.device | str | None) -> torch.device:
@@ -239,11 +256,6 @@ def _check_weights(folder: Path, file: str) -> None:
         if pickles := sorted(path.name for pattern in PICKLES for path in folder.glob(pattern)):
             hint = f"{pickles[0]} is a pickle, which could run code and is not loaded; convert it to safetensors."
         raise ValueError(f"{missing[0]} is missing; {hint}")
-
-
-def _size(folder: Path, file: str) -> int:
-    """Of a file of weights, or its shards, as far as they are there."""
-    return sum(shard.stat().st_size for shard in _shards(folder, file) if shard.is_file())
 
 
 def _shards(folder: Path, file: str) -> list[Path]:

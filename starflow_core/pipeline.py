@@ -297,10 +297,8 @@ class Pipeline:
             raise ValueError("There is no prompt; give at least one, which may be empty.")
         width, height = checked_size(sampling.size, self.trained_side, self.multiple)
         shape = (self.flow.config.in_channels, height // self.factor, width // self.factor)
-        if others := [type(text).__name__ for text in (*prompts, sampling.negative) if not isinstance(text, str)]:
-            raise ValueError(f"A prompt must be text, but one is {others[0]}.")
         # All at once, so that text encoder and flow need not be in memory together.
-        texts = list(dict.fromkeys([sampling.negative, *prompts]))
+        texts = [sampling.negative, *prompts]
         conditions = self.condition(texts)
         guidance = self.guidance(sampling)
         denoised = self.defaults.denoise if sampling.denoise is None else sampling.denoise

@@ -72,6 +72,14 @@ class TextEncoder:
         config = self._config
         return int(getattr(config, "d_model", None) or config.hidden_size)
 
+    @property
+    def device(self) -> torch.device:
+        """Where the model is, which whoever shares a device's memory may have moved; or was, when it was released."""
+        model = self._model
+        if model is not None:
+            self._device = model.device
+        return self._device
+
     @torch.no_grad()
     def encode(self, prompts: Sequence[str]) -> Tensor:
         """Features (B, L, dim) of the prompts, float32, on the model's device.
@@ -86,7 +94,7 @@ class TextEncoder:
         for prompt in prompts:
             if not isinstance(prompt, str):
                 raise ValueError(f"A prompt must be text, but one is {type(prompt).__name__}.")
-        return torch.stack([self._features(prompt) for prompt in prompts]).to(self._device)
+        return torch.stack([self._features(prompt).to(self.device) for prompt in prompts])
 
     def is_truncated(self, prompt: str) -> bool:
         """Whether a prompt has more tokens than the model reads."""
@@ -119,7 +127,7 @@ class TextEncoder:
             truncation=True,
             return_tensors="pt",
         )
-        return batch["input_ids"].to(self._device), batch["attention_mask"].to(self._device)
+        return batch["input_ids"].to(self.device), batch["attention_mask"].to(self.device)
 
 
 def _read_model(folder: Path, device: torch.device | str, dtype: torch.dtype) -> Any:

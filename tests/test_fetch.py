@@ -115,7 +115,7 @@ def test_retry_after_is_waited_for(hub: Hub) -> None:
     described = remote.describe(checkpoint().parts[0], checkpoint().parts[0].files[0])
     target = Store().downloads / "model.safetensors"
     target.parent.mkdir(parents=True)
-    download.download(lambda: described, target, lambda count: None, wait=waited.append)
+    download.download(described, target, lambda count: None, wait=waited.append)
     assert waited == [7, download.MAX_WAIT]
     assert target.read_bytes() == BIG
 

@@ -139,7 +139,7 @@ def test_large_file_survives_twenty_cuts(tmp_path: Path, monkeypatch: pytest.Mon
     part = table.Part((), table.MIT, address=f"{hub.address}/plain/")
     described = describe(part, table.RemoteFile("large.bin"))
     waited: list[float] = []
-    sha256 = download(lambda: described, tmp_path / "large.bin", lambda count: None, wait=waited.append)
+    sha256 = download(described, tmp_path / "large.bin", lambda count: None, wait=waited.append)
     assert sha256 == hub.etag("plain/large.bin")
     assert (tmp_path / "large.bin").read_bytes() == content
     assert hub.requests["faults"] == 20

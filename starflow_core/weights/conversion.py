@@ -24,6 +24,7 @@ from .published import published_config
 from .store import UNFINISHED
 
 SHARD = 400_000_000  # bytes, as converted
+PLAN = ".conversion.json"  # which file the shards in a folder are of, until all are written
 CONVERTIBLE = (torch.float32, torch.float16, torch.bfloat16)
 Report = Callable[[int], None]
 
@@ -98,9 +99,6 @@ def convert(
     changes = [f"converted from {', '.join(found)} to {target}"] if found != [target] else []
     changes += ["stored as safetensors", "buffers without meaning left out (attn_mask, feat_rope, an unused var)"]
     return Converted(model_type, config, parameters, tuple(changes))
-
-
-PLAN = ".conversion.json"  # which file the shards in a folder are of, until all are written
 
 
 def _start_over_unless_same(folder: Path, file: Path, dtype: torch.dtype, shards: int) -> None:

@@ -33,15 +33,21 @@ Report = Callable[[int], None]
 
 
 def download(
-    describe: Callable[[], Remote], target: Path, report: Report, *, wait: Callable[[float], None] | None = None
+    remote: Remote,
+    target: Path,
+    report: Report,
+    *,
+    again: Callable[[], Remote] | None = None,
+    wait: Callable[[float], None] | None = None,
 ) -> str:
     """Fetch a file, or what is missing of it.
 
     Args:
-        describe: what the server says of it; asked again when its address may have expired.
+        remote: what the server says of it.
         target: what to call it when it is whole and verified. Until then its bytes are kept beside it.
         report: told the number of bytes that came, negative where some are thrown away, and often that none came; what
             it raises cancels.
+        again: asks the server again, where the address may have expired.
         wait: called with seconds between attempts, instead of sleeping.
 
     Returns:
@@ -51,7 +57,6 @@ def download(
         FetchError: it cannot be had now, or its bytes are not those that were announced.
         OSError: it cannot be reached or not be written.
     """
-    remote = describe()
     part = partial(target, remote)
     report(_size(part))
     failures, is_whole = 0, False
@@ -64,8 +69,8 @@ def download(
             cause, pause = error, _retry_after(error)
             if error.code == NO_SUCH_RANGE and before:
                 _throw_away(part, report)
-            elif error.code in EXPIRED and not failures:
-                remote = describe()
+            elif error.code in EXPIRED and again is not None and not failures:
+                remote = again()
             elif error.code not in TRANSIENT:
                 raise
         except (OSError, http.client.HTTPException) as error:

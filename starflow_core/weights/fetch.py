@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -155,7 +154,8 @@ class _Fetch:
     def run(self) -> Path:
         for folder in (self.folder, self.downloads):
             folder.mkdir(parents=True, exist_ok=True)
-        self._fetch_files([wanted for wanted in self._wanted() if not self._is_here(wanted)])
+        missing = [wanted for wanted in self._wanted() if not self._is_here(wanted)]
+        self._fetch_files([wanted for wanted in missing if not self._take_from_cache(wanted)])
         changes = self._convert()
         complete_autoencoder_config(self.folder)
         write_origin(self.folder, self.chosen, self.record.files, changes)
@@ -168,15 +168,17 @@ class _Fetch:
     def _wanted(self) -> Iterator[_Wanted]:
         for part in self.chosen.parts:
             for file in part.files:
-                if file.content == "copy":
+                if not file.is_converted:
                     yield _Wanted(part, file, self.folder / file.target)
                 elif self.flow_file is None:
                     yield _Wanted(part, file, self.downloads / file.name)
 
     def _is_here(self, wanted: _Wanted) -> bool:
-        """Whether a file has arrived before, or lies in huggingface_hub's cache."""
-        if wanted.file.name in self.record.of(wanted.part) and wanted.path.is_file():
-            return True
+        """Whether a file has arrived before."""
+        return wanted.file.name in self.record.of(wanted.part) and wanted.path.is_file()
+
+    def _take_from_cache(self, wanted: _Wanted) -> bool:
+        """Take a file from huggingface_hub's cache, where it is there and undamaged."""
         found = remote.cached(wanted.part, wanted.file, self.record.commit(wanted.part))
         if found is None:
             return False
@@ -184,8 +186,8 @@ class _Fetch:
         wanted.path.parent.mkdir(parents=True, exist_ok=True)
         link_or_copy(path, partial(wanted.path, described))
         try:
-            sha256 = download(lambda: described, wanted.path, lambda count: None)  # which has but to be verified
-        except FetchError:  # damaged there
+            sha256 = download(described, wanted.path, lambda count: None)  # which has but to be verified
+        except FetchError:
             return False
         self.record.add(wanted.part, wanted.file, described, sha256)
         return True
@@ -205,18 +207,15 @@ class _Fetch:
             self._fetch_one(wanted, first, came)
 
     def _fetch_one(self, wanted: _Wanted, first: Remote, came: Callable[[int], None]) -> None:
-        answers = itertools.chain([first], self._asked_again(wanted, first))
+        def again() -> Remote:
+            return remote.describe(wanted.part, wanted.file, first.commit)
+
         wanted.path.parent.mkdir(parents=True, exist_ok=True)
         if wanted.path.is_file():  # arrived, but not noted: to be verified again
             os.replace(wanted.path, partial(wanted.path, first))
         with remote.told(wanted.part, wanted.file.name):
-            sha256 = download(lambda: next(answers), wanted.path, came)
+            sha256 = download(first, wanted.path, came, again=again)
         self.record.add(wanted.part, wanted.file, first, sha256)
-
-    def _asked_again(self, wanted: _Wanted, first: Remote) -> Iterator[Remote]:
-        """What the server says of a file now, of which an earlier address has expired."""
-        while True:
-            yield remote.describe(wanted.part, wanted.file, first.commit)
 
     def _check_disk(self, missing: Sequence[_Wanted], described: Sequence[Remote], size: int) -> None:
         """Find out before the work that the disk is too small for the files and the model made of them."""
@@ -233,7 +232,7 @@ class _Fetch:
 
     def _convert(self) -> tuple[str, ...]:
         """Make the flow of a published file part of the folder; what was changed, in words."""
-        files = [file for part in self.chosen.parts for file in part.files if file.content != "copy"]
+        files = [file for part in self.chosen.parts for file in part.files if file.is_converted]
         if not files:
             return ()
         source = self.flow_file or self.downloads / files[0].name

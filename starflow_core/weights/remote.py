@@ -61,6 +61,7 @@ def describe(part: Part, file: RemoteFile, revision: str | None = None) -> Remot
     Raises:
         FetchError: the server cannot be reached, or does not let us have the file.
     """
+    refuse_offline(f"{file.name} of {part.source}")
     with told(part, file.name):
         if part.repository:
             return _on_the_hub(part.repository, file, revision or part.revision)
@@ -116,8 +117,6 @@ def told(part: Part, name: str) -> Iterator[None]:
         raise FetchError(f"{part.source} has no revision {part.revision!r}; update this program.") from error
     except errors.EntryNotFoundError as error:
         raise FetchError(f"{part.source} has no file {name} (any more); update this program.") from error
-    except (errors.OfflineModeIsEnabled, errors.LocalEntryNotFoundError) as error:
-        raise FetchError(f"{what} is not on this machine, and HF_HUB_OFFLINE forbids to fetch it; unset it.") from error
     except errors.HfHubHTTPError as error:
         status = getattr(error.response, "status_code", None)
         raise FetchError(f"{what}: {_in_words(status)}") from error
@@ -138,7 +137,6 @@ def _on_the_hub(repository: str, file: RemoteFile, revision: str) -> Remote:
     from huggingface_hub import get_hf_file_metadata, hf_hub_url
     from huggingface_hub.utils import build_hf_headers
 
-    refuse_offline(f"{file.name} of {repository}")
     asked = hf_hub_url(repository, file.name, revision=revision)
     found = get_hf_file_metadata(asked, timeout=TIMEOUT)
     etag = found.etag or ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 
 @dataclass(frozen=True)
@@ -28,8 +27,6 @@ AMLR = Licence(
     "Agreement.",
 )
 
-Content = Literal["starflow", "tarflow", "copy"]
-
 
 @dataclass(frozen=True)
 class RemoteFile:
@@ -37,17 +34,17 @@ class RemoteFile:
 
     Attributes:
         name: of the file in its repository.
-        target: where it goes in the model folder; of a flow that is converted, the folder itself.
+        target: where it goes in the model folder; of what is converted, nothing.
         size: in bytes, as far as known beforehand; 0 where not.
         sha256: of its bytes; None where it is taken from the server.
-        content: `copy`, or the kind of flow that is converted from it.
+        is_converted: it is a published flow, which the model folder's is made of.
     """
 
     name: str
     target: str = ""
     size: int = 0
     sha256: str | None = None
-    content: Content = "copy"
+    is_converted: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,7 +135,7 @@ CHECKPOINTS = {
             title="Apple's STARFlow of 3.9 billion parameters: pictures of 256×256 pixels from text",
             parts=(
                 Part(
-                    (RemoteFile("starflow_3B_t2i_256x256.pth", size=15_500_000_000, content="starflow"),),
+                    (RemoteFile("starflow_3B_t2i_256x256.pth", size=15_500_000_000, is_converted=True),),
                     AMLR,
                     "apple/starflow",
                 ),
@@ -154,7 +151,7 @@ CHECKPOINTS = {
             title="Apple's TarFlow of 463 million parameters: cats, dogs and wild animals of 256×256 pixels",
             parts=(
                 Part(
-                    (RemoteFile("afhq_model_8_768_8_8_0.07.pth", size=1_900_000_000, content="tarflow"),),
+                    (RemoteFile("afhq_model_8_768_8_8_0.07.pth", size=1_900_000_000, is_converted=True),),
                     AMLR,
                     address="https://ml-site.cdn-apple.com/models/tarflow/afhq256/",
                 ),
