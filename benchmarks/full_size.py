@@ -22,27 +22,17 @@ import torch
 from safetensors.torch import save_file
 
 from starflow_core.autoencoder import Autoencoder, AutoencoderConfig
-from starflow_core.config import FlowConfig
 from starflow_core.model_folder import EMBEDDED, VAE_WEIGHTS, load
 from starflow_core.noise import seeded_noise
 from starflow_core.samplers import Progress, Sequential
 from starflow_core.starflow import StarFlow
 from starflow_core.weights.conversion import convert_file
+from starflow_core.weights.published import STARFLOW_3B
 
 from .memory import peak_memory
 
-PUBLISHED = FlowConfig(
-    in_channels=4,
-    img_size=32,
-    channels=3072,
-    num_blocks=6,
-    layers_per_block=(2, 2, 2, 2, 2, 24),
-    txt_size=128,
-    txt_dim=2048,
-    soft_clip=4.0,
-)
 # Text tokens of the published model attend to each other, so that its masks are of tokens and text.
-MASK = PUBLISHED.img_size**2 + PUBLISHED.txt_size
+MASK = STARFLOW_3B.img_size**2 + STARFLOW_3B.txt_size
 FLAN_T5_XL = {"d_model": 2048, "d_kv": 64, "num_heads": 32, "d_ff": 5120, "num_layers": 24, "vocab_size": 32128}
 NEEDED = 15.6e9 + 7.8e9 + 2.9e9  # bytes: the checkpoint, the converted flow, text encoder and autoencoder
 STD = 0.02  # of the random weights
@@ -61,9 +51,9 @@ def make(folder: Path) -> None:
 def make_checkpoint(path: Path) -> None:
     """Written a tensor at a time: first the file with holes for the numbers, then these through a shared mapping."""
     with torch.device("meta"):
-        shapes = {name: tensor.shape for name, tensor in StarFlow(PUBLISHED).state_dict().items()}
-    shapes |= {f"blocks.{i}.attn_mask": torch.Size((MASK, MASK)) for i in range(PUBLISHED.num_blocks)}
-    shapes |= {"var": torch.Size((PUBLISHED.img_size**2, PUBLISHED.in_channels))}
+        shapes = {name: tensor.shape for name, tensor in StarFlow(STARFLOW_3B).state_dict().items()}
+    shapes |= {f"blocks.{i}.attn_mask": torch.Size((MASK, MASK)) for i in range(STARFLOW_3B.num_blocks)}
+    shapes |= {"var": torch.Size((STARFLOW_3B.img_size**2, STARFLOW_3B.in_channels))}
     part = path.with_suffix(".part")
     with torch.serialization.skip_data():
         torch.save({name: torch.empty(shape) for name, shape in shapes.items()}, part)

@@ -40,7 +40,7 @@ def load(name: str, dtype: str) -> tuple[Model, Placed | None, Any]:
 
 
 def _dtype(folder: Path) -> torch.dtype:
-    """Of a flow, by ComfyUI's own policy and flags; of one of 8-bit pictures, float32, which alone tells steps apart."""
+    """Of a flow, by ComfyUI's own policy and flags; of one of 8-bit pictures, whose steps bfloat16 blurs, float32."""
     if read_flow_config(folder).noise_std == 0:
         return torch.float32
     parameters = size_of_weights(folder) // torch.bfloat16.itemsize

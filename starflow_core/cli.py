@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from . import __version__
-from .cli_weights import DTYPES, add_command, add_weights_commands
+from .cli_options import DTYPES, add_command
+from .cli_weights import add_weights_commands
 from .files import check_writable, output_path, save_map, save_png
 
 if TYPE_CHECKING:

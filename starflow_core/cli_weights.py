@@ -4,25 +4,15 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .cli_options import DTYPES, add_command
+
 if TYPE_CHECKING:
     from .weights.fetch import Progress
     from .weights.table import Licence
-
-DTYPES = ("float32", "bfloat16", "float16")
-
-
-def add_command(
-    commands: Any, name: str, run: Callable[[argparse.Namespace], None], purpose: str
-) -> argparse.ArgumentParser:
-    """A command of `starflow`."""
-    command: argparse.ArgumentParser = commands.add_parser(name, help=purpose, description=f"{purpose.capitalize()}.")
-    command.set_defaults(run=run)
-    return command
 
 
 def add_weights_commands(commands: Any) -> None:

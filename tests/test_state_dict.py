@@ -14,17 +14,8 @@ from starflow_core.flow import Flow
 from starflow_core.starflow import StarFlow
 from starflow_core.state_dict import published_state_dict
 from starflow_core.tarflow import TarFlow
+from starflow_core.weights.published import STARFLOW_3B
 
-IMAGE_3B = FlowConfig(
-    in_channels=4,
-    img_size=32,
-    channels=3072,
-    num_blocks=6,
-    layers_per_block=(2, 2, 2, 2, 2, 24),
-    txt_size=128,
-    txt_dim=2048,
-    soft_clip=4.0,
-)
 VIDEO_7B = FlowConfig(
     in_channels=48,
     img_size=32,
@@ -57,7 +48,7 @@ def meta_tensors(name: str) -> dict[str, Tensor]:
 
 
 def test_3b_configuration_has_the_published_tensors() -> None:
-    flow = StarFlow(IMAGE_3B, device="meta")
+    flow = StarFlow(STARFLOW_3B, device="meta")
     published = published_shapes("starflow_3B_t2i_256x256")
     assert shapes(flow) == {name: shape for name, shape in published.items() if has_meaning(name)}
     assert sum(parameter.numel() for parameter in flow.parameters()) == 3_858_281_544
@@ -65,7 +56,7 @@ def test_3b_configuration_has_the_published_tensors() -> None:
 
 def test_3b_checkpoint_loads_under_its_wrappers() -> None:
     tensors = meta_tensors("starflow_3B_t2i_256x256")
-    StarFlow.from_state_dict(IMAGE_3B, {f"module._orig_mod.{name}": tensor for name, tensor in tensors.items()})
+    StarFlow.from_state_dict(STARFLOW_3B, {f"module._orig_mod.{name}": tensor for name, tensor in tensors.items()})
 
 
 def test_7b_configuration_has_the_published_blocks() -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import pytest
@@ -199,3 +200,28 @@ def test_reduced_precision_gives_float32_features(t5: TextEncoder) -> None:
     reduced = TextEncoder(t5.model.to(torch.bfloat16), t5.tokenizer, TOKENS).encode(["a red cat"])
     assert reduced.dtype == torch.float32
     torch.testing.assert_close(reduced, exact, rtol=0.1, atol=0.1)
+
+
+def test_features_are_where_the_model_was_moved_to(t5: TextEncoder) -> None:
+    """A host that shares a device's memory moves models as it likes; here to the device without numbers."""
+    moved = TextEncoder(copy.deepcopy(t5.model), t5.tokenizer, TOKENS)
+    moved.encode(["a"])
+    moved.model.to("meta")
+    assert moved.device.type == "meta"
+    assert moved.tokenize(["a red cat"])[0].device.type == "meta"
+
+
+def test_released_model_is_read_again(t5: TextEncoder) -> None:
+    reads: list[None] = []
+
+    def read() -> object:
+        reads.append(None)
+        return t5.model
+
+    encoder = TextEncoder(t5.model, t5.tokenizer, TOKENS, reload=read)
+    before = encoder.encode(["a red cat"])
+    encoder.release()
+    assert torch.equal(encoder.encode(["a red cat"]), before)  # remembered
+    assert not reads
+    encoder.encode(["a cat"])
+    assert len(reads) == 1

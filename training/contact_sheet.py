@@ -23,7 +23,7 @@ PROMPTS = (
     *("grinning face with sunglasses", "ghost", "frog", "birthday cake", "owl", "taxi", "rainbow", "watermelon"),
     *("green heart", "angry face", "lion", "ice cream", "snail", "house", "full moon", "football"),
 )
-SEEDED = ("red heart", "dog face", "smiling face", "pizza", "blue cat", "green frog", "sunflower", "🚀")
+SEEDED = ("red heart", "dog face", "smiling face", "pizza", "blue cat", "green frog", "sunflower", "rocket")
 CAPTIONS, COMPOSITIONS, HELD_OUT = 64, 32, 32
 COLUMNS = 8
 CELL, LABEL, MARGIN = 96, 16, 8
@@ -53,10 +53,13 @@ def prompt_sheets(config: Config) -> dict[str, tuple[Sequence[str], int]]:
     names = sorted(subject.name for subject in held_out.subjects)
     return {
         "prompts": (PROMPTS, 1),
-        "captions": ([_sayable(s, rng) for s in rng.sample(training.subjects, CAPTIONS)], 1),
-        "colours": (rng.sample(pairs, COMPOSITIONS), 1),
+        "captions": (
+            [_sayable(s, rng) for s in rng.sample(training.subjects, min(CAPTIONS, len(training.subjects)))],
+            1,
+        ),
+        "colours": (rng.sample(pairs, min(COMPOSITIONS, len(pairs))), 1),
         "seeds": (SEEDED, COLUMNS),
-        "held_out": (rng.sample(names, HELD_OUT), 1),
+        "held_out": (rng.sample(names, min(HELD_OUT, len(names))), 1),
     }
 
 

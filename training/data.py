@@ -103,7 +103,7 @@ def _npm_package(name: str, folder: Path) -> Path:
     if not target.exists():
         package, version = name.split("@")
         address = f"{REGISTRY}/{package}/-/{package}-{version}.tgz"
-        part = target.with_suffix(".part")
+        part = folder / f"{name}.part"
         shutil.rmtree(part, ignore_errors=True)
         print(f"fetching {address}")
         with (

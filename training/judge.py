@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import torch
 from PIL import Image
 from torch import Tensor
 
 from starflow_core.autoencoder import Autoencoder
 
-from .autoencoder import as_tensor
 from .colours import COLOURS, dominant_hue, nearest_colour, recoloured
 from .data import Dataset
+from .flow import latents_of
 from .held_out import is_colourable
 
 
@@ -29,11 +28,9 @@ class Judge:
         self._autoencoder, self._dataset = autoencoder, dataset
         self._known: dict[str | None, Tensor] = {None: self.features(dataset.images)}
 
-    @torch.no_grad()
     def features(self, images: np.ndarray) -> Tensor:
         """Latents of pictures (N, H, W, 3) uint8, as vectors (N, D)."""
-        chunks = np.array_split(images, max(1, len(images) // 64))
-        return torch.cat([self._autoencoder.encode(as_tensor(chunk)).flatten(1) for chunk in chunks])
+        return latents_of(self._autoencoder, images).flatten(1)
 
     def rank(self, image: Image.Image, i: int, colour: str | None = None) -> int:
         """How many known pictures are nearer than the one at place i, all of them in a colour where they can be."""

@@ -27,9 +27,7 @@ from .held_out import HeldOut
 from .initialisation import STD, start_as_identity
 from .loop import Trainer, device
 from .mixed_precision import MixedPrecision, edges_in_float32
-
-# Pictures of letters and of the hands of clocks are others in the mirror.
-UNMIRRORED = ("sign", "clock")
+from .variants import may_be_mirrored
 
 
 def names(settings: dict[str, Any]) -> tuple[str, ...]:
@@ -102,7 +100,7 @@ class Batches:
         self.images = small(dataset, settings["image_size"])
         pairs = zip(dataset.subjects, self.images, strict=True)
         self.colours = [held_out.colours(subject, image) for subject, image in pairs]
-        self.unmirrored = [place for place, name in enumerate(names(settings)) if name in UNMIRRORED]
+        self.mirrored = [may_be_mirrored(subject) for subject in dataset.subjects]
         sizes = Counter(self.labels)
         self.weights = [1 / sizes[label] if settings["balanced"] else 1.0 for label in self.labels]
 
@@ -118,7 +116,7 @@ class Batches:
         image = self.images[i]
         if self.colours[i] and self.rng.random() < self.settings["recoloured"]:
             image = recoloured(image, self.rng.choice(self.colours[i]))
-        if self.rng.random() < 0.5 and self.labels[i] not in self.unmirrored:
+        if self.mirrored[i] and self.rng.random() < 0.5:
             image = np.ascontiguousarray(image[:, ::-1])
         return data.moved(image, self.rng) if self.rng.random() < 0.7 else image
 

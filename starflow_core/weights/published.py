@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import re
 from collections.abc import Mapping
@@ -11,7 +12,18 @@ from torch import Tensor
 from ..config import FlowConfig, TarFlowConfig
 
 COLOURS = 3
-PUBLISHED_SIDE = 32  # of the latents of a STARFlow
+# The published model of 3.9 billion parameters.
+STARFLOW_3B = FlowConfig(
+    in_channels=4,
+    img_size=32,
+    channels=3072,
+    num_blocks=6,
+    layers_per_block=(2, 2, 2, 2, 2, 24),
+    txt_size=128,
+    txt_dim=2048,
+    soft_clip=4.0,
+    noise_std=0.3,
+)
 LAYER = re.compile(r"blocks\.(\d+)\.attn_blocks\.(\d+)\.")
 
 
@@ -63,19 +75,18 @@ def starflow_config(state_dict: Mapping[str, Tensor], noise_std: float) -> FlowC
         width, token_dim = state_dict["blocks.0.proj_in.weight"].shape
         last = max(int(block) for block, _ in layers)
         text = state_dict[f"blocks.{last}.proj_txt.weight"]
-        positions = state_dict["var"].shape[0] if "var" in state_dict else PUBLISHED_SIDE**2
+        positions = state_dict["var"].shape[0] if "var" in state_dict else STARFLOW_3B.img_size**2
     except (KeyError, ValueError):
         raise ValueError("These are not the weights of a STARFlow: proj_in or proj_txt are missing.") from None
     counts = [1 + max(int(layer) for block, layer in layers if int(block) == i) for i in range(last + 1)]
-    return FlowConfig(
+    return dataclasses.replace(
+        STARFLOW_3B,
         in_channels=token_dim,
         img_size=math.isqrt(positions),
         channels=width,
         num_blocks=last + 1,
         layers_per_block=tuple(counts),
-        txt_size=128,
         txt_dim=text.shape[1],
-        soft_clip=4.0,
         noise_std=noise_std,
     )
 
