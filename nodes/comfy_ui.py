@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import uuid
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,26 +10,12 @@ from typing import Any
 import folder_paths
 from PIL import Image
 
-from starflow_core.heatmap import STOPS
-
 from .likelihood import Scored
 
 
 def likelihood_ui(scored: Sequence[Scored]) -> dict[str, Any]:
     """For `web/likelihood.js`; an object a picture."""
-    return {"starflow_likelihood": [_described(one) for one in scored]}
-
-
-def _described(one: Scored) -> dict[str, Any]:
-    found = one.likelihood
-    return {
-        "log_prob": found.log_prob,
-        "bits_per_dim": found.bits_per_dim,
-        "standard_error": None if math.isnan(found.standard_error) else found.standard_error,
-        "map": [[round(value, 3) for value in row] for row in found.map.tolist()],
-        "stops": STOPS,
-        "image": _temporary(one.picture),
-    }
+    return {"starflow_likelihood": [{**one.described(), "image": _temporary(one.picture)} for one in scored]}
 
 
 def _temporary(picture: Image.Image) -> dict[str, str]:

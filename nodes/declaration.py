@@ -10,6 +10,7 @@ connected or filled in.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, get_type_hints
@@ -26,6 +27,14 @@ class Field:
     """How an input is filled in; `help` is shown beside it."""
 
     help: str = ""
+
+    def checked(self, value: Any) -> Any:
+        """What was filled in, where front ends do not see to it themselves.
+
+        Raises:
+            ValueError: it is not of this kind, or out of range; the message goes on from the input's name.
+        """
+        return value
 
 
 @dataclass(frozen=True)
@@ -47,22 +56,54 @@ class Number(Field):
     most: float = 1
     step: float = 0.01
 
+    @property
+    def is_whole(self) -> bool:
+        return isinstance(self.step, int)
+
+    def checked(self, value: Any) -> Any:
+        is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        if not is_number or not self.least <= value <= self.most or (self.is_whole and value % self.step):
+            steps = f"; it must be a multiple of {self.step}" if self.is_whole and self.step > 1 else ""
+            kind = "whole number" if self.is_whole else "number"
+            raise ValueError(f"is {value!r}, and must be a {kind} from {self.least:g} to {self.most:g}{steps}.")
+        return int(value) if self.is_whole else float(value)
+
 
 @dataclass(frozen=True)
 class Seed(Field):
     """The seed of what is drawn at random, from 0 to 2⁶⁴ − 1, which front ends can change after a run."""
 
+    def checked(self, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value % 1:
+            raise ValueError(f"is {value!r}, and must be a whole number.")
+        if not 0 <= value < 2**64:
+            raise ValueError(f"is {value!r}, and must be from 0 to {2**64 - 1}.")
+        return int(value)
+
 
 @dataclass(frozen=True)
 class Text(Field):
-    """Words; `lines` of them, as the field is drawn."""
+    """Words; `lines` of them, as the field is drawn, and no more than `longest` characters."""
 
     lines: int = 1
+    longest: int = 10_000
+
+    def checked(self, value: Any) -> str:
+        if not isinstance(value, str):
+            raise ValueError(f"is {value!r}, and must be text.")
+        if len(value) > self.longest:
+            raise ValueError(f"has {len(value):,} characters; {self.longest:,} is the most. Shorten it.")
+        return value
 
 
 @dataclass(frozen=True)
 class Flag(Field):
     """Yes or no."""
+
+    def checked(self, value: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValueError(f"is {value!r}, and must be true or false.")
+        return value
 
 
 @dataclass(frozen=True)
@@ -78,6 +119,12 @@ class Choice(Field):
     def names(self) -> list[str]:
         """The names now."""
         return list(self.options() if callable(self.options) else self.options)
+
+    def checked(self, value: Any) -> str:
+        names = self.names()
+        if value not in names:
+            raise ValueError(f"is {value!r}, and must be one of {', '.join(names)}.")
+        return str(value)
 
 
 REQUIRED = inspect.Parameter.empty
@@ -100,6 +147,22 @@ class Input:
     @property
     def is_required(self) -> bool:
         return self.default is REQUIRED
+
+    @property
+    def label(self) -> str:
+        """The name, as people read it."""
+        return self.name.replace("_", " ")
+
+    def checked(self, value: Any) -> Any:
+        """What was filled in.
+
+        Raises:
+            ValueError: it is not of the field's kind, or out of its range.
+        """
+        try:
+            return self.field.checked(value)
+        except ValueError as error:
+            raise ValueError(f"{self.label.capitalize()} {error}") from None
 
 
 @dataclass(frozen=True)

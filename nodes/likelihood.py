@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 import torch
 from PIL import Image as Picture
 
-from starflow_core.heatmap import heatmap
+from starflow_core.heatmap import STOPS, heatmap
 from starflow_core.likelihood import DRAW_BATCH, Likelihood, score
 from starflow_core.memory import forward_memory
 
@@ -25,6 +26,17 @@ class Scored:
 
     picture: Picture.Image
     likelihood: Likelihood
+
+    def described(self) -> dict[str, Any]:
+        """For `web/likelihood_view.js`, as JSON has it: all but the picture."""
+        found = self.likelihood
+        return {
+            "log_prob": found.log_prob,
+            "bits_per_dim": found.bits_per_dim,
+            "standard_error": None if math.isnan(found.standard_error) else found.standard_error,
+            "map": [[round(value, 3) for value in row] for row in found.map.tolist()],
+            "stops": STOPS,
+        }
 
 
 @node(

@@ -1,4 +1,4 @@
-"""A program that has the machine to itself: every part stays where it was loaded."""
+"""A program that has the machine to itself: every part stays where it was loaded, but for text encoders of gigabytes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import torch
 
 from starflow_core.model_folder import load
 from starflow_core.samplers import Progress
+from starflow_core.text_encoder import TextEncoder
 from starflow_core.weights.fetch import fetch
 from starflow_core.weights.store import find
 from starflow_core.weights.table import CHECKPOINTS
@@ -34,12 +35,14 @@ class LocalHost:
         if name in CHECKPOINTS and find(name) is None:
             fetch(name, accepts=lambda licence: accept_licence)
         pipeline = load(name, device=self._device, dtype=None if dtype == OWN else getattr(torch, dtype))
-        encoder = None if pipeline.text_encoder is None else Placed(pipeline.text_encoder)
+        encoder = None if pipeline.text_encoder is None else Placed(pipeline.text_encoder, pipeline.keep_text_encoder)
         return Model(pipeline, Placed(pipeline.flow), Placed(pipeline.autoencoder)), encoder, pipeline.autoencoder
 
     @contextmanager
     def in_memory(self, placed: Placed, memory: int) -> Iterator[None]:
         yield
+        if isinstance(placed.part, TextEncoder) and not placed.placement:
+            placed.part.release()  # it takes more memory than it is worth to keep for the next prompt
 
     def progress(self, model: Model) -> Callable[[Progress], None]:
         return self._report

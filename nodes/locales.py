@@ -14,7 +14,7 @@ LOCALES = Path(__file__).parent.parent / "locales"
 
 def texts(node: Node) -> dict[str, Any]:
     """What people read of a node, by the names that ComfyUI looks it up under."""
-    inputs = {given.name: {"name": given.name.replace("_", " "), "tooltip": given.field.help} for given in node.inputs}
+    inputs = {given.name: {"name": given.label, "tooltip": given.field.help} for given in node.inputs}
     outputs = {
         str(i): {"name": output.name.replace("_", " ")} | ({"tooltip": output.help} if output.help else {})
         for i, output in enumerate(node.outputs)

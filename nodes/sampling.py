@@ -9,7 +9,7 @@ import torch
 from starflow_core.images import checked_size, fitted_size
 from starflow_core.likelihood import denoise as without_noise
 from starflow_core.memory import sampling_memory
-from starflow_core.noise import seeded_noise
+from starflow_core.noise import seeded_noise, varied
 from starflow_core.samplers import Jacobi, Sampler, Sequential
 from starflow_core.sampling import Sampling
 
@@ -55,12 +55,17 @@ def sample(
     tolerance: Annotated[float, Number("of jacobi, against sequential: 0.01 is 1 %", 0.0001, 0.5, 0.0001)] = 0.01,
     temperature: Annotated[float, Number("of the noise: below 1 for plainer, safer pictures", 0, 2, 0.01)] = 1.0,
     denoise: Annotated[str, Choice("take off the last noise, which the flow was trained with", DENOISE)] = "default",
+    variation: Annotated[
+        float,
+        Number("with noise connected: how much of it gives way to fresh noise of the seed; 0 keeps the picture"),
+    ] = 0.0,
 ) -> Latent:
     pipeline = model.pipeline
     flow, defaults = pipeline.flow, pipeline.defaults
     guide = pipeline.guidance(Sampling(guidance=None if guidance == OWN else guidance))
     if noise is not None:
         z = convert.noise(model, noise)
+        z = varied(z, temperature * seeded_noise(z.shape[1:], seed, len(z)), variation)
     else:
         z = temperature * seeded_noise(_shape(model, aspect_ratio, width, height), seed, batch_size)
     condition = convert.condition(model, positive, len(z))

@@ -15,16 +15,14 @@ from typing import TYPE_CHECKING
 from . import __version__
 from .cli_options import DTYPES, add_command
 from .cli_weights import add_weights_commands
-from .files import check_writable, output_path, save_map, save_png
+from .files import check_writable, file_stem, output_path, save_map, save_png
 
 if TYPE_CHECKING:
     import torch
-    from PIL import PngImagePlugin
 
     from .likelihood import Likelihood
-    from .pipeline import Picture, Pipeline
+    from .pipeline import Pipeline
     from .samplers import Progress
-    from .sampling import Sampling
     from .text_encoder import TextEncoder
 
 SAMPLERS = ("jacobi", "sequential")
@@ -135,6 +133,7 @@ def _add_model_options(
 def _generate(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
+    from .png_text import png_text, settings_of
     from .samplers import Sequential
     from .sampling import Sampling
 
@@ -161,9 +160,10 @@ def _generate(options: argparse.Namespace) -> None:
     for prompt in (*prompts, options.negative):
         if pipeline.text_encoder is not None:
             _warn_of_prompt(prompt, pipeline.text_encoder, pipeline.name)
+    settings = settings_of(pipeline, sampling, options.sampler, options.tolerance)
     with _progress_bar("drawing") as progress:
         for target, picture in zip(targets, pipeline.pictures(prompts, sampling, progress), strict=True):
-            save_png(picture.image, target, _png_text(options, pipeline, sampling, picture))
+            save_png(picture.image, target, png_text(picture.prompt, picture.seed, settings))
             tqdm.write(str(target))  # above the bar, where there is one
 
 
@@ -342,38 +342,13 @@ def _target(
     Only a file that was asked for is written over.
     """
     if output is None:
-        slug = re.sub(r"[^\w]+", "-", prompts[number].lower()).strip("-")[:60] or "picture"
-        name = f"{slug}-{seed}"
+        name = file_stem(prompts[number], seed)
         names = itertools.chain([f"{name}.png"], (f"{name}-{i}.png" for i in itertools.count(2)))
         return next(path for path in map(Path, names) if path not in taken and not path.exists())
     path = output_path(output)
     prompt_part = f"-{number + 1}" if len(prompts) > 1 else ""
     seed_part = f"-{seed}" if several else ""
     return path.with_name(f"{path.stem}{prompt_part}{seed_part}{path.suffix}")
-
-
-def _png_text(
-    options: argparse.Namespace, pipeline: Pipeline, sampling: Sampling, picture: Picture
-) -> PngImagePlugin.PngInfo:
-    from PIL.PngImagePlugin import PngInfo
-
-    from .sampling import guidance_options
-
-    settings = {
-        "model": pipeline.name,
-        "guidance": pipeline.defaults.guidance if sampling.guidance is None else sampling.guidance,
-        **guidance_options(sampling, pipeline.defaults),
-        "negative": sampling.negative,
-        "sampler": options.sampler,
-        "tolerance": options.tolerance if options.sampler == "jacobi" else None,
-        "denoise": pipeline.defaults.denoise if sampling.denoise is None else sampling.denoise,
-        "version": __version__,
-    }
-    text = PngInfo()
-    text.add_itxt("prompt", picture.prompt.encode("utf-8", "replace").decode())
-    text.add_itxt("seed", str(picture.seed))
-    text.add_itxt("settings", json.dumps(settings))
-    return text
 
 
 if __name__ == "__main__":

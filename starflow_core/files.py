@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,12 @@ def output_path(name: str, *suffixes: str) -> Path:
     if path.suffix.lower() not in kinds:
         raise ValueError(f"{path} does not end with {' or '.join(kinds)}, which is all that can be written.")
     return path
+
+
+def file_stem(prompt: str, seed: int) -> str:
+    """What a picture's file is called, without its suffix: after its prompt and its seed."""
+    slug = re.sub(r"[^\w]+", "-", prompt.lower()).strip("-")[:60] or "picture"
+    return f"{slug}-{seed}"
 
 
 def check_writable(path: Path) -> None:

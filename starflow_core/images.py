@@ -114,6 +114,12 @@ def to_images(tensor: Tensor) -> list[Image.Image]:
     return [Image.fromarray(image) for image in pixels]
 
 
+def psnr(first: Tensor, second: Tensor) -> float:
+    """Peak signal-to-noise ratio of two pictures, or batches, in [−1, 1], in dB; infinite where they are equal."""
+    error = (first - second).square().mean()
+    return float(10 * torch.log10(4 / error)) if error > 0 else math.inf
+
+
 def _pair(size: int | Sequence[int]) -> tuple[int, int]:
     if isinstance(size, int):
         return size, size

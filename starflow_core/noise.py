@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -36,6 +37,21 @@ def seeded_noise(shape: Sequence[int], seed: int, count: int) -> Tensor:
 def seeded_uniform(shape: Sequence[int], seed: int, count: int) -> Tensor:
     """The same, uniform in [0, 1)."""
     return _drawn(torch.rand, shape, seed, count)
+
+
+def varied(noise: Tensor, fresh: Tensor, strength: float) -> Tensor:
+    """Noise that partly gives way to fresh noise, √(1 − s²)·noise + s·fresh, which has the variance of the two.
+
+    Args:
+        noise, fresh: standard normal, of one shape.
+        strength: s, from 0, which changes nothing, to 1, which keeps nothing.
+
+    Raises:
+        ValueError: the strength is out of range.
+    """
+    if not 0 <= strength <= 1:
+        raise ValueError(f"strength is {strength!r}; it must be a number from 0 to 1.")
+    return noise if strength == 0 else math.sqrt(1 - strength**2) * noise + strength * fresh
 
 
 def _drawn(draw: Callable[..., Tensor], shape: Sequence[int], seed: int, count: int) -> Tensor:

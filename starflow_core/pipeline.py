@@ -4,7 +4,6 @@ and to noise and back."""
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -18,7 +17,7 @@ from .classes import Classes
 from .dequantization import requantized
 from .flow import Flow
 from .guidance import Guidance, Guided
-from .images import as_rgb, checked_size, fitted_size, middle_square, to_images, to_tensor
+from .images import as_rgb, checked_size, fitted_size, middle_square, psnr, to_images, to_tensor
 from .likelihood import Likelihood, denoise, score
 from .noise import seeded_noise
 from .samplers import Jacobi, Progress, ProgressCallback, Sampler
@@ -238,11 +237,10 @@ class Pipeline:
         noise = self.flow(x, condition).z
         back = self.flow.inverse(noise, condition)
         decoded = back if self.autoencoder is None else self.autoencoder.decode(back)
-        error = (decoded.clamp(-1, 1).cpu() - to_tensor(fitted)).square().mean()
         return Reconstruction(
             image=to_images(decoded)[0],
             latent_error=float((back - x).norm() / x.norm()),
-            psnr=float(10 * torch.log10(4 / error)) if error > 0 else math.inf,
+            psnr=psnr(decoded.clamp(-1, 1).cpu(), to_tensor(fitted)),
             noise=noise[0].cpu(),
         )
 

@@ -28,7 +28,7 @@ FROZEN = {
     "STARFlowClassLabel": ["model", "name"],
     "STARFlowSampler": [
         *("model", "positive", "negative", "noise", "seed", "guidance", "aspect_ratio", "width", "height"),
-        *("batch_size", "sampler", "tolerance", "temperature", "denoise"),
+        *("batch_size", "sampler", "tolerance", "temperature", "denoise", "variation"),
     ],
     "STARFlowDecode": ["model", "latent"],
     "STARFlowEncode": ["model", "image"],

@@ -1,0 +1,14 @@
+"""The nodes in a browser: a Gradio page made from their declarations, for people, for programs and for agents.
+
+accelerator.py   one slot for the accelerator, whatever it is
+models.py        models in memory, shared by all visitors; host.py: what nodes need of this program
+steps.py         work in a thread, told of step by step, that ends when the visitor cancels or leaves
+uploads.py       people's pictures, checked before they are read
+errors.py        what people read where something went wrong
+actions.py       what the pages do, by the nodes
+handles.py       a visitor's models and latents, kept here and known outside by a handle
+components.py    fields of nodes as components; documented.py: functions that say what their parameters are
+create.py, likelihood.py, inversion.py, node_panels.py   the pages
+site.py          all of it, and how it is served
+graph.py         example graphs as a `gr.Workflow`: `python -m demo.graph`
+"""

@@ -1,0 +1,103 @@
+"""Inputs and outputs of nodes as components, with the same limits and help."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+import gradio as gr
+
+from nodes import convert
+from nodes.declaration import (
+    FLOAT,
+    IMAGE,
+    MASK,
+    Choice,
+    Flag,
+    Input,
+    Number,
+    Output,
+    Seed,
+    Socket,
+    Text,
+)
+
+from .uploads import opened
+
+SEEDS = 2**53 - 1  # beyond, a browser cannot tell whole numbers apart
+PICTURES = (IMAGE, MASK)
+PNG = {"format": "png", "image_mode": None}  # nothing is lost between here and the browser
+
+
+def is_handle(type: str) -> bool:
+    """Whether what goes along a wire is known outside by a handle."""
+    return type not in (*PICTURES, FLOAT)
+
+
+def component(given: Input, **changed: Any) -> Any:
+    """What an input of a node is filled in with; `changed` arguments of the component take the place of its own."""
+    field = given.field
+    named = {"label": given.label, "info": field.help}
+    if not given.is_required:
+        named["value"] = given.default
+    if isinstance(field, Text):
+        return gr.Textbox(**{**named, "lines": field.lines, "max_length": field.longest, **changed})
+    if isinstance(field, Number):
+        limits = {"minimum": field.least, "maximum": field.most, "step": field.step}
+        return gr.Slider(**{**named, **limits, **changed})
+    if isinstance(field, Seed):
+        limits = {"minimum": 0, "maximum": SEEDS, "precision": 0}
+        return gr.Number(**{**named, **limits, **changed})
+    if isinstance(field, Flag):
+        return gr.Checkbox(**{**named, **changed})
+    if isinstance(field, Choice):
+        return gr.Dropdown(**{**named, "choices": field.names(), **changed})
+    assert isinstance(field, Socket)
+    if field.type in PICTURES:
+        label = f"{given.label}: {field.help}"
+        return gr.Image(**{**PNG, "label": label, "type": "filepath", "sources": ["upload", "clipboard"], **changed})
+    info = f"{field.help}" if given.is_required else f"{field.help} (may stay empty)"
+    # Whoever has a handle may write it here, as programs do.
+    named = {"label": given.label, "info": info, "value": None, "choices": [], "allow_custom_value": True}
+    return gr.Dropdown(**{**named, **changed})
+
+
+def shown(output: Output) -> Any:
+    """What an output of a node is shown in."""
+    label = output.name.replace("_", " ")
+    if output.type == FLOAT:
+        return gr.Number(label=label, info=output.help, interactive=False)
+    if output.type in PICTURES:
+        return gr.Gallery(label=label, format="png", columns=4, height=260, interactive=False)
+    return gr.Textbox(
+        label=f"{label} (handle)", info=output.help, interactive=False, placeholder="run the node", buttons=["copy"]
+    )
+
+
+def as_image(path: str | None) -> Any:
+    """An uploaded picture as an IMAGE; None where there is none."""
+    return convert.image([opened(path)]) if path else None
+
+
+def as_pictures(type: str, value: Any) -> Any:
+    """An IMAGE or a MASK as a gallery shows it."""
+    return convert.pictures(value if type == IMAGE else value[..., None].expand(*value.shape, 3))
+
+
+def checked(inputs: Sequence[Input], values: Sequence[Any]) -> dict[str, Any]:
+    """What was filled in, by name.
+
+    Raises:
+        ValueError: something is not of its kind, or out of range.
+    """
+    return {given.name: given.checked(value) for given, value in zip(inputs, values, strict=True)}
+
+
+def seed_row(given: Input) -> Any:
+    """A seed with its dice."""
+    with gr.Row():
+        seed = component(given, scale=4)
+        dice = gr.Button("🎲 Another seed", size="sm", scale=1, min_width=120, elem_classes=["dice"])
+    dice.click(lambda: secrets.randbelow(2**32), outputs=seed, api_visibility="private", queue=False)
+    return seed

@@ -1,0 +1,59 @@
+"""What people read where something went wrong; the log has the rest."""
+
+from __future__ import annotations
+
+import functools
+import html
+import inspect
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gradio
+
+log = logging.getLogger("starflow.demo")
+
+NO_MEMORY = "There is not enough memory for this; try a smaller size, fewer pictures or fewer draws."
+OUR_FAULT = "Something went wrong here, and it is not your fault. It has been logged; try again, or try something else."
+
+
+def friendly(function: Callable[..., Any]) -> Callable[..., Any]:
+    """An event's function, or generator, whose errors people can read."""
+    if inspect.isgeneratorfunction(function):
+
+        @functools.wraps(function)
+        def generator(*values: Any) -> Iterator[Any]:
+            with _told():
+                yield from function(*values)
+
+        return generator
+
+    @functools.wraps(function)
+    def plain(*values: Any) -> Any:
+        with _told():
+            return function(*values)
+
+    return plain
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except gradio.Error:
+        raise
+    except ValueError as error:
+        raise _error(str(error)) from None
+    except MemoryError:
+        raise _error(NO_MEMORY) from None
+    except Exception as error:
+        if isinstance(error, RuntimeError) and "memory" in str(error):  # torch's own, of the CPU and of GPUs
+            raise _error(NO_MEMORY) from None
+        log.exception("unexpected")
+        raise _error(OUR_FAULT) from None
+
+
+def _error(message: str) -> gradio.Error:
+    # Gradio shows messages as HTML, and they repeat what people typed.
+    return gradio.Error(html.escape(message, quote=False), duration=20, print_exception=False)

@@ -1,0 +1,52 @@
+"""This program as the nodes see it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from PIL import Image
+
+from nodes.local_host import LocalHost
+from nodes.values import Model, Placed
+from starflow_core.samplers import Progress
+
+from .models import MODELS
+from .steps import Watch
+
+MOST_MEMORY = 4 * 2**30  # bytes of a job beside the model's weights
+
+
+class DemoHost(LocalHost):
+    """See `nodes.host.Host`: models are shared, and sampling is watched.
+
+    Args:
+        watch: told of every step, with a preview where it is time for one.
+    """
+
+    def __init__(self, watch: Watch) -> None:
+        super().__init__()
+        self._watch = watch
+
+    def load(self, name: str, dtype: str, accept_licence: bool) -> tuple[Model, Placed | None, Any]:
+        return MODELS.load(name, dtype)
+
+    @contextmanager
+    def in_memory(self, placed: Placed, memory: int) -> Iterator[None]:
+        if memory > MOST_MEMORY:
+            raise ValueError(
+                f"This would take {memory / 2**30:.0f} GB of memory, and a job may take {MOST_MEMORY // 2**30} here; "
+                "ask for fewer or smaller pictures."
+            )
+        with super().in_memory(placed, memory):
+            yield
+
+    def progress(self, model: Model) -> Callable[[Progress], None]:
+        def report(step: Progress) -> None:
+            def pictures() -> list[Image.Image]:
+                return model.pipeline.decode(step.partial())
+
+            self._watch.step(step.done / step.total, pictures)
+
+        return report

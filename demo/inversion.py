@@ -1,0 +1,113 @@
+"""The page on which a picture goes to noise and back, and is varied."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from nodes.declaration import Input, Number
+from nodes.sampling import sample
+
+from . import actions
+from .accelerator import ONE_AT_A_TIME
+from .actions import Inverted
+from .components import PNG, checked, component, seed_row
+from .create import MODEL_NAME, PROMPT
+from .documented import Parameter, documented, parameter
+from .errors import friendly
+from .models import available
+from .status import drawing, finished, status
+from .steps import Done
+from .uploads import opened
+
+SAMPLER = {given.name: given for given in sample.inputs}
+SETTINGS = [SAMPLER[name] for name in ("variation", "seed", "guidance", "tolerance", "temperature", "denoise")]
+STRENGTH = 0.4  # at first: enough to see
+NO_GUIDANCE = 0.0  # with it, the way back would not be the inverse of the way there
+COUNT = Input("count", Number("variations, of seeds that follow each other", 1, 8, 1), 4)
+
+
+class InversionPage(NamedTuple):
+    """What other pages send pictures to."""
+
+    picture: gr.Image
+    prompt: gr.Textbox
+    model: gr.Dropdown
+
+
+def page() -> InversionPage:
+    """Build the page, in the blocks at hand."""
+    gr.Markdown(
+        "A flow takes a picture to noise and back without loss: only the autoencoder rounds it. Mix fresh noise in, and "
+        "what comes back is a variation."
+    )
+    with gr.Row():
+        with gr.Column(scale=2):
+            picture = gr.Image(
+                label="Picture (drop one here)", type="filepath", sources=["upload", "clipboard"], height=260,
+                elem_id="inverted-picture", **PNG,
+            )  # fmt: skip
+            prompt = component(PROMPT, label="Prompt", info="what the picture shows; may stay empty", lines=1)
+            strength = component(SAMPLER["variation"], label="strength", value=STRENGTH, info=TOLD["variation"])
+            with gr.Row():
+                go = gr.Button("Invert and vary", variant="primary", elem_id="invert")
+                stop = gr.Button("Cancel", variant="stop")
+            with gr.Accordion("More settings", open=False):
+                model = component(MODEL_NAME, choices=available(), info="those on this machine")
+                count, seed = component(COUNT), seed_row(SAMPLER["seed"])
+                guidance = component(SAMPLER["guidance"], value=NO_GUIDANCE, info=TOLD["guidance"])
+                rest = [component(SAMPLER[name]) for name in ("tolerance", "temperature", "denoise")]
+        with gr.Column(scale=3):
+            slider = gr.ImageSlider(label="The picture, and what came back from its noise", format="png", height=340)
+            told = status("Drop a picture, and press Invert and vary.")
+            varied = gr.Gallery(label="Variations", format="png", columns=4, height=260, interactive=False)
+            with gr.Accordion("As numbers", open=False):
+                numbers = gr.JSON(label="Errors and seeds")
+    parameters = [
+        Parameter("picture", str, "the picture, as a file"),
+        Parameter("prompt", str, "what the picture shows, in words, or the name of a class"),
+        Parameter("model", str, f"one of {', '.join(available())}"),
+        parameter(COUNT),
+        parameter(SAMPLER["variation"], "strength"),
+        *(parameter(given) for given in SETTINGS[1:]),
+    ]
+    purpose = "Take a picture to a normalizing flow's noise and back, and vary it by mixing fresh noise in."
+    inverting = go.click(
+        friendly(documented(_invert, "invert", purpose, parameters)),
+        [picture, prompt, model, count, strength, seed, guidance, *rest],
+        [slider, told, varied, numbers],
+        api_name="invert",
+        show_progress="minimal",
+        **ONE_AT_A_TIME,
+    )
+    stop.click(lambda: finished("Cancelled."), outputs=told, cancels=[inverting], queue=False, api_visibility="private")
+    return InversionPage(picture, prompt, model)
+
+
+TOLD = {
+    "variation": "how much of the picture's noise gives way to fresh noise: 0 keeps the picture, 1 nothing of it",
+    "guidance": "of the variations; 0 is the exact inverse, -1 the model's own",
+}
+
+
+def _invert(file: str, prompt: str, model: str, count: int, *values: Any) -> Iterator[tuple[Any, ...]]:
+    sampling, many = checked(SETTINGS, values), COUNT.checked(count)
+    picture = opened(file)
+    for step in actions.vary(picture, PROMPT.checked(prompt or ""), model, many, sampling):
+        if isinstance(step, Done):
+            yield _results(step.result)
+        else:
+            preview = gr.skip() if step.pictures is None else step.pictures
+            yield gr.skip(), drawing(step.share), preview, gr.skip()
+
+
+def _results(found: Inverted) -> tuple[Any, ...]:
+    told = (
+        f"The flow brought its data back within a relative error of <b>{found.error:.1e}</b>. The picture came back at "
+        f"<b>{found.psnr:.1f} dB</b> PSNR, which is what the autoencoder keeps, where there is one."
+    )
+    varied = [(picture, f"seed {seed}") for picture, seed in zip(found.varied, found.seeds, strict=True)]
+    numbers = {"relative_error": found.error, "psnr": found.psnr, "seeds": found.seeds}
+    return (found.picture, found.back), finished(told), varied, numbers

@@ -1,0 +1,125 @@
+"""The page on which pictures are scored, and ranked."""
+
+from __future__ import annotations
+
+import html
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gradio as gr
+
+from nodes.declaration import Socket
+from nodes.likelihood import Scored, likelihood
+from starflow_core.heatmap import heatmap
+
+from . import actions
+from .accelerator import ONE_AT_A_TIME
+from .components import checked, component, seed_row
+from .create import MODEL_NAME, PROMPT
+from .documented import Parameter, documented, parameter
+from .errors import friendly
+from .likelihood_view import described, likelihood_view
+from .models import available
+from .status import drawing, finished, status
+from .steps import Done
+from .uploads import MAX_PICTURES, opened
+
+SETTINGS = [given for given in likelihood.inputs if not isinstance(given.field, Socket)]
+
+
+class LikelihoodPage(NamedTuple):
+    """What other pages send pictures to."""
+
+    pictures: gr.Gallery
+    prompt: gr.Textbox
+    model: gr.Dropdown
+
+
+def page() -> LikelihoodPage:
+    """Build the page, in the blocks at hand."""
+    gr.Markdown(
+        "How likely does the model find a picture, and where? Drop one, or several to rank them. "
+        "Fewer bits per dimension are likelier."
+    )
+    with gr.Row():
+        with gr.Column(scale=2):
+            pictures = gr.Gallery(
+                label="Pictures (drop them here)", type="filepath", format="png", columns=4, height=260,
+                interactive=True, sources=["upload", "clipboard"], elem_id="scored-pictures",
+            )  # fmt: skip
+            told = "what the pictures are thought to show; empty for nothing in particular"
+            prompt = component(PROMPT, label="Prompt", info=told, lines=1, elem_id="scored-prompt")
+            with gr.Row():
+                go = gr.Button("Measure", variant="primary", elem_id="measure")
+                stop = gr.Button("Cancel", variant="stop")
+            with gr.Accordion("More settings", open=False):
+                model = component(MODEL_NAME, choices=available(), info="those on this machine")
+                fields = {given.name: given for given in SETTINGS}
+                draws, seed = component(fields["draws"]), seed_row(fields["seed"])
+        with gr.Column(scale=3):
+            view = likelihood_view()
+            ranking = status("Drop a picture, and press Measure.")
+            maps = gr.Gallery(label="Heatmaps, likeliest picture first", format="png", columns=6, height=160, interactive=False)
+            with gr.Accordion("As numbers", open=False):
+                numbers = gr.JSON(label="Likelihoods, likeliest first; maps are in nats by place")
+    parameters = [
+        Parameter("pictures", list, "pictures to score, as files"),
+        Parameter("prompt", str, told),
+        Parameter("model", str, f"one of {', '.join(available())}"),
+        *(parameter(given) for given in SETTINGS),
+    ]
+    purpose = "Measure how likely a normalizing flow finds pictures, and where, and rank them."
+    measuring = go.click(
+        friendly(documented(_measure, "likelihood", purpose, parameters)),
+        [pictures, prompt, model, draws, seed],
+        [view, ranking, maps, numbers],
+        api_name="likelihood",
+        show_progress="minimal",
+        **ONE_AT_A_TIME,
+    )
+    stop.click(lambda: finished("Cancelled."), outputs=ranking, cancels=[measuring], queue=False, api_visibility="private")  # fmt: skip
+    return LikelihoodPage(pictures, prompt, model)
+
+
+def _measure(files: Any, prompt: str, model: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+    if not files:
+        raise ValueError("There is no picture yet; drop one into the field, or choose a file.")
+    if len(files) > MAX_PICTURES:
+        raise ValueError(f"These are {len(files)} pictures; {MAX_PICTURES} at once is the most.")
+    settings = checked(SETTINGS, values)
+    paths = [file[0] if isinstance(file, (list, tuple)) else file for file in files]
+    pictures = [opened(path) for path in paths]
+    for step in actions.score(pictures, PROMPT.checked(prompt or ""), model, settings["draws"], settings["seed"]):
+        if isinstance(step, Done):
+            names = [Path(path).name for path in paths]
+            yield _results(sorted(zip(names, step.result, strict=True), key=_bits_per_dim))
+        else:
+            yield gr.skip(), drawing(step.share), gr.skip(), gr.skip()
+
+
+def _bits_per_dim(named: tuple[str, Scored]) -> float:
+    return named[1].likelihood.bits_per_dim
+
+
+def _results(ranked: list[tuple[str, Scored]]) -> tuple[Any, ...]:
+    scored = [one for _, one in ranked]
+    maps = [(heatmap(one.likelihood.map, one.picture.size), name) for name, one in ranked]
+    numbers = [{"picture": name, **one.described()} for name, one in ranked]
+    for entry in numbers:
+        del entry["stops"]
+    return json.dumps(described(scored)), finished(_table(ranked)), maps, numbers
+
+
+def _table(ranked: list[tuple[str, Scored]]) -> str:
+    rows = []
+    for place, (name, one) in enumerate(ranked, 1):
+        found = one.likelihood
+        error = f" ± {found.standard_error:.1f}" if len(found.draws) > 1 else ""
+        rows.append(
+            f"<tr><td>{place}</td><td>{html.escape(name)}</td><td>{found.bits_per_dim:.4f}</td>"
+            f"<td>{found.log_prob:.1f}{error}</td></tr>"
+        )
+    head = "<tr><th>place</th><th>picture</th><th>bits per dimension</th><th>log-probability, nats</th></tr>"
+    return f"<table><caption>Likeliest first</caption>{head}{''.join(rows)}</table>"

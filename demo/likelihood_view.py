@@ -1,0 +1,51 @@
+"""The heatmap over a picture, with its overlay, its colour scale and the value under the pointer: that of the node pack."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from nodes.likelihood import Scored
+
+SOURCE = Path(__file__).parent.parent / "web" / "likelihood_view.js"
+SHOW = """
+const view = new LikelihoodView();
+document.head.append(Object.assign(document.createElement("style"), { textContent: STYLE }));
+const show = () => {
+    const found = JSON.parse(props.value || "[]");
+    element.querySelector(".likelihood-place").replaceChildren(view.root);
+    if (found.length) view.show(found);
+};
+watch("value", show);
+show();
+"""
+
+
+def likelihood_view() -> Any:
+    """The component; its value is what `described` returns, as JSON."""
+    script = re.sub(r"^export ", "", SOURCE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    return gr.HTML(
+        "[]",
+        label="Likelihood map",
+        html_template='<div class="likelihood-place"></div>',
+        js_on_load=script + SHOW,
+        elem_id="likelihood-view",
+    )
+
+
+def described(scored: Sequence[Scored]) -> list[dict[str, Any]]:
+    """Pictures with their likelihoods, as the view takes them."""
+    return [{**one.described(), "source": _address(one.picture)} for one in scored]
+
+
+def _address(picture: Image.Image) -> str:
+    file = io.BytesIO()
+    picture.save(file, "PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"

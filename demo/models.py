@@ -1,0 +1,61 @@
+"""Models in memory, shared by all visitors."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import Any
+
+from nodes.local_host import OWN, LocalHost
+from nodes.values import Model, Placed
+from starflow_core.model_folder import DEFAULT_MODEL, embedded_models, model_folder, size_of_weights
+from starflow_core.weights.store import fetched, find
+from starflow_core.weights.table import CHECKPOINTS
+
+Parts = tuple[Model, Placed | None, Any]
+KEPT = 4  # models in memory; the one that nobody used for longest goes first
+LARGE = 10**9  # bytes of weights, from which a model has the memory to itself
+
+
+def available() -> list[str]:
+    """Names of the models on this machine, the default first."""
+    names = dict.fromkeys([*embedded_models(), *(stored.name for stored in fetched())])
+    return sorted(names, key=lambda name: name != DEFAULT_MODEL)
+
+
+def licence_notice(name: str) -> str:
+    """What a person must know before using a model; nothing where its licence is open."""
+    checkpoint = CHECKPOINTS.get(name)
+    closed = [] if checkpoint is None else [licence for licence in checkpoint.licences if not licence.open]
+    return " ".join(f"{name} is under {licence.name}: {licence.summary} {licence.address}" for licence in closed)
+
+
+class Models:
+    """Loads a model when it is first asked for."""
+
+    def __init__(self, kept: int = KEPT) -> None:
+        self._kept, self._lock = kept, threading.Lock()
+        self._loaded: OrderedDict[tuple[str, str], Parts] = OrderedDict()
+
+    def load(self, name: str, dtype: str) -> Parts:
+        """A model with its parts, as `Host.load` returns them.
+
+        Raises:
+            ValueError: it is not on this machine: visitors cannot have weights fetched.
+        """
+        if name not in available():
+            fetch = f" Whoever runs this demo can bring it here: starflow fetch {name}" if name in CHECKPOINTS else ""
+            raise ValueError(f"The model {name} is not on this machine; here are {', '.join(available())}.{fetch}")
+        is_large = size_of_weights(model_folder(name)) > LARGE
+        if is_large and dtype != OWN:
+            raise ValueError(f"{name} is large, and runs in its default dtype here; choose {OWN}.")
+        with self._lock:
+            if (name, dtype) not in self._loaded:
+                while self._loaded and len(self._loaded) >= (1 if is_large else self._kept):
+                    self._loaded.popitem(last=False)
+                self._loaded[name, dtype] = LocalHost().load(name, dtype, False)
+            self._loaded.move_to_end((name, dtype))
+            return self._loaded[name, dtype]
+
+
+MODELS = Models()

@@ -1,0 +1,154 @@
+"""The page of nodes: a panel each, made from its declaration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+
+from nodes.catalogue import NODES
+from nodes.declaration import FLOAT, Input, Node, Seed, Socket
+
+from . import actions
+from .accelerator import ONE_AT_A_TIME
+from .components import PICTURES, as_image, as_pictures, component, is_handle, seed_row, shown
+from .documented import documented, parameter
+from .errors import friendly
+from .handles import Handles
+from .status import drawing, finished, status
+from .steps import Done
+
+HANDLES = Handles()
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A node's components."""
+
+    node: Node
+    inputs: list[Any]
+    outputs: list[Any]
+    told: Any
+    go: gr.Button
+    stop: gr.Button
+
+
+def page() -> None:
+    """Build the page, in the blocks at hand."""
+    gr.Markdown(
+        "The nodes of the ComfyUI pack, one by one. Models, latents and conditioning stay on the server, and go from node to "
+        "node by their handles: run **STARFlow Loader** first, and what it made can be chosen in the others. Handles "
+        "are yours alone, and are let go when you leave, or an hour after their last use."
+    )
+    panels = []
+    for node in NODES:
+        with gr.Accordion(node.title, open=False, elem_id=f"panel-{node.id}"):
+            panels.append(_panel(node))
+    choices = [(field, given.field.type) for panel in panels for field, given in _handle_fields(panel)]
+    for panel in panels:
+        _connect(panel, choices)
+
+
+def _panel(node: Node) -> Panel:
+    gr.Markdown(node.help)
+    with gr.Row():
+        with gr.Column():
+            inputs = [seed_row(given) if isinstance(given.field, Seed) else component(given) for given in node.inputs]
+            with gr.Row():
+                go = gr.Button("Run", variant="primary", elem_id=f"run-{node.id}")
+                stop = gr.Button("Cancel", variant="stop")
+        with gr.Column():
+            outputs = [shown(output) for output in node.outputs]
+            told = status()
+    return Panel(node, inputs, outputs, told, go, stop)
+
+
+def _handle_fields(panel: Panel) -> list[tuple[Any, Input]]:
+    pairs = zip(panel.inputs, panel.node.inputs, strict=True)
+    return [(field, given) for field, given in pairs if isinstance(given.field, Socket) and is_handle(given.field.type)]
+
+
+def _connect(panel: Panel, choices: Sequence[tuple[Any, str]]) -> None:
+    node = panel.node
+    function = documented(_runner(node), node.id, node.help, [parameter(given) for given in node.inputs])
+    running = panel.go.click(
+        friendly(function),
+        panel.inputs,
+        [*panel.outputs, panel.told],
+        api_name=node.id,
+        show_progress="minimal",
+        **ONE_AT_A_TIME,
+    )
+    if any(is_handle(output.type) for output in node.outputs):
+        fresh = {output.type for output in node.outputs}
+        fields = [(field, type) for field, type in choices if type in fresh]
+        refresh = _refresh([type for _, type in fields])
+        running.success(refresh, outputs=[field for field, _ in fields], api_visibility="private", queue=False)
+    panel.stop.click(lambda: finished("Cancelled."), outputs=panel.told, cancels=[running], queue=False, api_visibility="private")  # fmt: skip
+
+
+def _refresh(types: Sequence[str]) -> Callable[[gr.Request], Any]:
+    """What a visitor can choose from now, with the newest chosen."""
+
+    def refresh(request: gr.Request) -> Any:
+        updates = []
+        for type in types:
+            found = HANDLES.of(visitor(request), type)
+            updates.append(gr.Dropdown(choices=found, value=found[0][1]) if found else gr.skip())
+        return updates if len(updates) > 1 else updates[0]
+
+    return refresh
+
+
+def visitor(request: gr.Request) -> str:
+    """Whose handles these are."""
+    return str(request.session_hash or "")
+
+
+def _runner(node: Node) -> Callable[..., Iterator[Any]]:
+    def run(request: gr.Request, *values: Any) -> Iterator[Any]:
+        given = {one.name: _read(one, value) for one, value in zip(node.inputs, values, strict=True)}
+        for step in actions.run(node.id, given):
+            if isinstance(step, Done):
+                yield *outputs_of(node, step.result.outputs, visitor(request)), finished("Done.")
+            else:
+                yield *(gr.skip() for _ in node.outputs), drawing(step.share)
+
+    return run
+
+
+def _read(given: Input, value: Any) -> Any:
+    """What was filled in, as the node takes it.
+
+    Raises:
+        ValueError: it is out of range, no picture, or no handle of the right type.
+    """
+    field = given.field
+    if not isinstance(field, Socket):
+        return given.checked(value)
+    if not value:
+        if given.is_required:
+            raise ValueError(f"There is no {given.label} yet; it comes {field.help}. Run that node first.")
+        return None
+    return as_image(value) if field.type in PICTURES else HANDLES.get(str(value), field.type)
+
+
+def outputs_of(node: Node, values: Sequence[Any], owner: str) -> list[Any]:
+    """What a node returned, as its panel shows it: numbers, pictures and handles."""
+    results: list[Any] = []
+    for output, value in zip(node.outputs, values, strict=True):
+        if output.type == FLOAT:
+            results.append(value)
+        elif output.type in PICTURES:
+            results.append(as_pictures(output.type, value))
+        else:
+            label = f"{output.name.replace('_', ' ')} of {node.title}"
+            results.append(HANDLES.put(owner, output.type, label, value))
+    return results
+
+
+def leave(request: gr.Request) -> None:
+    """A visitor is gone: let go of what was kept."""
+    HANDLES.forget(visitor(request))

@@ -1,0 +1,131 @@
+"""Work in a thread of its own, told of step by step, that ends when nobody listens any more."""
+
+from __future__ import annotations
+
+import contextvars
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from PIL import Image
+
+T = TypeVar("T")
+
+POLL_SECONDS = 0.1  # in which a cancel is noticed, since a generator can be closed only where it yields
+PREVIEW_SECONDS = 0.15
+PREVIEW_SHARE = 0.1  # of the time, at most, that previews may take
+MOST_SECONDS = 900  # of a job, since others wait for it
+
+
+class Cancelled(BaseException):
+    """Nobody waits for the work any more. No `Exception`, so that nothing on its way takes it for a mistake."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far the work is.
+
+    Attributes:
+        share: of the work, from 0 to 1.
+        pictures: as they are at this step; None where there is no preview of it.
+    """
+
+    share: float
+    pictures: list[Image.Image] | None = None
+
+
+@dataclass(frozen=True)
+class Done(Generic[T]):
+    result: T
+
+
+@dataclass(frozen=True)
+class _Failed:
+    error: BaseException
+
+
+class Watch:
+    """What work tells of its steps.
+
+    Args:
+        seconds: that the work may take.
+    """
+
+    def __init__(self, seconds: float = MOST_SECONDS) -> None:
+        self._end = time.monotonic() + seconds
+        self.news: queue.SimpleQueue[Step | Done | _Failed] = queue.SimpleQueue()
+        self._cancelled = threading.Event()
+        self._next_preview = 0.0
+
+    def cancel(self) -> None:
+        self._cancelled.set()
+
+    def step(self, share: float, pictures: Callable[[], list[Image.Image]] | None = None) -> None:
+        """A step is done; `pictures` are made where it is time to show some.
+
+        Raises:
+            Cancelled: nobody waits any more.
+            ValueError: it takes too long.
+        """
+        if self._cancelled.is_set():
+            raise Cancelled
+        began = time.monotonic()
+        if began > self._end:
+            raise ValueError("This takes too long, and others wait; ask for fewer or smaller pictures.")
+        if pictures is None or began < self._next_preview:
+            self.news.put(Step(share))
+            return
+        self.news.put(Step(share, pictures()))
+        now = time.monotonic()
+        self._next_preview = now + max(PREVIEW_SECONDS, (now - began) / PREVIEW_SHARE)
+
+
+def in_steps(work: Callable[[Watch], T]) -> Iterator[Step | Done[T]]:
+    """Run the work; yields steps as they come, at least ten times a second, and at last what is done.
+
+    Closing the iterator cancels the work and waits until it has ended, so that its memory is free again.
+
+    Raises:
+        whatever the work raises.
+    """
+    watch = Watch()
+
+    def run() -> None:
+        try:
+            watch.news.put(Done(work(watch)))
+        except BaseException as error:  # noqa: BLE001 it is raised again where people wait for it
+            watch.news.put(_Failed(error))
+
+    # With the caller's context, in which Gradio keeps whose request this is.
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True)
+    thread.start()
+    last = Step(0.0)
+    try:
+        while True:
+            news = _newest(watch)
+            if isinstance(news, _Failed):
+                raise news.error
+            if isinstance(news, Done):
+                yield news
+                return
+            last = news or Step(last.share)
+            yield last
+    finally:
+        watch.cancel()
+        thread.join()
+
+
+def _newest(watch: Watch) -> Step | Done | _Failed | None:
+    """The latest news, the latest with a preview of what has come since the last; None where there is none for long."""
+    try:
+        news = watch.news.get(timeout=POLL_SECONDS)
+    except queue.Empty:
+        return None
+    while isinstance(news, Step) and not watch.news.empty():
+        later = watch.news.get()
+        is_less = isinstance(later, Step) and later.pictures is None and news.pictures is not None
+        news = Step(later.share, news.pictures) if is_less and isinstance(later, Step) else later
+    return news
