@@ -7,7 +7,8 @@ uploads.py       people's pictures, checked before they are read
 errors.py        what people read where something went wrong
 actions.py       what the pages do, by the nodes
 handles.py       a visitor's models and latents, kept here and known outside by a handle
-components.py    fields of nodes as components; documented.py: functions that say what their parameters are
+components.py    inputs and outputs of nodes as components; documented.py: functions that say what their parameters are
+fields.py        what several pages have; status.py: a line on how work stands; likelihood_view.py: heatmap over picture
 create.py, likelihood.py, inversion.py, node_panels.py   the pages
 site.py          all of it, and how it is served
 graph.py         example graphs as a `gr.Workflow`: `python -m demo.graph`

@@ -23,6 +23,6 @@ ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": "accelerator", "concurrency_l
 def accelerated(function: F) -> F:
     """Run a function, or a generator, with a GPU where one is lent by the job.
 
-    There, it runs in a process of its own: what goes in and comes out is pickled, and models are reached by their names.
+    There, it runs in a process of its own: what goes in and comes out is pickled, and models are reached by name.
     """
     return function if spaces is None else spaces.GPU(duration=SECONDS)(function)

@@ -14,7 +14,7 @@ from PIL import Image
 from nodes import convert
 from nodes.catalogue import NODES
 from nodes.conditioning import encode_text, label_class
-from nodes.declaration import MODEL, TEXT_ENCODER, VAE, Node, Shown
+from nodes.declaration import MODEL, TEXT_ENCODER, VAE, Node
 from nodes.inversion import invert
 from nodes.likelihood import Scored, likelihood
 from nodes.loading import load
@@ -142,19 +142,22 @@ class Again:
 
 
 @accelerated
-def run(node_id: str, values: dict[str, Any]) -> Iterator[Step | Done[Shown]]:
-    """A node; in its inputs and outputs, parts of models are `Again`."""
+def run(node_id: str, values: dict[str, Any]) -> Iterator[Step | Done[tuple[Any, ...]]]:
+    """The outputs of a node; in its inputs and outputs, parts of models are `Again`."""
 
-    def work(watch: Watch) -> Shown:
-        host, node = DemoHost(watch), BY_ID[node_id]
-        shown = node(host, **{name: _had(host, value) for name, value in values.items()})
-        outputs = [
-            Again(node_id, tuple(values.items()), i) if output.type in PARTS else value
-            for i, (output, value) in enumerate(zip(node.outputs, shown.outputs, strict=True))
-        ]
-        return Shown(tuple(outputs))
+    def work(watch: Watch) -> tuple[Any, ...]:
+        return outputs_of(BY_ID[node_id], DemoHost(watch), values)
 
     yield from in_steps(work)
+
+
+def outputs_of(node: Node, host: DemoHost, values: dict[str, Any]) -> tuple[Any, ...]:
+    """What `run` returns at last."""
+    shown = node(host, **{name: _had(host, value) for name, value in values.items()})
+    return tuple(
+        Again(node.id, tuple(values.items()), i) if output.type in PARTS else value
+        for i, (output, value) in enumerate(zip(node.outputs, shown.outputs, strict=True))
+    )
 
 
 def _had(host: DemoHost, value: Any) -> Any:
@@ -175,7 +178,9 @@ def _prompted(
     """A model, and what it is asked for and steered away from, in words or by class."""
     model, text_encoder, _ = load(host, model=model_name, dtype="default", accept_licence=False).outputs
     if text_encoder is not None:
-        positive, steered = (_one(encode_text, host, text_encoder=text_encoder, text=text) for text in (prompt, negative))
+        positive, steered = (
+            _one(encode_text, host, text_encoder=text_encoder, text=text) for text in (prompt, negative)
+        )
         return model, positive, steered
     if model.pipeline.classes is not None:
         positive, steered = (_one(label_class, host, model=model, name=name.strip()) for name in (prompt, negative))
@@ -185,9 +190,7 @@ def _prompted(
     return model, None, None
 
 
-def _scored(
-    host: DemoHost, model: Model, given: Conditioning | None, picture: Image.Image, **settings: Any
-) -> Scored:
+def _scored(host: DemoHost, model: Model, given: Conditioning | None, picture: Image.Image, **settings: Any) -> Scored:
     shown = likelihood(host, model=model, image=convert.image([picture]), conditioning=given, **settings)
     scored: Scored = shown.details[0]
     return scored

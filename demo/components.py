@@ -26,8 +26,12 @@ from nodes.declaration import (
 from .uploads import opened
 
 SEEDS = 2**53 - 1  # beyond, a browser cannot tell whole numbers apart
+SHARED = {"batch_size": 16}  # lower limits of inputs, since visitors share a machine
 PICTURES = (IMAGE, MASK)
-PNG = {"format": "png", "image_mode": None}  # nothing is lost between here and the browser
+THUMBNAILS: dict[str, Any] = {
+    **{"format": "png", "columns": 4, "height": 230, "object_fit": "contain", "interactive": False},
+    "elem_classes": ["thumbnails"],
+}
 
 
 def is_handle(type: str) -> bool:
@@ -44,7 +48,7 @@ def component(given: Input, **changed: Any) -> Any:
     if isinstance(field, Text):
         return gr.Textbox(**{**named, "lines": field.lines, "max_length": field.longest, **changed})
     if isinstance(field, Number):
-        limits = {"minimum": field.least, "maximum": field.most, "step": field.step}
+        limits = {"minimum": field.least, "maximum": SHARED.get(given.name, field.most), "step": field.step}
         return gr.Slider(**{**named, **limits, **changed})
     if isinstance(field, Seed):
         limits = {"minimum": 0, "maximum": SEEDS, "precision": 0}
@@ -56,11 +60,29 @@ def component(given: Input, **changed: Any) -> Any:
     assert isinstance(field, Socket)
     if field.type in PICTURES:
         label = f"{given.label}: {field.help}"
-        return gr.Image(**{**PNG, "label": label, "type": "filepath", "sources": ["upload", "clipboard"], **changed})
+        return picture_field(label=label, **changed)
     info = f"{field.help}" if given.is_required else f"{field.help} (may stay empty)"
-    # Whoever has a handle may write it here, as programs do.
-    named = {"label": given.label, "info": info, "value": None, "choices": [], "allow_custom_value": True}
-    return gr.Dropdown(**{**named, **changed})
+    return _handle_choice(label=given.label, info=info, **changed)
+
+
+def picture_field(**named: Any) -> Any:
+    """Where people drop a picture; events get its file."""
+    field = gr.Image(type="filepath", image_mode=None, format="png", sources=["upload", "clipboard"], **named)
+    # Gradio's own opens the file, and does not tell people what is wrong with it.
+    field.preprocess = _uploaded  # type: ignore[method-assign]
+    return field
+
+
+def _uploaded(payload: Any) -> str | None:
+    return None if payload is None else payload.path
+
+
+def _handle_choice(**named: Any) -> Any:
+    """A choice among a visitor's handles; programs write theirs."""
+    choice = gr.Dropdown(choices=[], value=None, allow_custom_value=True, **named)
+    # Not one of the choices, of which there are none at first.
+    choice.api_info = lambda: {"type": "string", "description": "a handle, as a node returned it"}  # type: ignore[method-assign]
+    return choice
 
 
 def shown(output: Output) -> Any:
@@ -69,10 +91,8 @@ def shown(output: Output) -> Any:
     if output.type == FLOAT:
         return gr.Number(label=label, info=output.help, interactive=False)
     if output.type in PICTURES:
-        return gr.Gallery(label=label, format="png", columns=4, height=260, interactive=False)
-    return gr.Textbox(
-        label=f"{label} (handle)", info=output.help, interactive=False, placeholder="run the node", buttons=["copy"]
-    )
+        return gr.Gallery(label=label, **THUMBNAILS)
+    return gr.Textbox(label=f"{label} (handle)", info=output.help, interactive=False, placeholder="run the node")
 
 
 def as_image(path: str | None) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,9 +9,7 @@ from typing import Any, NamedTuple
 
 import gradio as gr
 
-from nodes.conditioning import encode_text
 from nodes.declaration import Socket
-from nodes.loading import load
 from nodes.sampling import sample
 from starflow_core.files import file_stem, save_png
 from starflow_core.png_text import png_text
@@ -23,13 +20,11 @@ from .actions import Drawn
 from .components import checked, component, seed_row
 from .documented import Parameter, documented, parameter
 from .errors import friendly
-from .models import available, licence_notice
+from .fields import PROMPT, buttons, cancels, model_field, model_parameter
 from .status import drawing, finished, status
 from .steps import Done
 
 EXAMPLES = ("a red heart", "blue heart", "cat face", "smiling face", "green apple", "pizza", "dog", "❤️")
-PROMPT = next(given for given in encode_text.inputs if given.name == "text")
-MODEL_NAME = next(given for given in load.inputs if given.name == "model")
 SETTINGS = [given for given in sample.inputs if not isinstance(given.field, Socket) and given.name != "variation"]
 FIRST = ("aspect_ratio", "batch_size")  # of the settings, those that most people look for
 
@@ -48,15 +43,15 @@ def page() -> CreatePage:
     """Build the page, in the blocks at hand."""
     with gr.Row():
         with gr.Column(scale=2):
-            prompt = component(PROMPT, label="Prompt", lines=2, placeholder="a red heart", autofocus=True, elem_id="prompt")
-            with gr.Row():
-                go = gr.Button("Draw", variant="primary", elem_id="draw")
-                stop = gr.Button("Cancel", variant="stop", elem_id="cancel")
+            prompt = component(
+                PROMPT, label="Prompt", lines=2, placeholder="a red heart", autofocus=True, elem_id="prompt"
+            )
+            go, stop = buttons("Draw", "draw")
             examples = gr.Examples([[text] for text in EXAMPLES], [prompt], label="Try one", api_visibility="private")
             settings = _settings()
         with gr.Column(scale=3):
             gallery = gr.Gallery(
-                label="Pictures", format="png", columns=1, height=460, object_fit="contain", interactive=False,
+                label="Pictures", format="png", columns=2, height=460, object_fit="contain", interactive=False,
                 elem_id="pictures", buttons=["download", "fullscreen"],
             )  # fmt: skip
             told = status("Type what you want to see, and press Draw.")
@@ -69,7 +64,7 @@ def page() -> CreatePage:
     outputs = [gallery, told, details]
     parameters = [
         Parameter("prompt", str, "what to draw, in words, or the name of a class"),
-        Parameter("model", str, f"one of {', '.join(available())}"),
+        model_parameter(),
         Parameter("negative", str, "what to steer away from"),
         *(parameter(given) for given in SETTINGS),
     ]
@@ -78,7 +73,7 @@ def page() -> CreatePage:
     shared: dict[str, Any] = {"inputs": inputs, "outputs": outputs, "show_progress": "minimal", **ONE_AT_A_TIME}
     drawing_now = gr.on([go.click, prompt.submit], friendly(create), api_name="create", **shared)
     from_example = examples.load_input_event.success(friendly(create), api_visibility="private", **shared)
-    stop.click(lambda: finished("Cancelled."), outputs=told, cancels=[drawing_now, from_example], queue=False, api_visibility="private")  # fmt: skip
+    cancels(stop, told, drawing_now, from_example)
     return CreatePage(prompt, settings["model"], gallery, measure, invert)
 
 
@@ -92,19 +87,12 @@ def _settings() -> dict[str, Any]:
     made["guidance"] = component(by_name["guidance"])
     made["seed"] = seed_row(by_name["seed"])
     with gr.Accordion("More settings", open=False):
-        made["model"] = component(MODEL_NAME, choices=available(), info="those on this machine", elem_id="model")
-        notice = gr.Markdown(visible=False)
+        made["model"] = model_field()
         made["negative"] = component(PROMPT, label="negative prompt", info="what to steer away from", lines=1)
         for given in SETTINGS:
             if given.name not in made:
                 made[given.name] = component(given)
-    made["model"].change(_notice, made["model"], notice, api_visibility="private", queue=False)
     return {name: made[name] for name in ("model", "negative", *by_name)}
-
-
-def _notice(model: str) -> Any:
-    notice = licence_notice(model)
-    return gr.Markdown(notice, visible=bool(notice))
 
 
 def _create(prompt: str, model: str, negative: str, *values: Any) -> Iterator[tuple[Any, Any, Any]]:
@@ -114,15 +102,10 @@ def _create(prompt: str, model: str, negative: str, *values: Any) -> Iterator[tu
         for step in actions.draw(*texts, model, sampling):
             if isinstance(step, Done):
                 pictures = _written(step.result, Path(folder))
-                yield _arranged(pictures), finished(_table(step.result)), _details(step.result)
+                yield pictures, finished(_table(step.result)), _details(step.result)
             else:
-                preview = gr.skip() if step.pictures is None else _arranged(step.pictures)
+                preview = gr.skip() if step.pictures is None else step.pictures
                 yield preview, drawing(step.share), gr.skip()
-
-
-def _arranged(pictures: list[Any]) -> Any:
-    """As large as they can be seen together."""
-    return gr.Gallery(pictures, columns=min(math.ceil(math.sqrt(len(pictures))), 4))
 
 
 def _written(drawn: list[Drawn], folder: Path) -> list[tuple[str, str]]:

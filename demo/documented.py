@@ -12,9 +12,16 @@ from nodes.declaration import IMAGE, MASK, Choice, Flag, Input, Number, Seed, So
 
 @dataclass(frozen=True)
 class Parameter:
+    """What a program may pass.
+
+    Attributes:
+        is_optional: left out, it is what its component holds at first.
+    """
+
     name: str
     type: type
     help: str
+    is_optional: bool = False
 
 
 def parameter(given: Input, name: str = "") -> Parameter:
@@ -29,7 +36,7 @@ def parameter(given: Input, name: str = "") -> Parameter:
         told += f" (one of {', '.join(field.names())})"
     if isinstance(field, Socket) and field.type not in (IMAGE, MASK):
         told += f" (a handle of a {field.type})"
-    return Parameter(name or given.name, kind, told)
+    return Parameter(name or given.name, kind, told, not given.is_required)
 
 
 def documented(
@@ -39,7 +46,9 @@ def documented(
     hints = get_type_hints(function)
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     own = [inspect.Parameter("request", kind, annotation=hints["request"])] if "request" in hints else []
-    named = [*own, *(inspect.Parameter(p.name, kind, annotation=p.type) for p in parameters)]
+    left_out = {True: None, False: inspect.Parameter.empty}
+    given = [inspect.Parameter(p.name, kind, annotation=p.type, default=left_out[p.is_optional]) for p in parameters]
+    named = [*own, *given]
     function.__name__ = name
     function.__doc__ = f"{purpose}\n\nArgs:\n" + "\n".join(f"    {p.name}: {p.help}" for p in parameters)
     function.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]

@@ -41,9 +41,7 @@ class Handles:
         count, size: handles, and bytes, a visitor.
     """
 
-    def __init__(
-        self, seconds: float = SECONDS, count: int = PER_VISITOR, size: int = BYTES_PER_VISITOR
-    ) -> None:
+    def __init__(self, seconds: float = SECONDS, count: int = PER_VISITOR, size: int = BYTES_PER_VISITOR) -> None:
         self._seconds, self._count, self._size = seconds, count, size
         self._kept: OrderedDict[str, Kept] = OrderedDict()
         self._numbers: dict[str, int] = {}  # of the last handle of each visitor

@@ -13,11 +13,10 @@ from nodes.sampling import sample
 from . import actions
 from .accelerator import ONE_AT_A_TIME
 from .actions import Inverted
-from .components import PNG, checked, component, seed_row
-from .create import MODEL_NAME, PROMPT
+from .components import THUMBNAILS, checked, component, picture_field, seed_row
 from .documented import Parameter, documented, parameter
 from .errors import friendly
-from .models import available
+from .fields import PROMPT, buttons, cancels, model_field, model_parameter
 from .status import drawing, finished, status
 from .steps import Done
 from .uploads import opened
@@ -40,35 +39,35 @@ class InversionPage(NamedTuple):
 def page() -> InversionPage:
     """Build the page, in the blocks at hand."""
     gr.Markdown(
-        "A flow takes a picture to noise and back without loss: only the autoencoder rounds it. Mix fresh noise in, and "
-        "what comes back is a variation."
+        "A flow takes a picture to noise and back without loss: only the autoencoder rounds it. Mix fresh noise in, "
+        "and what comes back is a variation."
     )
     with gr.Row():
         with gr.Column(scale=2):
-            picture = gr.Image(
-                label="Picture (drop one here)", type="filepath", sources=["upload", "clipboard"], height=260,
-                elem_id="inverted-picture", **PNG,
-            )  # fmt: skip
+            picture = picture_field(label="Picture (drop one here)", height=260, elem_id="inverted-picture")
             prompt = component(PROMPT, label="Prompt", info="what the picture shows; may stay empty", lines=1)
             strength = component(SAMPLER["variation"], label="strength", value=STRENGTH, info=TOLD["variation"])
-            with gr.Row():
-                go = gr.Button("Invert and vary", variant="primary", elem_id="invert")
-                stop = gr.Button("Cancel", variant="stop")
+            go, stop = buttons("Invert and vary", "invert")
             with gr.Accordion("More settings", open=False):
-                model = component(MODEL_NAME, choices=available(), info="those on this machine")
+                model = model_field()
                 count, seed = component(COUNT), seed_row(SAMPLER["seed"])
                 guidance = component(SAMPLER["guidance"], value=NO_GUIDANCE, info=TOLD["guidance"])
                 rest = [component(SAMPLER[name]) for name in ("tolerance", "temperature", "denoise")]
         with gr.Column(scale=3):
-            slider = gr.ImageSlider(label="The picture, and what came back from its noise", format="png", height=340)
+            slider = gr.ImageSlider(
+                label="The picture, and what came back from its noise",
+                format="png",
+                height=340,
+                elem_id="there-and-back",
+            )
             told = status("Drop a picture, and press Invert and vary.")
-            varied = gr.Gallery(label="Variations", format="png", columns=4, height=260, interactive=False)
+            varied = gr.Gallery(label="Variations", **THUMBNAILS)
             with gr.Accordion("As numbers", open=False):
                 numbers = gr.JSON(label="Errors and seeds")
     parameters = [
         Parameter("picture", str, "the picture, as a file"),
         Parameter("prompt", str, "what the picture shows, in words, or the name of a class"),
-        Parameter("model", str, f"one of {', '.join(available())}"),
+        model_parameter(),
         parameter(COUNT),
         parameter(SAMPLER["variation"], "strength"),
         *(parameter(given) for given in SETTINGS[1:]),
@@ -82,7 +81,7 @@ def page() -> InversionPage:
         show_progress="minimal",
         **ONE_AT_A_TIME,
     )
-    stop.click(lambda: finished("Cancelled."), outputs=told, cancels=[inverting], queue=False, api_visibility="private")
+    cancels(stop, told, inverting)
     return InversionPage(picture, prompt, model)
 
 

@@ -16,12 +16,11 @@ from starflow_core.heatmap import heatmap
 
 from . import actions
 from .accelerator import ONE_AT_A_TIME
-from .components import checked, component, seed_row
-from .create import MODEL_NAME, PROMPT
+from .components import THUMBNAILS, checked, component, seed_row
 from .documented import Parameter, documented, parameter
 from .errors import friendly
+from .fields import PROMPT, buttons, cancels, model_field, model_parameter
 from .likelihood_view import described, likelihood_view
-from .models import available
 from .status import drawing, finished, status
 from .steps import Done
 from .uploads import MAX_PICTURES, opened
@@ -47,27 +46,26 @@ def page() -> LikelihoodPage:
         with gr.Column(scale=2):
             pictures = gr.Gallery(
                 label="Pictures (drop them here)", type="filepath", format="png", columns=4, height=260,
-                interactive=True, sources=["upload", "clipboard"], elem_id="scored-pictures",
+                interactive=True, sources=["upload", "clipboard"], object_fit="contain",
+                elem_id="scored-pictures", elem_classes=["thumbnails"],
             )  # fmt: skip
             told = "what the pictures are thought to show; empty for nothing in particular"
             prompt = component(PROMPT, label="Prompt", info=told, lines=1, elem_id="scored-prompt")
-            with gr.Row():
-                go = gr.Button("Measure", variant="primary", elem_id="measure")
-                stop = gr.Button("Cancel", variant="stop")
+            go, stop = buttons("Measure", "measure")
             with gr.Accordion("More settings", open=False):
-                model = component(MODEL_NAME, choices=available(), info="those on this machine")
+                model = model_field()
                 fields = {given.name: given for given in SETTINGS}
                 draws, seed = component(fields["draws"]), seed_row(fields["seed"])
         with gr.Column(scale=3):
             view = likelihood_view()
             ranking = status("Drop a picture, and press Measure.")
-            maps = gr.Gallery(label="Heatmaps, likeliest picture first", format="png", columns=6, height=160, interactive=False)
+            maps = gr.Gallery(label="Heatmaps, likeliest picture first", **THUMBNAILS)
             with gr.Accordion("As numbers", open=False):
                 numbers = gr.JSON(label="Likelihoods, likeliest first; maps are in nats by place")
     parameters = [
         Parameter("pictures", list, "pictures to score, as files"),
         Parameter("prompt", str, told),
-        Parameter("model", str, f"one of {', '.join(available())}"),
+        model_parameter(),
         *(parameter(given) for given in SETTINGS),
     ]
     purpose = "Measure how likely a normalizing flow finds pictures, and where, and rank them."
@@ -79,7 +77,7 @@ def page() -> LikelihoodPage:
         show_progress="minimal",
         **ONE_AT_A_TIME,
     )
-    stop.click(lambda: finished("Cancelled."), outputs=ranking, cancels=[measuring], queue=False, api_visibility="private")  # fmt: skip
+    cancels(stop, ranking, measuring)
     return LikelihoodPage(pictures, prompt, model)
 
 

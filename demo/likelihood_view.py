@@ -1,4 +1,4 @@
-"""The heatmap over a picture, with its overlay, its colour scale and the value under the pointer: that of the node pack."""
+"""The heatmap over a picture, with its colour scale and the value under the pointer, as the ComfyUI pack shows it."""
 
 from __future__ import annotations
 

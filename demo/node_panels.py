@@ -16,6 +16,7 @@ from .accelerator import ONE_AT_A_TIME
 from .components import PICTURES, as_image, as_pictures, component, is_handle, seed_row, shown
 from .documented import documented, parameter
 from .errors import friendly
+from .fields import buttons, cancels
 from .handles import Handles
 from .status import drawing, finished, status
 from .steps import Done
@@ -38,9 +39,9 @@ class Panel:
 def page() -> None:
     """Build the page, in the blocks at hand."""
     gr.Markdown(
-        "The nodes of the ComfyUI pack, one by one. Models, latents and conditioning stay on the server, and go from node to "
-        "node by their handles: run **STARFlow Loader** first, and what it made can be chosen in the others. Handles "
-        "are yours alone, and are let go when you leave, or an hour after their last use."
+        "The nodes of the ComfyUI pack, one by one. Models, latents and conditioning stay on the server, and go from "
+        "node to node by their handles: run **STARFlow Loader** first, and what it made can be chosen in the others. "
+        "Handles are yours alone, and are let go when you leave, or an hour after their last use."
     )
     panels = []
     for node in NODES:
@@ -56,9 +57,7 @@ def _panel(node: Node) -> Panel:
     with gr.Row():
         with gr.Column():
             inputs = [seed_row(given) if isinstance(given.field, Seed) else component(given) for given in node.inputs]
-            with gr.Row():
-                go = gr.Button("Run", variant="primary", elem_id=f"run-{node.id}")
-                stop = gr.Button("Cancel", variant="stop")
+            go, stop = buttons("Run", f"run-{node.id}")
         with gr.Column():
             outputs = [shown(output) for output in node.outputs]
             told = status()
@@ -86,7 +85,7 @@ def _connect(panel: Panel, choices: Sequence[tuple[Any, str]]) -> None:
         fields = [(field, type) for field, type in choices if type in fresh]
         refresh = _refresh([type for _, type in fields])
         running.success(refresh, outputs=[field for field, _ in fields], api_visibility="private", queue=False)
-    panel.stop.click(lambda: finished("Cancelled."), outputs=panel.told, cancels=[running], queue=False, api_visibility="private")  # fmt: skip
+    cancels(panel.stop, panel.told, running)
 
 
 def _refresh(types: Sequence[str]) -> Callable[[gr.Request], Any]:
@@ -109,17 +108,17 @@ def visitor(request: gr.Request) -> str:
 
 def _runner(node: Node) -> Callable[..., Iterator[Any]]:
     def run(request: gr.Request, *values: Any) -> Iterator[Any]:
-        given = {one.name: _read(one, value) for one, value in zip(node.inputs, values, strict=True)}
+        given = {one.name: read(one, value, HANDLES) for one, value in zip(node.inputs, values, strict=True)}
         for step in actions.run(node.id, given):
             if isinstance(step, Done):
-                yield *outputs_of(node, step.result.outputs, visitor(request)), finished("Done.")
+                yield *results_of(node, step.result, HANDLES, visitor(request)), finished("Done.")
             else:
                 yield *(gr.skip() for _ in node.outputs), drawing(step.share)
 
     return run
 
 
-def _read(given: Input, value: Any) -> Any:
+def read(given: Input, value: Any, handles: Handles) -> Any:
     """What was filled in, as the node takes it.
 
     Raises:
@@ -132,11 +131,11 @@ def _read(given: Input, value: Any) -> Any:
         if given.is_required:
             raise ValueError(f"There is no {given.label} yet; it comes {field.help}. Run that node first.")
         return None
-    return as_image(value) if field.type in PICTURES else HANDLES.get(str(value), field.type)
+    return as_image(value) if field.type in PICTURES else handles.get(str(value), field.type)
 
 
-def outputs_of(node: Node, values: Sequence[Any], owner: str) -> list[Any]:
-    """What a node returned, as its panel shows it: numbers, pictures and handles."""
+def results_of(node: Node, values: Sequence[Any], handles: Handles, owner: str) -> list[Any]:
+    """What a node returned, as people see it: numbers, pictures and handles."""
     results: list[Any] = []
     for output, value in zip(node.outputs, values, strict=True):
         if output.type == FLOAT:
@@ -145,7 +144,7 @@ def outputs_of(node: Node, values: Sequence[Any], owner: str) -> list[Any]:
             results.append(as_pictures(output.type, value))
         else:
             label = f"{output.name.replace('_', ' ')} of {node.title}"
-            results.append(HANDLES.put(owner, output.type, label, value))
+            results.append(handles.put(owner, output.type, label, value))
     return results
 
 

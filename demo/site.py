@@ -21,8 +21,8 @@ INTRODUCTION = """# STARFlow
 Type what you want to see and press **Draw**. A *normalizing flow* draws it, and, unlike a diffusion model, also tells
 **how likely** it finds any picture, and takes it **to noise and back without loss**. Everything runs on this machine.
 """
-FOOTER = """The code is Apache-2.0, and so are the embedded models, trained on Noto Emoji. Weights that Apple published are for
-research only; where they are installed here, their page says so."""
+FOOTER = """The code is Apache-2.0, and so are the embedded models, trained on Noto Emoji. Weights that Apple
+published are for research only; where they are installed here, that is said beside them."""
 CSS = Path(__file__).parent / "style.css"
 # The browser's own fonts: nothing is fetched from elsewhere.
 FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
@@ -44,7 +44,7 @@ def build() -> gr.Blocks:
                 drawn = create.page()
             with gr.Tab("Likelihood", id="likelihood"):
                 measured = likelihood.page()
-            with gr.Tab("Invert and vary", id="invert"):
+            with gr.Tab("Invert", id="invert"):
                 inverted = inversion.page()
             with gr.Tab("Nodes", id="nodes"):
                 node_panels.page()
@@ -76,17 +76,19 @@ def launch_options() -> dict[str, Any]:
         "js": LIVE,
         "max_file_size": MAX_FILE,
         "footer_links": ["api", "settings"],
+        "state_session_capacity": 1000,
         "mcp_server": True,
         "ssr_mode": False,  # it would need Node.js, and makes the first page no faster here
         "enable_monitoring": False,
-        "i18n": None,
     }
 
 
 def main() -> None:
     """`python app.py`."""
     parser = argparse.ArgumentParser(prog="app.py", description="The STARFlow nodes in a browser.")
-    parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), help="address to listen at")
+    parser.add_argument(
+        "--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), help="address to listen at"
+    )
     parser.add_argument("--port", type=int, help="to listen at; the first free one from 7860 by default")
     options = parser.parse_args()
     MODELS.load(DEFAULT_MODEL, "default")  # before the first visitor asks for it

@@ -17,7 +17,7 @@ T = TypeVar("T")
 POLL_SECONDS = 0.1  # in which a cancel is noticed, since a generator can be closed only where it yields
 PREVIEW_SECONDS = 0.15
 PREVIEW_SHARE = 0.1  # of the time, at most, that previews may take
-MOST_SECONDS = 900  # of a job, since others wait for it
+MOST_SECONDS = 300  # of a job, since others wait for it
 
 
 class Cancelled(BaseException):
@@ -96,7 +96,7 @@ def in_steps(work: Callable[[Watch], T]) -> Iterator[Step | Done[T]]:
     def run() -> None:
         try:
             watch.news.put(Done(work(watch)))
-        except BaseException as error:  # noqa: BLE001 it is raised again where people wait for it
+        except BaseException as error:
             watch.news.put(_Failed(error))
 
     # With the caller's context, in which Gradio keeps whose request this is.

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from chromium import browser
 from comfyui_server import ComfyUI
-from playwright.sync_api import ConsoleMessage, sync_playwright
+from playwright.sync_api import ConsoleMessage
 from playwright.sync_api import Page as BrowserPage
 
 SIZE = {"width": 1600, "height": 900}
-# Nothing outside this machine is reached, and asking for it fails at once.
-FLAGS = ("--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
 # No greeting, no minimap over the graph; and what the front end would otherwise migrate, with an error of its own.
 SETTINGS = {
     "Comfy.TutorialCompleted": True,
@@ -82,13 +79,9 @@ def opened(server: ComfyUI, settings: dict[str, Any] | None = None) -> Iterator[
     """The server's page, ready to be worked with; `settings` of the front end go beside our own."""
     for name, value in {**SETTINGS, **(settings or {})}.items():
         server.post(f"/settings/{name}", value)
-    found = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
-    assert found, "There is no chromium; install one, or set CHROMIUM to it."
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=list(FLAGS))
-        page = Page(browser.new_page(viewport=SIZE))  # type: ignore[arg-type]
+    with browser() as chromium:
+        page = Page(chromium.new_page(viewport=SIZE))  # type: ignore[arg-type]
         page.page.goto(server.address)
         page.page.wait_for_function("() => Boolean(window.app?.vueAppReady && window.app.graph)", timeout=60_000)
         page.page.wait_for_timeout(1500)
         yield page
-        browser.close()

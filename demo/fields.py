@@ -1,0 +1,48 @@
+"""Fields that several pages have: the prompt, the model with its licence, and the buttons that begin and cancel."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from nodes.conditioning import encode_text
+from nodes.loading import load
+
+from .components import component
+from .documented import Parameter
+from .models import available, licence_notice
+from .status import finished
+
+PROMPT = next(given for given in encode_text.inputs if given.name == "text")
+MODEL_NAME = next(given for given in load.inputs if given.name == "model")
+
+
+def model_field() -> Any:
+    """A choice among the models on this machine, with a word on licences that are not open."""
+    model = component(MODEL_NAME, choices=available(), info="those on this machine")
+    notice = gr.Markdown(visible=False)
+
+    def tell(name: str) -> Any:
+        told = licence_notice(name)
+        return gr.Markdown(told, visible=bool(told))
+
+    model.change(tell, model, notice, api_visibility="private", queue=False)
+    return model
+
+
+def model_parameter() -> Parameter:
+    return Parameter("model", str, f"one of {', '.join(available())}")
+
+
+def buttons(label: str, elem_id: str) -> tuple[Any, Any]:
+    """What begins the work of a page or panel, and what cancels it."""
+    with gr.Row():
+        return gr.Button(label, variant="primary", elem_id=elem_id), gr.Button("Cancel", variant="stop")
+
+
+def cancels(stop: Any, told: Any, *events: Any) -> None:
+    """Have a button cancel the work of events, waiting or under way, and say so."""
+    stop.click(
+        lambda: finished("Cancelled."), outputs=told, cancels=list(events), queue=False, api_visibility="private"
+    )

@@ -1,0 +1,111 @@
+"""The demo's page in a browser, as a person uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from chromium import browser
+from demo_server import Demo
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page
+
+DESKTOP, PHONE = (1280, 900), (390, 844)
+
+
+class Visit:
+    """A page with the demo in it.
+
+    Attributes:
+        errors: what the browser's console complained of.
+        outside: addresses of other machines that it asked for.
+    """
+
+    def __init__(self, page: Page, demo: Demo) -> None:
+        self.page, self.demo = page, demo
+        self.errors: list[str] = []
+        self.outside: list[str] = []
+        page.on("console", self._note)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("request", lambda request: self._note_request(request.url))
+
+    def _note(self, message: ConsoleMessage) -> None:
+        if message.type == "error":
+            self.errors.append(message.text)
+
+    def _note_request(self, address: str) -> None:
+        if not address.startswith((self.demo.address, "data:", "blob:")):
+            self.outside.append(address)
+
+    def open(self) -> None:
+        self.page.goto(self.demo.address)
+        self.page.wait_for_selector("#draw")
+
+    def tab(self, name: str) -> None:
+        self.page.get_by_role("tab", name=name, exact=True).click()
+
+    def shown(self, selector: str) -> Locator:
+        """The first of what is there and can be seen."""
+        return self.page.locator(selector).locator("visible=true").first
+
+    def draw(self, prompt: str) -> None:
+        """To the end."""
+        self.page.fill("#prompt textarea", prompt)
+        self.page.click("#draw")
+        self.shown(".status table").wait_for()
+        self.shown("#pictures img").wait_for()
+
+    def measure(self) -> None:
+        """What was drawn."""
+        self.page.get_by_role("button", name="Measure these").click()
+        self.shown("#scored-pictures img").wait_for()
+        self.shown("#measure").click()
+        self.shown(".status table").wait_for()
+
+    def invert(self) -> None:
+        """What was drawn."""
+        self.tab("Create")
+        self.page.get_by_role("button", name="Invert and vary the first").click()
+        self.shown("#inverted-picture img").wait_for()
+        self.shown("#invert").click()
+        self.page.get_by_text("relative error").wait_for()
+        self.shown("#there-and-back img").wait_for()
+
+    def open_panel(self, node: str) -> Locator:
+        panel = self.page.locator(f"#panel-{node}")
+        panel.locator("button").first.click()
+        self.shown(f"#run-{node}").wait_for()
+        return panel
+
+    def run_panel(self, node: str) -> Locator:
+        """Open a node's panel and run it to the end."""
+        panel = self.open_panel(node)
+        self.shown(f"#run-{node}").click()
+        panel.get_by_text("Done.").wait_for()
+        return panel
+
+    def screenshot(self, path: Path) -> None:
+        self.page.wait_for_timeout(700)  # until pictures are painted
+        self.page.screenshot(path=path, full_page=True)
+
+
+@contextmanager
+def visit(demo: Demo, size: tuple[int, int] = DESKTOP, scheme: str = "light") -> Iterator[Visit]:
+    """The page, loaded."""
+    with browser() as chromium, visit_in(chromium, demo, size, scheme) as visitor:
+        yield visitor
+
+
+@contextmanager
+def visit_in(chromium: Browser, demo: Demo, size: tuple[int, int] = DESKTOP, scheme: str = "light") -> Iterator[Visit]:
+    """The same, in a browser that is there, as a visitor of its own."""
+    width, height = size
+    context = chromium.new_context(
+        viewport={"width": width, "height": height},
+        color_scheme=scheme,  # type: ignore[arg-type]
+        has_touch=size == PHONE,
+    )
+    visitor = Visit(context.new_page(), demo)
+    visitor.open()
+    yield visitor
+    context.close()

@@ -1,0 +1,97 @@
+"""The demo in a process of its own, which notes whatever it reaches outside this machine."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+OUTSIDE = "STARFLOW_TEST_OUTSIDE"  # names the file that notes what was reached
+STARTED = 120  # seconds to start in
+
+
+class Demo:
+    """A server; use it as a context.
+
+    Args:
+        folder: for its log and what it writes; must be empty.
+        root: the checkout that it runs from.
+        environment: of its process, beside that of this one.
+    """
+
+    def __init__(self, folder: Path, root: Path = ROOT, environment: dict[str, str] | None = None) -> None:
+        self.folder, self.root = folder, root
+        self.log, self.outside = folder / "server.log", folder / "outside.txt"
+        files = {"GRADIO_TEMP_DIR": str(folder / "files"), "TMPDIR": str(folder)}
+        self.environment = os.environ | files | {OUTSIDE: str(self.outside)} | (environment or {})
+
+    def __enter__(self) -> Demo:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        self.address = f"http://127.0.0.1:{port}"
+        command = [sys.executable, __file__, "--port", str(port)]
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                command, cwd=self.root, stdout=log, stderr=subprocess.STDOUT, env=self.environment
+            )
+        end = time.monotonic() + STARTED
+        while time.monotonic() < end and self.process.poll() is None:
+            if self.status("/") == 200:
+                return self
+            time.sleep(0.1)
+        raise RuntimeError(f"The demo did not start:\n{self.log.read_text()[-3000:]}")
+
+    def __exit__(self, *error: object) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def status(self, path: str) -> int:
+        """What the server answers to a request, as its HTTP status; 0 where it does not."""
+        try:
+            with urllib.request.urlopen(self.address + path, timeout=10) as reply:
+                return int(reply.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+        except OSError:
+            return 0
+
+    def reached_outside(self) -> list[str]:
+        """Names and addresses of other machines that the server asked for."""
+        return self.outside.read_text().splitlines() if self.outside.exists() else []
+
+    def memory(self) -> int:
+        """That the process holds, in bytes."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def note_outside(event: str, arguments: tuple[object, ...]) -> None:
+    """An audit hook."""
+    if event == "socket.getaddrinfo":
+        host = arguments[0]
+    elif event == "socket.connect" and isinstance(arguments[1], tuple):
+        host = arguments[1][0]
+    else:
+        return
+    if host not in (None, "127.0.0.1", "::1", "localhost", "0.0.0.0"):
+        with open(os.environ[OUTSIDE], "a") as file:
+            file.write(f"{event} {host}\n")
+
+
+if __name__ == "__main__":
+    sys.addaudithook(note_outside)
+    sys.path[0] = os.getcwd()  # as `python app.py` has it
+    import runpy
+
+    runpy.run_path("app.py", run_name="__main__")
