@@ -26,7 +26,6 @@ from .steps import Done
 
 EXAMPLES = ("a red heart", "blue heart", "cat face", "smiling face", "green apple", "pizza", "dog", "❤️")
 SETTINGS = [given for given in sample.inputs if not isinstance(given.field, Socket) and given.name != "variation"]
-FIRST = ("aspect_ratio", "batch_size")  # of the settings, those that most people look for
 
 
 class CreatePage(NamedTuple):
@@ -48,7 +47,6 @@ def page() -> CreatePage:
             )
             go, stop = buttons("Draw", "draw")
             examples = gr.Examples([[text] for text in EXAMPLES], [prompt], label="Try one", api_visibility="private")
-            settings = _settings()
         with gr.Column(scale=3):
             gallery = gr.Gallery(
                 label="Pictures", format="png", columns=2, height=460, object_fit="contain", interactive=False,
@@ -60,6 +58,8 @@ def page() -> CreatePage:
                 invert = gr.Button("Invert and vary the first →", size="sm")
             with gr.Accordion("How these were drawn", open=False):
                 details = gr.JSON(label="Settings, seeds and likelihoods; every PNG carries them as well")
+    with gr.Accordion("Settings", open=True):
+        settings = _settings()
     inputs = [prompt, *settings.values()]
     outputs = [gallery, told, details]
     parameters = [
@@ -82,10 +82,14 @@ def _settings() -> dict[str, Any]:
     by_name = {given.name: given for given in SETTINGS}
     made: dict[str, Any] = {}
     with gr.Row():
-        for name in FIRST:
-            made[name] = component(by_name[name], min_width=140)
-    made["guidance"] = component(by_name["guidance"])
-    made["seed"] = seed_row(by_name["seed"])
+        with gr.Column(min_width=200):
+            made["aspect_ratio"] = component(by_name["aspect_ratio"])
+        with gr.Column(min_width=200):
+            made["batch_size"] = component(by_name["batch_size"])
+        with gr.Column(min_width=200):
+            made["guidance"] = component(by_name["guidance"])
+        with gr.Column(min_width=200):
+            made["seed"] = seed_row(by_name["seed"])
     with gr.Accordion("More settings", open=False):
         made["model"] = model_field()
         made["negative"] = component(PROMPT, label="negative prompt", info="what to steer away from", lines=1)

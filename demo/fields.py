@@ -43,6 +43,6 @@ def buttons(label: str, elem_id: str) -> tuple[Any, Any]:
 
 def cancels(stop: Any, told: Any, *events: Any) -> None:
     """Have a button cancel the work of events, waiting or under way, and say so."""
-    stop.click(
-        lambda: finished("Cancelled."), outputs=told, cancels=list(events), queue=False, api_visibility="private"
-    )
+    stopped = stop.click(None, cancels=list(events), queue=False, api_visibility="private")
+    # Only then, since a last word of the work may still be on its way.
+    stopped.then(lambda: finished("Cancelled."), outputs=told, queue=False, api_visibility="private")

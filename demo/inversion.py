@@ -55,7 +55,7 @@ def page() -> InversionPage:
                 rest = [component(SAMPLER[name]) for name in ("tolerance", "temperature", "denoise")]
         with gr.Column(scale=3):
             slider = gr.ImageSlider(
-                label="The picture, and what came back from its noise",
+                label="Before and after",
                 format="png",
                 height=340,
                 elem_id="there-and-back",

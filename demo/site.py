@@ -39,7 +39,7 @@ def build() -> gr.Blocks:
     # Pictures are kept for an hour.
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(HOUR // 4, HOUR), fill_width=False) as site:
         gr.Markdown(INTRODUCTION, elem_id="introduction")
-        with gr.Tabs() as tabs:
+        with gr.Tabs(elem_id="pages") as tabs:
             with gr.Tab("Create", id="create"):
                 drawn = create.page()
             with gr.Tab("Likelihood", id="likelihood"):
@@ -68,10 +68,30 @@ def _first_picture(gallery: Any, prompt: str, model: str) -> tuple[Any, ...]:
     return gallery[0][0], prompt, model, gr.Tabs(selected="invert")
 
 
+def theme() -> gr.themes.Soft:
+    """Gradio's, with text that stands out enough to be read by most people."""
+    own: gr.themes.Soft = gr.themes.Soft(primary_hue="indigo", **FONTS).set(
+        block_info_text_color="*neutral_600",
+        block_info_text_color_dark="*neutral_300",
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+        button_primary_background_fill_dark="*primary_600",
+        button_primary_background_fill_hover_dark="*primary_700",
+        color_accent="*primary_600",
+        block_label_text_color="*primary_700",
+        block_label_text_color_dark="white",
+        block_title_text_color="*primary_700",
+        block_title_text_color_dark="white",
+        body_text_color_subdued="*neutral_600",
+        body_text_color_subdued_dark="*neutral_300",
+    )
+    return own
+
+
 def launch_options() -> dict[str, Any]:
     """How the pages are served, wherever that is."""
     return {
-        "theme": gr.themes.Soft(primary_hue="indigo", **FONTS),
+        "theme": theme(),
         "css": CSS.read_text(),
         "js": LIVE,
         "max_file_size": MAX_FILE,
