@@ -101,9 +101,9 @@ def _settings() -> dict[str, Any]:
 
 def _create(prompt: str, model: str, negative: str, *values: Any) -> Iterator[tuple[Any, Any, Any]]:
     sampling = checked(SETTINGS, values)
-    texts = [PROMPT.checked(text) for text in (prompt or "", negative or "")]
+    wanted, unwanted = PROMPT.checked(prompt or ""), PROMPT.checked(negative or "")
     with tempfile.TemporaryDirectory(prefix="starflow-") as folder:  # Gradio copies from there what it is given
-        for step in actions.draw(*texts, model, sampling):
+        for step in actions.draw(wanted, unwanted, model, sampling):
             if isinstance(step, Done):
                 pictures = _written(step.result, Path(folder))
                 yield pictures, finished(_table(step.result)), _details(step.result)

@@ -11,7 +11,7 @@ from nodes.loading import load
 
 from .components import component
 from .documented import Parameter
-from .models import available, licence_notice
+from .models import available, classes_of, licence_notice
 from .status import finished
 
 PROMPT = next(given for given in encode_text.inputs if given.name == "text")
@@ -19,12 +19,14 @@ MODEL_NAME = next(given for given in load.inputs if given.name == "model")
 
 
 def model_field() -> Any:
-    """A choice among the models on this machine, with a word on licences that are not open."""
+    """A choice among the models on this machine, with a word on classes, and on licences that are not open."""
     model = component(MODEL_NAME, choices=available(), info="those on this machine")
     notice = gr.Markdown(visible=False)
 
     def tell(name: str) -> Any:
-        told = licence_notice(name)
+        classes = classes_of(name) if name in available() else []
+        asked = f"Instead of a prompt, it takes one of these, or nothing: {', '.join(classes)}." if classes else ""
+        told = " ".join(filter(None, (asked, licence_notice(name))))
         return gr.Markdown(told, visible=bool(told))
 
     model.change(tell, model, notice, api_visibility="private", queue=False)

@@ -8,7 +8,7 @@ from typing import Any
 
 from nodes.local_host import OWN, LocalHost
 from nodes.values import Model, Placed
-from starflow_core.model_folder import DEFAULT_MODEL, embedded_models, model_folder, size_of_weights
+from starflow_core.model_folder import DEFAULT_MODEL, embedded_models, model_folder, read_config, size_of_weights
 from starflow_core.weights.store import fetched
 from starflow_core.weights.table import CHECKPOINTS
 
@@ -28,6 +28,11 @@ def licence_notice(name: str) -> str:
     checkpoint = CHECKPOINTS.get(name)
     closed = [] if checkpoint is None else [licence for licence in checkpoint.licences if not licence.open]
     return " ".join(f"{name} is under {licence.name}: {licence.summary} {licence.address}" for licence in closed)
+
+
+def classes_of(name: str) -> list[str]:
+    """What a model of classes can be asked for; nothing of others."""
+    return list(read_config(model_folder(name)).get("classes", []))
 
 
 class Models:

@@ -47,7 +47,7 @@ def page() -> None:
     for node in NODES:
         with gr.Accordion(node.title, open=False, elem_id=f"panel-{node.id}"):
             panels.append(_panel(node))
-    choices = [(field, given.field.type) for panel in panels for field, given in _handle_fields(panel)]
+    choices = [choice for panel in panels for choice in _handle_fields(panel)]
     for panel in panels:
         _connect(panel, choices)
 
@@ -64,9 +64,10 @@ def _panel(node: Node) -> Panel:
     return Panel(node, inputs, outputs, told, go, stop)
 
 
-def _handle_fields(panel: Panel) -> list[tuple[Any, Input]]:
-    pairs = zip(panel.inputs, panel.node.inputs, strict=True)
-    return [(field, given) for field, given in pairs if isinstance(given.field, Socket) and is_handle(given.field.type)]
+def _handle_fields(panel: Panel) -> list[tuple[Any, str]]:
+    """The fields that take handles, with the types of those."""
+    pairs = [(field, given.field) for field, given in zip(panel.inputs, panel.node.inputs, strict=True)]
+    return [(field, kind.type) for field, kind in pairs if isinstance(kind, Socket) and is_handle(kind.type)]
 
 
 def _connect(panel: Panel, choices: Sequence[tuple[Any, str]]) -> None:

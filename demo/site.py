@@ -24,8 +24,7 @@ Type what you want to see and press **Draw**. A *normalizing flow* draws it, and
 FOOTER = """The code is Apache-2.0, and so are the embedded models, trained on Noto Emoji. Weights that Apple
 published are for research only; where they are installed here, that is said beside them."""
 CSS = Path(__file__).parent / "style.css"
-# The browser's own fonts: nothing is fetched from elsewhere.
-FONTS = {"font": ["system-ui", "sans-serif"], "font_mono": ["ui-monospace", "monospace"]}
+FONT, FONT_MONO = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")  # the browser's own: nothing is fetched
 LIVE = """() => document.querySelectorAll(".status").forEach((line) => {
     line.setAttribute("role", "status");
     line.setAttribute("aria-live", "polite");
@@ -68,9 +67,9 @@ def _first_picture(gallery: Any, prompt: str, model: str) -> tuple[Any, ...]:
     return gallery[0][0], prompt, model, gr.Tabs(selected="invert")
 
 
-def theme() -> gr.themes.Soft:
+def theme() -> gr.themes.Base:
     """Gradio's, with text that stands out enough to be read by most people."""
-    own: gr.themes.Soft = gr.themes.Soft(primary_hue="indigo", **FONTS).set(
+    return gr.themes.Soft(primary_hue="indigo", font=FONT, font_mono=FONT_MONO).set(
         block_info_text_color="*neutral_600",
         block_info_text_color_dark="*neutral_300",
         button_primary_background_fill="*primary_600",
@@ -85,7 +84,6 @@ def theme() -> gr.themes.Soft:
         body_text_color_subdued="*neutral_600",
         body_text_color_subdued_dark="*neutral_300",
     )
-    return own
 
 
 def launch_options() -> dict[str, Any]:

@@ -83,10 +83,14 @@ class Watch:
         self._next_preview = now + max(PREVIEW_SECONDS, (now - began) / PREVIEW_SHARE)
 
 
+_working = threading.Lock()  # until cancelled work has ended at its next step, nothing else begins
+
+
 def in_steps(work: Callable[[Watch], T]) -> Iterator[Step | Done[T]]:
     """Run the work; yields steps as they come, at least ten times a second, and at last what is done.
 
-    Closing the iterator cancels the work and waits until it has ended, so that its memory is free again.
+    Closing the iterator cancels the work. That does not wait for its end, since Gradio closes iterators in the very
+    loop that serves everybody.
 
     Raises:
         whatever the work raises.
@@ -95,13 +99,15 @@ def in_steps(work: Callable[[Watch], T]) -> Iterator[Step | Done[T]]:
 
     def run() -> None:
         try:
-            watch.news.put(Done(work(watch)))
-        except BaseException as error:
+            with _working:
+                watch.step(0.0)
+                result = work(watch)
+            watch.news.put(Done(result))
+        except BaseException as error:  # it is raised again where people wait for it
             watch.news.put(_Failed(error))
 
     # With the caller's context, in which Gradio keeps whose request this is.
-    thread = threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True)
-    thread.start()
+    threading.Thread(target=contextvars.copy_context().run, args=(run,), daemon=True).start()
     last = Step(0.0)
     try:
         while True:
@@ -115,7 +121,6 @@ def in_steps(work: Callable[[Watch], T]) -> Iterator[Step | Done[T]]:
             yield last
     finally:
         watch.cancel()
-        thread.join()
 
 
 def _newest(watch: Watch) -> Step | Done | _Failed | None:

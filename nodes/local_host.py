@@ -1,4 +1,4 @@
-"""A program that has the machine to itself: every part stays where it was loaded, but for text encoders of gigabytes."""
+"""A program that has the machine to itself: all parts stay where they were loaded, but text encoders of gigabytes."""
 
 from __future__ import annotations
 

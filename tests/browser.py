@@ -80,7 +80,7 @@ def opened(server: ComfyUI, settings: dict[str, Any] | None = None) -> Iterator[
     for name, value in {**SETTINGS, **(settings or {})}.items():
         server.post(f"/settings/{name}", value)
     with browser() as chromium:
-        page = Page(chromium.new_page(viewport=SIZE))  # type: ignore[arg-type]
+        page = Page(chromium.new_page(viewport=SIZE))
         page.page.goto(server.address)
         page.page.wait_for_function("() => Boolean(window.app?.vueAppReady && window.app.graph)", timeout=60_000)
         page.page.wait_for_timeout(1500)

@@ -89,6 +89,19 @@ class Visit:
         self.page.screenshot(path=path, full_page=True)
 
 
+def open_graph(page: Page, demo: Demo) -> None:
+    """The canvas of an example graph."""
+    page.goto(demo.address)
+    page.get_by_text("Workflow", exact=True).first.click()
+    page.get_by_text("STARFlow Loader").first.wait_for()
+
+
+def run_graph(page: Page) -> None:
+    """To its first picture."""
+    page.get_by_role("button", name="Run").last.click()
+    page.locator("img[src*='file=']").last.wait_for()
+
+
 @contextmanager
 def visit(demo: Demo, size: tuple[int, int] = DESKTOP, scheme: str = "light") -> Iterator[Visit]:
     """The page, loaded."""

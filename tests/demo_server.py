@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import runpy
 import socket
 import subprocess
 import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
@@ -22,11 +24,18 @@ class Demo:
     Args:
         folder: for its log and what it writes; must be empty.
         root: the checkout that it runs from.
+        program: a file or module of it, and arguments.
         environment: of its process, beside that of this one.
     """
 
-    def __init__(self, folder: Path, root: Path = ROOT, environment: dict[str, str] | None = None) -> None:
-        self.folder, self.root = folder, root
+    def __init__(
+        self,
+        folder: Path,
+        root: Path = ROOT,
+        program: Sequence[str] = ("app.py",),
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        self.folder, self.root, self.program = folder, root, program
         self.log, self.outside = folder / "server.log", folder / "outside.txt"
         files = {"GRADIO_TEMP_DIR": str(folder / "files"), "TMPDIR": str(folder)}
         self.environment = os.environ | files | {OUTSIDE: str(self.outside)} | (environment or {})
@@ -36,7 +45,7 @@ class Demo:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.address = f"http://127.0.0.1:{port}"
-        command = [sys.executable, __file__, "--port", str(port)]
+        command = [sys.executable, __file__, *self.program, "--port", str(port)]
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
                 command, cwd=self.root, stdout=log, stderr=subprocess.STDOUT, env=self.environment
@@ -89,9 +98,15 @@ def note_outside(event: str, arguments: tuple[object, ...]) -> None:
             file.write(f"{event} {host}\n")
 
 
-if __name__ == "__main__":
+def main() -> None:
     sys.addaudithook(note_outside)
-    sys.path[0] = os.getcwd()  # as `python app.py` has it
-    import runpy
+    sys.path[0] = os.getcwd()  # as `python PROGRAM` has it
+    del sys.argv[0]
+    if sys.argv[0].endswith(".py"):
+        runpy.run_path(sys.argv[0], run_name="__main__")
+    else:
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
 
-    runpy.run_path("app.py", run_name="__main__")
+
+if __name__ == "__main__":
+    main()

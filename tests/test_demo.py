@@ -162,7 +162,30 @@ def test_work_whose_listener_leaves_ends() -> None:
     steps = in_steps(work)
     next(steps)
     steps.close()  # type: ignore[attr-defined]
-    assert ended.is_set()
+    assert ended.wait(5)
+
+
+def test_work_waits_until_cancelled_work_has_ended() -> None:
+    running: list[int] = []
+
+    def work(number: int) -> Any:
+        def run(watch: Watch) -> list[int]:
+            running.append(number)
+            try:
+                for _ in range(10 if number == 1 else 1):
+                    watch.step(0.5)
+                    time.sleep(0.05)
+                return list(running)
+            finally:
+                running.remove(number)
+
+        return run
+
+    first = in_steps(work(1))
+    next(first)
+    first.close()  # type: ignore[attr-defined]
+    *_, last = in_steps(work(2))
+    assert last == Done([2])
 
 
 def test_error_of_work_is_raised_where_people_wait() -> None:

@@ -11,6 +11,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import gradio
+import make_space
 import numpy as np
 import pytest
 from demo_server import Demo
@@ -156,6 +158,19 @@ def test_agents_find_the_tools(demo: Demo) -> None:
     described = next(tool for name, tool in tools.items() if name.endswith("create"))
     assert "normalizing flow" in described["description"]
     assert "steer away" in json.dumps(described["inputSchema"])
+
+
+def test_space_runs_from_its_own_folder(tmp_path: Path) -> None:
+    make_space.make(tmp_path / "space")
+    with pytest.raises(ValueError, match="not empty"):
+        make_space.make(tmp_path / "space")
+    front = (tmp_path / "space" / "README.md").read_text().split("---")[1]
+    assert f"sdk_version: {gradio.__version__}" in front
+    (tmp_path / "run").mkdir()
+    with Demo(tmp_path / "run", root=tmp_path / "space") as space:
+        visitor = client(space, tmp_path)
+        assert len(create(visitor, "a red heart", **SMALL)[0]) == 1
+        assert space.reached_outside() == []
 
 
 # Many at once

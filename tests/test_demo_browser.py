@@ -9,7 +9,7 @@ from pathlib import Path
 
 import chromium
 import pytest
-from demo_page import DESKTOP, PHONE, Visit, visit_in
+from demo_page import DESKTOP, PHONE, Visit, open_graph, run_graph, visit_in
 from demo_server import Demo
 from gradio_client import Client
 from gradio_client.exceptions import AppError
@@ -94,6 +94,16 @@ def test_example_draws_at_once(visitor: Visit) -> None:
     expect(visitor.page.locator("#prompt textarea")).to_have_value("blue heart")
 
 
+def test_model_of_classes_says_what_it_can_be_asked_for(visitor: Visit) -> None:
+    page = visitor.page
+    page.get_by_text("More settings").first.click()
+    page.get_by_label("model").first.click()
+    page.get_by_role("option", name="tarflow-mini", exact=True).click()
+    page.get_by_text(re.compile("one of these.*cat.*heart")).wait_for()
+    visitor.draw("cat")
+    assert visitor.shown("#pictures img").evaluate("img => img.naturalWidth") == 32
+
+
 def test_dice_throws_another_seed(visitor: Visit) -> None:
     seed = visitor.page.get_by_label("seed").first
     expect(seed).to_have_value("0")
@@ -112,6 +122,7 @@ def test_cancel_stops_the_work_and_frees_the_slot(visitor: Visit) -> None:
     visitor.shown(".status progress").wait_for()
     page.get_by_role("button", name="Cancel").first.click()
     page.get_by_text("Cancelled.").wait_for()
+    page.wait_for_timeout(1000)  # Gradio's page takes no click on what it is only just cancelling
     page.locator("input[type=number]").first.fill("1")
     visitor.draw("cat face")
 
@@ -214,6 +225,18 @@ def test_keyboard_alone_is_enough(visitor: Visit) -> None:
     page.keyboard.press("Enter")
     visitor.shown(".status table").wait_for()
     assert visitor.page.locator(".status").first.get_attribute("aria-live") == "polite"
+
+
+def test_example_graph_runs_on_gradios_canvas(window: Browser, tmp_path: Path) -> None:
+    with Demo(tmp_path, program=("demo.graph", "text_to_image")) as canvas:
+        page = window.new_page()
+        open_graph(page, canvas)
+        run_graph(page)
+        picture = page.locator("img[src*='file=']").last
+        assert picture.evaluate("img => [img.naturalWidth, img.naturalHeight]") == [256, 64]
+        page.close()
+        assert canvas.status("/gradio_api/file=/etc/passwd") == 403
+        assert canvas.reached_outside() == []
 
 
 def test_server_reached_nothing_outside(demo: Demo) -> None:

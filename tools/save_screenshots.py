@@ -9,7 +9,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from demo_page import DESKTOP, PHONE, Visit, visit  # noqa: E402
+from chromium import browser  # noqa: E402
+from demo_page import DESKTOP, PHONE, Visit, open_graph, run_graph, visit  # noqa: E402
 from demo_server import Demo  # noqa: E402
 
 FOLDER = ROOT / "docs" / "demo"
@@ -29,6 +30,19 @@ def take(visitor: Visit, name: str) -> None:
     visitor.screenshot(FOLDER / f"nodes-{name}.png")
 
 
+def take_graph() -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Demo(Path(folder), program=("demo.graph", "text_to_image")) as demo,
+        browser() as chromium,
+    ):
+        page = chromium.new_page(viewport={"width": 1600, "height": 900})
+        open_graph(page, demo)
+        run_graph(page)
+        page.wait_for_timeout(700)
+        page.screenshot(path=FOLDER / "graph.png")
+
+
 def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, Demo(Path(folder)) as demo:
@@ -36,6 +50,7 @@ def main() -> None:
             for scheme in ("light", "dark"):
                 with visit(demo, size, scheme) as visitor:
                     take(visitor, f"{size_name}-{scheme}")
+    take_graph()
 
 
 if __name__ == "__main__":
