@@ -11,5 +11,5 @@ components.py    inputs and outputs of nodes as components; documented.py: funct
 fields.py        what several pages have; status.py: a line on how work stands; likelihood_view.py: heatmap over picture
 create.py, likelihood.py, inversion.py, node_panels.py   the pages
 site.py          all of it, and how it is served
-graph.py         example graphs as a `gr.Workflow`: `python -m demo.graph`
+graph.py         example graphs as a `gr.Workflow`: `python -m demo.graph`; graph_format.py: from ComfyUI's form
 """

@@ -21,175 +21,21 @@ from typing import Any
 
 from PIL import Image as Picture
 
-from nodes import convert
 from nodes.catalogue import NODES
-from nodes.declaration import FLOAT, IMAGE, LATENT, MASK, VAE, Flag, Input, Node, Number, Output, Seed, Socket, Text
-from nodes.values import Image, Latent
+from nodes.declaration import Input, Node, Socket
 from starflow_core.files import save_png
-from starflow_core.images import to_images
 
 from .actions import outputs_of
 from .components import PICTURES
 from .documented import documented, parameter
+from .graph_format import NATIVE, WORKFLOWS, converted, names
 from .handles import Handles
 from .host import DemoHost
 from .node_panels import read, results_of
 from .steps import Watch
 from .uploads import MAX_FILE
 
-WORKFLOWS = Path(__file__).parent.parent / "workflows"
-MUTED = 2  # a node's mode, in ComfyUI
 FILE = "/gradio_api/file="
-
-Json = dict[str, Any]
-
-
-def names() -> list[str]:
-    """Of the example graphs."""
-    return sorted(path.stem for path in WORKFLOWS.glob("*.json"))
-
-
-def converted(saved: Json, name: str) -> Json:
-    """A graph as ComfyUI saves it, as `gr.Workflow` reads it: nodes become operators, loaded pictures references, and
-    shown ones subjects; muted nodes are left out."""
-    graph: Json = {"schema_version": "2", "name": name, "references": [], "operators": [], "subjects": [], "edges": []}
-    kept = {node["id"]: node for node in saved["nodes"] if node.get("mode") != MUTED}
-    for node in kept.values():
-        kind = node["type"]
-        if kind == "LoadImage":
-            graph["references"].append(_asset(node, "reference"))
-        elif kind in ("SaveImage", "PreviewImage"):
-            graph["subjects"].append(_asset(node, "subject"))
-        else:
-            operator = _operator(node)
-            graph["operators"].append(operator)
-            _add_words(graph, operator)
-    for link, source, source_slot, target, target_slot, type in saved["links"]:
-        if source in kept and target in kept:
-            slot = kept[target]["inputs"][target_slot]["name"]
-            graph["edges"].append(
-                {
-                    "id": f"link{link}",
-                    "from_node_id": str(source),
-                    "from_port_id": "out" if kept[source]["type"] == "LoadImage" else f"out_{source_slot}",
-                    "to_node_id": str(target),
-                    "to_port_id": "in" if slot == "images" else slot,
-                    "type": _port_type(type),
-                }
-            )
-    return graph
-
-
-def _add_words(graph: Json, operator: Json) -> None:
-    """Give words that people write a place of their own, where Gradio shows them as fields."""
-    for given in ours(operator["fn"]).inputs:
-        if isinstance(given.field, Text):
-            name = f"{operator['id']}_{given.name}"
-            ports = {
-                "inputs": [{"id": "in", "label": given.label, "type": "text"}],
-                "outputs": [{"id": "out", "label": given.label, "type": "text"}],
-            }
-            label = f"{given.label}, of {operator['label']}"
-            data = {"out": operator["data"].pop(given.name, "")}
-            graph["references"].append(
-                {"id": name, "role": "reference", "label": label, "asset_type": "text", **ports, "data": data}
-            )
-            graph["edges"].append(
-                {
-                    "id": name,
-                    "from_node_id": name,
-                    "from_port_id": "out",
-                    "to_node_id": operator["id"],
-                    "to_port_id": given.name,
-                    "type": "text",
-                }
-            )
-
-
-def _asset(node: Json, role: str) -> Json:
-    ports = {
-        "inputs": [{"id": "in", "label": "picture", "type": "image"}],
-        "outputs": [{"id": "out", "label": "picture", "type": "image"}],
-    }
-    label = node.get("title") or {"reference": "A picture of yours", "subject": "Picture"}[role]
-    return {"id": str(node["id"]), "role": role, "label": label, "asset_type": "image", **ports, "data": {}}
-
-
-def _operator(node: Json) -> Json:
-    declared = ours(node["type"])
-    title = node.get("title") or declared.title
-    inputs = [
-        {"id": given.name, "label": given.label, "type": _input_type(given), "required": given.is_required}
-        for given in declared.inputs
-    ]
-    outputs = [
-        {"id": f"out_{i}", "label": output.name, "type": _port_type(output.type), "output_index": i}
-        for i, output in enumerate(declared.outputs)
-    ]
-    widgets = [given for given in declared.inputs if not isinstance(given.field, Socket)]
-    values = [value for value in node.get("widgets_values") or [] if value not in CONTROL]
-    data = {given.name: value for given, value in zip(widgets, values, strict=False)}
-    made = {"id": str(node["id"]), "role": "operator", "kind": "fn", "fn": declared.id, "label": title}
-    return {**made, "inputs": inputs, "outputs": outputs, "data": data}
-
-
-CONTROL = ("fixed", "increment", "decrement", "randomize")  # what becomes of a seed after a run: a widget of ComfyUI's
-
-
-def ours(type: str) -> Node:
-    """The node behind one of a graph: its own, or the one that does the same as ComfyUI's.
-
-    Raises:
-        ValueError: there is none.
-    """
-    for node in (*NODES, *NATIVE):
-        if node.id == type:
-            return node
-    raise ValueError(f"The graph has a node {type}, which there is only in ComfyUI.")
-
-
-def _decoded(host: Any, samples: Latent, vae: Any) -> Image:
-    if vae is None:  # of a flow of pictures, whose latents are the pictures
-        return convert.image(to_images(samples["samples"]))
-    scaled = samples["samples"].to(vae.device) * vae.config.scaling_factor
-    return convert.image([to_images(vae.decode(one[None]))[0] for one in scaled])
-
-
-def _as_picture(host: Any, mask: Image) -> Image:
-    return mask
-
-
-# ComfyUI's own nodes that the example graphs use, for what goes along their wires here.
-NATIVE = (
-    Node(
-        "VAEDecode",
-        "VAE Decode",
-        "Turns latents into pictures, as STARFlow Decode does.",
-        (Input("samples", Socket("from STARFlow Sampler", LATENT)), Input("vae", Socket("from STARFlow Loader", VAE))),
-        (Output("image", IMAGE),),
-        _decoded,
-    ),
-    Node(
-        "MaskToImage",
-        "Convert Mask to Image",
-        "Shows a mask as a picture.",
-        (Input("mask", Socket("such as that of STARFlow Likelihood", MASK)),),
-        (Output("image", IMAGE),),
-        _as_picture,
-    ),
-)
-
-
-def _input_type(given: Input) -> str:
-    field = given.field
-    if isinstance(field, Socket):
-        return _port_type(field.type)
-    return "number" if isinstance(field, (Number, Seed)) else "boolean" if isinstance(field, Flag) else "text"
-
-
-def _port_type(type: str) -> str:
-    """Handles are text."""
-    return "image" if type in (IMAGE, MASK) else "number" if type == FLOAT else "text"
 
 
 class Runner:

@@ -17,7 +17,7 @@ T = TypeVar("T")
 POLL_SECONDS = 0.1  # in which a cancel is noticed, since a generator can be closed only where it yields
 PREVIEW_SECONDS = 0.15
 PREVIEW_SHARE = 0.1  # of the time, at most, that previews may take
-MOST_SECONDS = 300  # of a job, since others wait for it
+MOST_SECONDS = 1800  # of a job, since others wait for it; the largest model takes most of that on a CPU
 
 
 class Cancelled(BaseException):
@@ -131,6 +131,7 @@ def _newest(watch: Watch) -> Step | Done | _Failed | None:
         return None
     while isinstance(news, Step) and not watch.news.empty():
         later = watch.news.get()
-        is_less = isinstance(later, Step) and later.pictures is None and news.pictures is not None
-        news = Step(later.share, news.pictures) if is_less and isinstance(later, Step) else later
+        if isinstance(later, Step) and later.pictures is None:
+            later = Step(later.share, news.pictures)
+        news = later
     return news

@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from demo import actions, graph
+from demo import actions, graph, graph_format
 from demo.components import component, shown
 from demo.documented import documented, parameter
 from demo.errors import NO_MEMORY, OUR_FAULT, friendly
@@ -280,11 +280,11 @@ def test_what_actions_take_and_tell_can_be_pickled(action: Any, given: tuple[Any
 # Graphs
 
 
-@pytest.mark.parametrize("name", graph.names())
+@pytest.mark.parametrize("name", graph_format.names())
 def test_example_graphs_become_workflows_whose_wires_fit(name: str) -> None:
     from gradio.workflow_api import WorkflowGraph, topo_sort
 
-    made = graph.converted(json.loads((graph.WORKFLOWS / f"{name}.json").read_text()), name)
+    made = graph_format.converted(json.loads((graph_format.WORKFLOWS / f"{name}.json").read_text()), name)
     read = WorkflowGraph(made)
     assert read.subjects or name == "likelihood"
     topo_sort(list(read.node_by_id), read.edges)
@@ -303,7 +303,8 @@ def test_example_graph_runs_to_its_picture(tmp_path: Path, pipeline: Any) -> Non
     def call(data: list[Any], request: Any, token: Any) -> str:
         return json.dumps(functions[data[0]](*json.loads(data[1])))
 
-    made = WorkflowGraph(graph.converted(json.loads((graph.WORKFLOWS / "text_to_image.json").read_text()), "x"))
+    saved = json.loads((graph_format.WORKFLOWS / "text_to_image.json").read_text())
+    made = WorkflowGraph(graph_format.converted(saved, "text to image"))
     words = {node["id"]: node["data"]["out"] for node in made.references}
     file = WorkflowExecutor(made, {"fn": call}).run(made.subjects[0]["id"], words)
     expected = pipeline.generate("red heart", seed=7, count=4)
