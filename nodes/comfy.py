@@ -57,9 +57,10 @@ def schema(node: Node) -> io.Schema:
 def comfy_input(given: Input) -> io.Input:
     """An input as a socket or a widget."""
     field: Field = given.field
-    about: dict[str, Any] = {"id": given.name, "tooltip": field.help or None}
+    # What has a default is optional, so that graphs made before an input was added still run.
+    about: dict[str, Any] = {"id": given.name, "tooltip": field.help or None, "optional": not given.is_required}
     if isinstance(field, Socket):
-        return io.Custom(field.type).Input(**about, optional=not given.is_required)
+        return io.Custom(field.type).Input(**about)
     about["default"] = None if given.is_required else given.default
     if isinstance(field, Seed):
         return io.Int.Input(**about, min=0, max=LARGEST_SEED, control_after_generate=True)

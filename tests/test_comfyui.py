@@ -90,7 +90,7 @@ def test_every_node_is_known_with_its_help(comfy: ComfyUI) -> None:
         given = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
         assert set(given) == {each.name for each in declared.inputs}
         assert all(options[1].get("tooltip") for options in given.values())
-    seed = known["STARFlowSampler"]["input"]["required"]["seed"][1]
+    seed = known["STARFlowSampler"]["input"]["optional"]["seed"][1]
     assert (seed["max"], seed["control_after_generate"]) == (2**64 - 1, True)
 
 

@@ -464,6 +464,12 @@ def test_curves_are_plotted_from_the_logs(trained: Config, tmp_path: Path) -> No
     assert Image.open(tmp_path / "curves.png").width > 500
 
 
+def test_curves_of_a_training_that_was_cut_off_are_those_of_what_was_gone_on_with(tmp_path: Path) -> None:
+    log = tmp_path / "flow.csv"
+    log.write_text("pictures,loss,held_out\n10,3,3\n20,2,2\n30,9,9\n20,2.5,2\n30,1,1\n")
+    assert plot.curves(log) == {"pictures": [10, 20, 30], "loss": [3, 2.5, 1], "held_out": [3, 2, 1]}
+
+
 def test_learning_rate_is_constant_before_it_falls(tmp_path: Path) -> None:
     trainer = new_trainer(tmp_path, 1000, warmup_pictures=100, cooldown=0.2)
     rates = []

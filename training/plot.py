@@ -18,7 +18,13 @@ def curves(log: Path) -> dict[str, list[float]]:
     """The columns of a log: `pictures`, `loss` and `held_out`."""
     with log.open(newline="") as file:
         rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-    return {name: [row[name] for row in rows] for name in ("pictures", "loss", "held_out")}
+    # A training that was cut off goes on from its last checkpoint, and logs what came after that once more.
+    kept: list[dict[str, float]] = []
+    for row in rows:
+        while kept and kept[-1]["pictures"] >= row["pictures"]:
+            kept.pop()
+        kept.append(row)
+    return {name: [row[name] for row in kept] for name in ("pictures", "loss", "held_out")}
 
 
 def plot(logs: list[Path]) -> Figure:
@@ -26,11 +32,12 @@ def plot(logs: list[Path]) -> Figure:
     figure = Figure(figsize=(5 * len(logs), 3.2), layout="constrained")
     for axes, log in zip(figure.subplots(1, len(logs), squeeze=False)[0], logs, strict=True):
         columns = curves(log)
+        thousands = [pictures / 1000 for pictures in columns["pictures"]]
         own = HELD_OUT.get(log.stem)
         if own is None:
-            axes.plot(columns["pictures"], columns["loss"], label="training")
-        axes.plot(columns["pictures"], columns["held_out"], label="held-out")
-        axes.set(title=log.stem, xlabel="training pictures", ylabel=own or OTHERS)
+            axes.plot(thousands, columns["loss"], label="training")
+        axes.plot(thousands, columns["held_out"], label="held-out")
+        axes.set(title=log.stem, xlabel="training pictures, thousands", ylabel=own or OTHERS)
         axes.legend()
     return figure
 
