@@ -270,7 +270,7 @@ def test_loader_fetches_a_model_when_its_licence_is_accepted(tmp_path: Path) -> 
     hub.small = {name for name in hub.files if name.endswith(".json")}
     own = {"HF_ENDPOINT": hub.address, "STARFLOW_HOME": str(tmp_path / "home"), "HF_HOME": str(tmp_path / "hf")}
     with ComfyUI(tmp_path / "comfyui", environment=own) as server:
-        assert "starflow-3b" in server.get("/object_info")["STARFlowLoader"]["input"]["required"]["model"][1]["options"]
+        assert "starflow-3b" in server.get("/object_info")["STARFlowLoader"]["input"]["optional"]["model"][1]["options"]
         graph = drawing("starflow-3b", guidance=0.0, denoise="off")
         refused = server.run(graph)
         assert refused.status == "execution_error"
@@ -297,7 +297,7 @@ def test_models_are_found_in_every_folder_without_a_restart(tmp_path: Path) -> N
     paths.write_text(f"mine:\n  base_path: {tmp_path}\n  starflow: elsewhere\n")
     with ComfyUI(tmp_path / "comfyui", "--extra-model-paths-config", str(paths)) as server:
         shutil.copytree(EMBEDDED / "tarflow-mini", server.folder / "models" / "starflow" / "second")
-        names = server.get("/object_info/STARFlowLoader")["STARFlowLoader"]["input"]["required"]["model"][1]["options"]
+        names = server.get("/object_info/STARFlowLoader")["STARFlowLoader"]["input"]["optional"]["model"][1]["options"]
         assert {"first", "second"} < set(names)
         for name in ("first", "second"):
             graph = drawing("tarflow-mini", "cat")
