@@ -22,7 +22,7 @@ Type what you want to see and press **Draw**. A *normalizing flow* draws it, and
 **how likely** it finds any picture, and takes it **to noise and back without loss**. Everything runs on this machine.
 """
 FOOTER = """The code is Apache-2.0, and so are the embedded models, trained on Noto Emoji (Apache-2.0) and Twemoji
-(CC-BY 4.0). Weights that Apple published are for research only; where they are installed here, that is said beside them."""
+(CC-BY 4.0). Weights that Apple published are for research only; where they are installed, that is said beside them."""
 CSS = Path(__file__).parent / "style.css"
 FONT, FONT_MONO = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")  # the browser's own: nothing is fetched
 LIVE = """() => document.querySelectorAll(".status").forEach((line) => {
