@@ -79,6 +79,11 @@ class Demo:
         """Names and addresses of other machines that the server asked for."""
         return self.outside.read_text().splitlines() if self.outside.exists() else []
 
+    def computed(self) -> float:
+        """Seconds that the process has computed so far."""
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def memory(self) -> int:
         """That the process holds, in bytes."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])

@@ -127,6 +127,26 @@ def test_cancel_stops_the_work_and_frees_the_slot(visitor: Visit) -> None:
     visitor.draw("cat face")
 
 
+def test_work_of_a_visitor_who_leaves_ends(window: Browser, demo: Demo) -> None:
+    with visit_in(window, demo) as visitor:
+        page = visitor.page
+        page.get_by_text("More settings").first.click()
+        page.get_by_label("sampler").first.click()
+        page.get_by_role("option", name="sequential").click()
+        page.get_by_label("aspect ratio").first.click()
+        page.get_by_role("option", name="width and height").click()
+        page.locator("input[type=number]").first.fill("16")
+        page.fill("#prompt textarea", "a red heart")
+        page.click("#draw")  # 16 pictures of 256×256, which takes minutes
+        visitor.shown(".status progress").wait_for()
+    for _ in range(20):
+        before = demo.computed()
+        time.sleep(0.5)
+        if demo.computed() - before < 0.1:
+            return
+    raise AssertionError("the work goes on")
+
+
 def test_likelihood_shows_a_heatmap_with_values_under_the_pointer(visitor: Visit) -> None:
     visitor.draw("a red heart")
     visitor.measure()
