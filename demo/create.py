@@ -24,7 +24,7 @@ from .fields import PROMPT, buttons, cancels, model_field, model_parameter
 from .status import drawing, finished, status
 from .steps import Done
 
-EXAMPLES = ("a red heart", "blue heart", "cat face", "smiling face", "green apple", "pizza", "dog", "❤️")
+EXAMPLES = ("a red heart", "blue heart", "cat face", "sunflower", "hamburger", "green frog", "owl", "❤️")
 SETTINGS = [given for given in sample.inputs if not isinstance(given.field, Socket) and given.name != "variation"]
 
 
