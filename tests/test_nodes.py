@@ -174,6 +174,22 @@ def test_inverted_picture_comes_back(kind: str, request: pytest.FixtureRequest) 
     torch.testing.assert_close(back["samples"], latent["samples"], rtol=1e-3, atol=1e-3)
 
 
+def test_variation_leaves_the_picture_more_the_stronger_it_is(starflow: tuple[Model, Any]) -> None:
+    model, encoder = starflow
+    given = run("TextEncode", text_encoder=encoder, text="red heart")
+    latent = run("Sampler", model=model, positive=given, guidance=0.0, seed=1)
+    noise = run("Invert", model=model, latent=latent, conditioning=given)
+
+    def distance(variation: float, seed: int = 0) -> float:
+        settings = {"positive": given, "noise": noise, "guidance": 0.0, "variation": variation, "seed": seed}
+        found = run("Sampler", model=model, sampler="sequential", **settings)["samples"]
+        return float((found - latent["samples"]).norm() / latent["samples"].norm())
+
+    assert distance(0) < 1e-4
+    assert 0.01 < distance(0.1) < distance(0.5) < distance(1)
+    assert distance(0.5, seed=1) != distance(0.5, seed=2)
+
+
 def test_image_and_latent_give_the_same_noise(starflow: tuple[Model, Any]) -> None:
     model, encoder = starflow
     text = run("TextEncode", text_encoder=encoder, text="")
