@@ -46,9 +46,10 @@ def documented(
     hints = get_type_hints(function)
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     own = [inspect.Parameter("request", kind, annotation=hints["request"])] if "request" in hints else []
-    left_out = {True: None, False: inspect.Parameter.empty}
-    given = [inspect.Parameter(p.name, kind, annotation=p.type, default=left_out[p.is_optional]) for p in parameters]
-    named = [*own, *given]
+    named = own + [
+        inspect.Parameter(p.name, kind, annotation=p.type, default=None if p.is_optional else inspect.Parameter.empty)
+        for p in parameters
+    ]
     function.__name__ = name
     function.__doc__ = f"{purpose}\n\nArgs:\n" + "\n".join(f"    {p.name}: {p.help}" for p in parameters)
     function.__signature__ = inspect.Signature(named)  # type: ignore[attr-defined]

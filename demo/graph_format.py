@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -99,14 +100,21 @@ def _operator(node: Json) -> Json:
         {"id": f"out_{i}", "label": output.name, "type": _port_type(output.type), "output_index": i}
         for i, output in enumerate(declared.outputs)
     ]
-    widgets = [given for given in declared.inputs if not isinstance(given.field, Socket)]
-    values = [value for value in node.get("widgets_values") or [] if value not in CONTROL]
-    data = {given.name: value for given, value in zip(widgets, values, strict=False)}
+    data = _filled_in(declared, node.get("widgets_values") or [])
     made = {"id": str(node["id"]), "role": "operator", "kind": "fn", "fn": declared.id, "label": title}
     return {**made, "inputs": inputs, "outputs": outputs, "data": data}
 
 
-CONTROL = ("fixed", "increment", "decrement", "randomize")  # what becomes of a seed after a run: a widget of ComfyUI's
+def _filled_in(node: Node, values: Sequence[Any]) -> Json:
+    """What the fields of a saved node hold, by name; ComfyUI saves them in order, and only that."""
+    left = iter(values)
+    data: Json = {}
+    for given in node.inputs:
+        if not isinstance(given.field, Socket):
+            data[given.name] = next(left, given.default)  # fields that were added since the graph was saved have none
+            if isinstance(given.field, Seed):
+                next(left, None)  # what becomes of the seed after a run, which is a field of ComfyUI's
+    return data
 
 
 def ours(type: str) -> Node:

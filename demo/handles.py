@@ -22,11 +22,12 @@ class Kept:
 
     Attributes:
         type: as nodes' sockets have it.
-        label: for the person who chooses among several.
+        number, label: for the person who chooses among several.
     """
 
     visitor: str
     type: str
+    number: int
     label: str
     value: Any
     size: int
@@ -44,7 +45,6 @@ class Handles:
     def __init__(self, seconds: float = SECONDS, count: int = PER_VISITOR, size: int = BYTES_PER_VISITOR) -> None:
         self._seconds, self._count, self._size = seconds, count, size
         self._kept: OrderedDict[str, Kept] = OrderedDict()
-        self._numbers: dict[str, int] = {}  # of the last handle of each visitor
         self._lock = threading.Lock()
 
     def put(self, visitor: str, type: str, label: str, value: Any) -> str:
@@ -52,8 +52,8 @@ class Handles:
         handle = f"{type.lower()}-{secrets.token_urlsafe(16)}"
         with self._lock:
             self._forget_old()
-            number = self._numbers[visitor] = self._numbers.get(visitor, 0) + 1
-            self._kept[handle] = Kept(visitor, type, f"{number}: {label}", value, size_of(value))
+            number = 1 + max((kept.number for kept in self._kept.values() if kept.visitor == visitor), default=0)
+            self._kept[handle] = Kept(visitor, type, number, label, value, size_of(value))
             self._forget_beyond_bounds(visitor)
         return handle
 
@@ -76,22 +76,14 @@ class Handles:
     def of(self, visitor: str, type: str) -> list[tuple[str, str]]:
         """Labels and handles of what a visitor keeps, the newest first."""
         with self._lock:
-            found = [(kept.label, handle) for handle, kept in self._kept.items() if self._is(kept, visitor, type)]
-        return found[::-1]
+            mine = [(handle, kept) for handle, kept in self._kept.items() if kept.visitor == visitor]
+        return [(f"{kept.number}: {kept.label}", handle) for handle, kept in mine if kept.type == type][::-1]
 
     def forget(self, visitor: str) -> None:
         """Let go of all that a visitor keeps."""
         with self._lock:
             for handle in [handle for handle, kept in self._kept.items() if kept.visitor == visitor]:
                 del self._kept[handle]
-            self._numbers.pop(visitor, None)
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    @staticmethod
-    def _is(kept: Kept, visitor: str, type: str) -> bool:
-        return kept.visitor == visitor and kept.type == type
 
     def _forget_old(self) -> None:
         oldest = time.monotonic() - self._seconds

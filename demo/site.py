@@ -56,15 +56,17 @@ def build() -> gr.Blocks:
 
 
 def _all_pictures(gallery: Any, prompt: str, model: str) -> tuple[Any, ...]:
-    if not gallery:
-        raise gr.Error("Draw something first.", print_exception=False)
-    return [path for path, _ in gallery], prompt, model, gr.Tabs(selected="likelihood")
+    return _files(gallery), prompt, model, gr.Tabs(selected="likelihood")
 
 
 def _first_picture(gallery: Any, prompt: str, model: str) -> tuple[Any, ...]:
+    return _files(gallery)[0], prompt, model, gr.Tabs(selected="invert")
+
+
+def _files(gallery: Any) -> list[str]:
     if not gallery:
         raise gr.Error("Draw something first.", print_exception=False)
-    return gallery[0][0], prompt, model, gr.Tabs(selected="invert")
+    return [path for path, _ in gallery]
 
 
 def theme() -> gr.themes.Base:

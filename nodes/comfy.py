@@ -64,8 +64,8 @@ def comfy_input(given: Input) -> io.Input:
     about["default"] = None if given.is_required else given.default
     if isinstance(field, Seed):
         return io.Int.Input(**about, min=0, max=LARGEST_SEED, control_after_generate=True)
-    if isinstance(field, Number) and isinstance(field.step, int):
-        return io.Int.Input(**about, min=int(field.least), max=int(field.most), step=field.step)
+    if isinstance(field, Number) and field.is_whole:
+        return io.Int.Input(**about, min=int(field.least), max=int(field.most), step=int(field.step))
     if isinstance(field, Number):
         return io.Float.Input(**about, min=field.least, max=field.most, step=field.step, round=False)
     if isinstance(field, Text):

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -21,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from server_process import free_port, stop
 from websockets.sync.client import ClientConnection, connect
 
 PACK = Path(__file__).parent.parent
@@ -78,9 +78,7 @@ class ComfyUI:
         for name in ("custom_nodes", "models", "input", "output", "temp", "user"):
             (self.folder / name).mkdir(parents=True)
         (self.folder / "custom_nodes" / "starflow").symlink_to(PACK, target_is_directory=True)
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self.address = f"http://127.0.0.1:{port}"
         own = ("--cpu", "--port", str(port), "--base-directory", str(self.folder), "--disable-api-nodes")
         command = [os.environ.get("COMFYUI_PYTHON", sys.executable), "main.py", *own, *self.arguments]
@@ -92,12 +90,7 @@ class ComfyUI:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        stop(self.process)
 
     def _wait_until_it_answers(self) -> None:
         end = time.monotonic() + STARTED

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import runpy
-import socket
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Sequence
 from pathlib import Path
+
+from server_process import free_port, stop
 
 ROOT = Path(__file__).parent.parent
 OUTSIDE = "STARFLOW_TEST_OUTSIDE"  # names the file that notes what was reached
@@ -41,9 +42,7 @@ class Demo:
         self.environment = os.environ | files | {OUTSIDE: str(self.outside)} | (environment or {})
 
     def __enter__(self) -> Demo:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
+        port = free_port()
         self.address = f"http://127.0.0.1:{port}"
         command = [sys.executable, __file__, *self.program, "--port", str(port)]
         with self.log.open("w") as log:
@@ -58,12 +57,7 @@ class Demo:
         raise RuntimeError(f"The demo did not start:\n{self.log.read_text()[-3000:]}")
 
     def __exit__(self, *error: object) -> None:
-        self.process.terminate()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        stop(self.process)
 
     def status(self, path: str) -> int:
         """What the server answers to a request, as its HTTP status; 0 where it does not."""

@@ -294,6 +294,18 @@ def test_example_graphs_become_workflows_whose_wires_fit(name: str) -> None:
         assert edge["type"] == next(p["type"] for p in target["inputs"] if p["id"] == edge["to_port_id"])
 
 
+def test_fields_of_a_saved_node_are_read_by_their_place() -> None:
+    """A prompt may be a word that ComfyUI has for what becomes of seeds, and older graphs have fewer fields."""
+    saved = [
+        {"id": 1, "type": "STARFlowTextEncode", "widgets_values": ["fixed"]},
+        {"id": 2, "type": "STARFlowSampler", "widgets_values": [7, "fixed", 2.5, "3:2"]},
+    ]
+    made = graph_format.converted({"nodes": saved, "links": []}, "x")
+    assert made["references"][0]["data"] == {"out": "fixed"}
+    data = made["operators"][1]["data"]
+    assert (data["seed"], data["guidance"], data["aspect_ratio"], data["variation"]) == (7, 2.5, "3:2", 0.0)
+
+
 def test_example_graph_runs_to_its_picture(tmp_path: Path, pipeline: Any) -> None:
     import numpy as np
     from gradio.workflow_api import WorkflowExecutor, WorkflowGraph
