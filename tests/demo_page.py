@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,11 +95,12 @@ def open_graph(page: Page, demo: Demo) -> None:
     page.goto(demo.address)
     page.get_by_text("Workflow", exact=True).first.click()
     page.get_by_text("STARFlow Loader").first.wait_for()
+    page.locator("button.lg").filter(has_text="Run").wait_for(state="hidden")  # of the other view of the graph
 
 
 def run_graph(page: Page) -> None:
     """To its first picture."""
-    page.get_by_role("button", name="Run").last.click()
+    page.locator("button:visible:not(.lg)").filter(has_text=re.compile(r"Run\s*$")).last.click()
     page.locator("img[src*='file=']").last.wait_for()
 
 
