@@ -54,8 +54,8 @@ class Subject:
     iterations: Callable[[], tuple[int, ...] | None]
 
 
-def embedded(name: str, typical: tuple[str, ...], guidance: float) -> Callable[[int], Subject]:
-    """An embedded model in float32 on the CPU, with real prompts or classes."""
+def embedded(name: str, typical: tuple[str, ...]) -> Callable[[int], Subject]:
+    """An embedded model in float32 on the CPU, with real prompts or classes, at its own guidance and temperature."""
 
     def make(batch: int) -> Subject:
         pipeline = load(name, device="cpu")
@@ -65,10 +65,10 @@ def embedded(name: str, typical: tuple[str, ...], guidance: float) -> Callable[[
         assert nothing is not None
         return Subject(
             pipeline.flow,
-            _noise(pipeline.flow.config, batch),
+            pipeline.defaults.temperature * _noise(pipeline.flow.config, batch),
             condition,
             nothing.expand_as(condition),
-            guidance,
+            pipeline.defaults.guidance,
             lambda: pipeline.defaults.iterations,
         )
 
@@ -129,8 +129,8 @@ def _noise(config: AnyFlowConfig, batch: int) -> Tensor:
 
 
 SUBJECTS = {
-    "starflow-mini": embedded("starflow-mini", PROMPTS, guidance=3.0),
+    "starflow-mini": embedded("starflow-mini", PROMPTS),
     "random 14 M": random_14m,
-    "tarflow-mini": embedded("tarflow-mini", CLASSES, guidance=2.0),
+    "tarflow-mini": embedded("tarflow-mini", CLASSES),
     "random AFHQ-256": random_afhq,
 }

@@ -19,7 +19,7 @@ from nodes.inversion import invert
 from nodes.likelihood import Scored, likelihood
 from nodes.loading import load
 from nodes.pictures import decode, encode
-from nodes.sampling import OWN, sample
+from nodes.sampling import chosen_or_none, sample
 from nodes.values import Conditioning, Latent, Model
 from starflow_core.images import psnr, to_tensor
 from starflow_core.png_text import settings_of
@@ -197,11 +197,11 @@ def _scored(host: DemoHost, model: Model, given: Conditioning | None, picture: I
 
 
 def _settings(model: Model, negative: str, sampling: dict[str, Any]) -> dict[str, Any]:
-    """As the command `starflow` has them in its files, and what only the node has."""
+    """As the command `starflow` has them in its files."""
     chosen = Sampling(
-        guidance=None if sampling["guidance"] == OWN else sampling["guidance"],
+        guidance=chosen_or_none(sampling["guidance"]),
+        temperature=chosen_or_none(sampling["temperature"]),
         negative=negative,
         denoise={"on": True, "off": False}.get(sampling["denoise"]),
     )
-    settings = settings_of(model.pipeline, chosen, sampling["sampler"], sampling["tolerance"])
-    return {**settings, "temperature": sampling["temperature"]}
+    return settings_of(model.pipeline, chosen, sampling["sampler"], sampling["tolerance"])

@@ -18,7 +18,7 @@ from .declaration import CONDITIONING, LATENT, MODEL, Choice, Number, Output, Se
 from .host import Host
 from .values import Conditioning, Latent, Model
 
-OWN = -1.0  # guidance: the model's
+OWN = -1.0  # guidance and temperature: the model's
 RATIOS = ("1:1", "2:3", "3:2", "4:5", "5:4", "9:16", "16:9", "9:21", "21:9")
 SIZE = "width and height"
 DENOISE = ("default", "on", "off")
@@ -53,7 +53,9 @@ def sample(
         str, Choice("jacobi is faster; sequential is the reference", ("jacobi", "sequential"))
     ] = "jacobi",
     tolerance: Annotated[float, Number("of jacobi, against sequential: 0.01 is 1 %", 0.0001, 0.5, 0.0001)] = 0.01,
-    temperature: Annotated[float, Number("of the noise: below 1 for plainer, safer pictures", 0, 2, 0.01)] = 1.0,
+    temperature: Annotated[
+        float, Number("of the noise: lower for plainer, safer pictures; -1 is the model's own", -1, 2, 0.01)
+    ] = OWN,
     denoise: Annotated[str, Choice("take off the last noise, which the flow was trained with", DENOISE)] = "default",
     variation: Annotated[
         float,
@@ -62,7 +64,8 @@ def sample(
 ) -> Latent:
     pipeline = model.pipeline
     flow, defaults = pipeline.flow, pipeline.defaults
-    guide = pipeline.guidance(Sampling(guidance=None if guidance == OWN else guidance))
+    chosen = Sampling(guidance=chosen_or_none(guidance), temperature=chosen_or_none(temperature))
+    guide, temperature = pipeline.guidance(chosen), pipeline.temperature(chosen)
     if noise is not None:
         z = convert.noise(model, noise)
         z = varied(z, temperature * seeded_noise(z.shape[1:], seed, len(z)), variation)
@@ -84,6 +87,11 @@ def sample(
     if not bool(torch.isfinite(x).all()):
         raise ValueError("Numbers grew beyond bounds; lower the guidance, or choose another seed.")
     return convert.latent(model, x)
+
+
+def chosen_or_none(value: float) -> float | None:
+    """A setting as `Sampling` has it: None for the model's own."""
+    return None if value == OWN else value
 
 
 def _shape(model: Model, aspect_ratio: str, width: int, height: int) -> tuple[int, int, int]:

@@ -83,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     generate.add_argument("--sampler", choices=SAMPLERS, default="jacobi", help="jacobi is the faster one")
     generate.add_argument("--tolerance", type=float, default=0.01, help="of jacobi, against sequential; 0.01 is 1 %%")
     generate.add_argument("--denoise", action=argparse.BooleanOptionalAction, help="take off the last noise")
+    generate.add_argument("--temperature", type=float, metavar="T", help="of the noise; lower is likelier, less varied")
     _add_model_options(generate)
 
     score = add_command(commands, "score", _score, "print the likelihood of pictures")
@@ -147,6 +148,7 @@ def _generate(options: argparse.Namespace) -> None:
         size=options.size,
         sampler=Sequential() if options.sampler == "sequential" else pipeline.jacobi(options.tolerance),
         denoise=options.denoise,
+        temperature=options.temperature,
         guided=options.guided,
         annealed=options.annealed,
         attention_temperature=options.attention_temperature,
@@ -295,9 +297,9 @@ def _info(options: argparse.Namespace) -> None:
     print(f"  flow: {config.num_blocks} blocks of {[len(block.attn_blocks) for block in flow.blocks]} layers, {noise}")
     print(f"  text: {f'{pipeline.text_encoder.tokens} tokens' if pipeline.text_encoder else 'none'}")
     print(f"  classes: {', '.join(pipeline.classes.names) if pipeline.classes else 'none'}")
-    print(
-        f"  defaults: guidance {pipeline.defaults.guidance:g}, denoise {'on' if pipeline.defaults.denoise else 'off'}"
-    )
+    defaults = pipeline.defaults
+    denoised = "on" if defaults.denoise else "off"
+    print(f"  defaults: guidance {defaults.guidance:g}, temperature {defaults.temperature:g}, denoise {denoised}")
     if (folder / "README.md").is_file():
         print(f"  model card, with the licence: {folder / 'README.md'}")
 

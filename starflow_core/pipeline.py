@@ -157,6 +157,7 @@ class Pipeline:
         size: int | Sequence[int] | None = None,
         sampler: Sampler | None = None,
         denoise: bool | None = None,
+        temperature: float | None = None,
         guided: Guided | None = None,
         annealed: bool | None = None,
         attention_temperature: float | None = None,
@@ -166,15 +167,25 @@ class Pipeline:
 
         Args:
             prompt: what to draw, in words or as the name of a class; of a list of prompts, `count` pictures each.
-            seed, count, guidance, negative, size, sampler, denoise, guided, annealed, attention_temperature: see
-                `Sampling`.
+            seed, count, guidance, negative, size, sampler, denoise, temperature, guided, annealed,
+                attention_temperature: see `Sampling`.
             progress: called after every step; what it raises ends the sampling.
 
         Raises:
             ValueError: an argument is out of range; the message says what is allowed.
         """
         sampling = Sampling(
-            seed, count, guidance, negative, size, sampler, denoise, guided, annealed, attention_temperature
+            seed,
+            count,
+            guidance,
+            negative,
+            size,
+            sampler,
+            denoise,
+            temperature,
+            guided,
+            annealed,
+            attention_temperature,
         )
         return [picture.image for picture in self.pictures(prompt, sampling, progress)]
 
@@ -298,7 +309,7 @@ class Pipeline:
         # All at once, so that text encoder and flow need not be in memory together.
         texts = [sampling.negative, *prompts]
         conditions = self.condition(texts)
-        guidance = self.guidance(sampling)
+        guidance, temperature = self.guidance(sampling), self.temperature(sampling)
         denoised = self.defaults.denoise if sampling.denoise is None else sampling.denoise
         if denoised and not self.flow.config.noise_std:
             raise ValueError(f"The model {self.name!r} was trained without Gaussian noise; there is none to take off.")
@@ -308,7 +319,7 @@ class Pipeline:
         for number, batch in enumerate(batches):
             condition = None if conditions is None else conditions[[texts.index(job.prompt) for job in batch]]
             x = self.flow.inverse(
-                torch.cat([seeded_noise(shape, job.seed, 1) for job in batch]),
+                temperature * torch.cat([seeded_noise(shape, job.seed, 1) for job in batch]),
                 condition,
                 guidance=guidance,
                 unconditional=None if conditions is None else conditions[:1],
@@ -324,6 +335,10 @@ class Pipeline:
         if self.is_conditional or guidance.attention_temperature != 1:
             return guidance
         return self.flow.guide(0.0)  # there is nothing to guide towards
+
+    def temperature(self, sampling: Sampling) -> float:
+        """The temperature that is asked for, or the model's own."""
+        return self.defaults.temperature if sampling.temperature is None else sampling.temperature
 
 
 def check_draws(draws: int) -> None:

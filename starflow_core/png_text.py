@@ -33,5 +33,6 @@ def settings_of(pipeline: Pipeline, sampling: Sampling, sampler: str, tolerance:
         "sampler": sampler,
         "tolerance": tolerance if sampler == "jacobi" else None,
         "denoise": pipeline.defaults.denoise if sampling.denoise is None else sampling.denoise,
+        "temperature": pipeline.temperature(sampling),
         "version": __version__,
     }

@@ -13,6 +13,7 @@ from .samplers import Sampler
 
 MAX_COUNT = 10_000
 MAX_GUIDANCE = 100.0
+MAX_TEMPERATURE = 2.0
 GUIDANCE_OPTIONS = ("guided", "annealed", "attention_temperature")
 
 
@@ -28,6 +29,8 @@ class Sampling:
         size: side of a square or (width, height) in pixels.
         sampler: how the flow is inverted.
         denoise: take the last noise off by the score.
+        temperature: standard deviation of the noise, from 0 to 2. Below 1, pictures are likelier and less varied; at 0,
+            all seeds give the same one (arXiv 1807.03039).
         guided, annealed, attention_temperature: of the guidance of a TarFlow, see `TarFlowGuidance`.
 
     Raises:
@@ -41,6 +44,7 @@ class Sampling:
     size: int | Sequence[int] | None = None
     sampler: Sampler | None = None
     denoise: bool | None = None
+    temperature: float | None = None
     guided: Guided | None = None
     annealed: bool | None = None
     attention_temperature: float | None = None
@@ -51,6 +55,8 @@ class Sampling:
         check_seed(self.seed)
         if self.guidance is not None:
             check_guidance(self.guidance)
+        if self.temperature is not None:
+            check_temperature(self.temperature)
 
     def seeds(self) -> list[int]:
         """The seed of each of a prompt's pictures."""
@@ -64,6 +70,7 @@ class SamplingDefaults:
     Attributes:
         guidance: strength w of classifier-free guidance.
         denoise: whether pictures are score-denoised.
+        temperature: standard deviation of the noise.
         iterations: that each block of the flow needs, as `count_iterations` measures them; None where unknown.
         guided, annealed, attention_temperature: of the guidance of a TarFlow; None for its own defaults.
 
@@ -73,6 +80,7 @@ class SamplingDefaults:
 
     guidance: float = 0.0
     denoise: bool = False
+    temperature: float = 1.0
     iterations: tuple[int, ...] | None = None
     guided: Guided | None = None
     annealed: bool | None = None
@@ -80,6 +88,7 @@ class SamplingDefaults:
 
     def __post_init__(self) -> None:
         check_guidance(self.guidance)
+        check_temperature(self.temperature)
         if not isinstance(self.denoise, bool):
             raise ValueError(f"denoise is {self.denoise!r}; it must be true or false.")
         counts = () if self.iterations is None else self.iterations
@@ -113,3 +122,14 @@ def check_guidance(guidance: float) -> None:
     """
     if isinstance(guidance, bool) or not isinstance(guidance, (int, float)) or not 0 <= guidance <= MAX_GUIDANCE:
         raise ValueError(f"guidance is {guidance!r}; it must be a number from 0 (off) to {MAX_GUIDANCE:g}.")
+
+
+def check_temperature(temperature: float) -> None:
+    """Raise where a temperature cannot be one.
+
+    Raises:
+        ValueError: it is no number from 0 to 2.
+    """
+    is_number = isinstance(temperature, (int, float)) and not isinstance(temperature, bool)
+    if not is_number or not 0 <= temperature <= MAX_TEMPERATURE:
+        raise ValueError(f"temperature is {temperature!r}; it must be a number from 0 to {MAX_TEMPERATURE:g}.")

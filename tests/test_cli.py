@@ -88,7 +88,7 @@ def test_picture_is_that_of_the_library(workplace: Path, pipeline: Pipeline) -> 
 
 def test_settings_stand_in_the_file(workplace: Path) -> None:
     arguments = ["generate", "a ❤️\nheart", "--seed", "7", "--count", "2", "-o", "out.png", "--negative", "dog"]
-    cli.main([*arguments, "--tolerance", "0.05", *FAST])
+    cli.main([*arguments, "--tolerance", "0.05", "--temperature", "0.7", *FAST])
     text = dict(Image.open(workplace / "out-8.png").text)  # type: ignore[attr-defined]
     assert (text["prompt"], text["seed"]) == ("a ❤️\nheart", "8")
     assert json.loads(text["settings"]) == {
@@ -98,6 +98,7 @@ def test_settings_stand_in_the_file(workplace: Path) -> None:
         "sampler": "jacobi",
         "tolerance": 0.05,
         "denoise": False,
+        "temperature": 0.7,
         "version": starflow_core.__version__,
     }
 
@@ -105,7 +106,8 @@ def test_settings_stand_in_the_file(workplace: Path) -> None:
 def test_defaults_that_were_used_stand_in_the_file(workplace: Path, pipeline: Pipeline) -> None:
     cli.main(["generate", "cat", "-o", "out.png", "--size", "16", "--sampler", "sequential"])
     settings = json.loads(Image.open(workplace / "out.png").text["settings"])  # type: ignore[attr-defined]
-    assert (settings["guidance"], settings["denoise"]) == (pipeline.defaults.guidance, pipeline.defaults.denoise)
+    for name in ("guidance", "temperature", "denoise"):
+        assert settings[name] == getattr(pipeline.defaults, name)
     assert (settings["sampler"], settings["tolerance"]) == ("sequential", None)
 
 
@@ -196,6 +198,7 @@ def test_prompt_that_is_no_utf8_is_drawn(
         (["--guidance", "nan"], "guidance is nan"),
         (["--guidance", "-1"], "guidance is -1"),
         (["--guidance", "inf"], "guidance is inf"),
+        (["--temperature", "-1"], "temperature is -1"),
         (["--tolerance", "0"], "tolerance is 0"),
         (["--tolerance", "nan"], "tolerance is nan"),
         (["--device", "tpu"], "no kind of device called 'tpu'"),
@@ -389,7 +392,8 @@ def test_info_describes_the_model(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["info"]) == 0
     output = capsys.readouterr().out
     assert output.startswith("starflow-mini: ")
-    for part in ("flow: ", "autoencoder: ", "text encoder: ", " parameters", "64×64 pixels", "16 tokens", "guidance"):
+    parts = ("flow: ", "autoencoder: ", "text encoder: ", " parameters", "64×64 pixels", "16 tokens")
+    for part in (*parts, "guidance", "temperature", "denoise"):
         assert part in output
 
 

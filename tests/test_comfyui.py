@@ -42,7 +42,7 @@ def node(kind: str, **inputs: Any) -> dict[str, Any]:
 def sampler(**inputs: Any) -> dict[str, Any]:
     own = {
         **{"seed": 7, "guidance": -1.0, "aspect_ratio": "1:1", "width": 256, "height": 256, "batch_size": 1},
-        **{"sampler": "jacobi", "tolerance": 0.01, "temperature": 1.0, "denoise": "default"},
+        **{"sampler": "jacobi", "tolerance": 0.01, "temperature": -1.0, "denoise": "default"},
     }
     return node("STARFlowSampler", **own | inputs)
 

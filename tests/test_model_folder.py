@@ -78,7 +78,7 @@ def small_pipeline() -> Pipeline:
         autoencoder,
         new_text_encoder(),
         name="small",
-        defaults=SamplingDefaults(guidance=1.5, denoise=True),
+        defaults=SamplingDefaults(guidance=1.5, denoise=True, temperature=0.7),
     )
 
 
@@ -123,7 +123,7 @@ def test_saved_model_draws_and_scores_as_before(folder: Path) -> None:
     before, after = small_pipeline(), small_load(folder)
     assert after.name == "small"
     assert (after.flow.config, after.autoencoder.config) == (FLOW, AUTOENCODER)
-    assert after.defaults == before.defaults == SamplingDefaults(guidance=1.5, denoise=True)
+    assert after.defaults == before.defaults == SamplingDefaults(guidance=1.5, denoise=True, temperature=0.7)
     assert torch.equal(after.generate_latents("cat", seed=2), before.generate_latents("cat", seed=2))
     image = Image.effect_noise((8, 8), 60)
     assert after.score(image, "cat").log_prob == before.score(image, "cat").log_prob
@@ -208,7 +208,8 @@ def test_model_of_pictures_is_two_files(pixel_folder: Path) -> None:
     config = json.loads((pixel_folder / "config.json").read_text())
     assert config["model_type"] == "tarflow"
     assert config["classes"] == ["cat", "dog", "wild"]
-    assert config["sampling"] == {"guidance": 1.5, "denoise": True, "annealed": True, "attention_temperature": 0.8}
+    expected = {"guidance": 1.5, "denoise": True, "temperature": 1.0, "annealed": True, "attention_temperature": 0.8}
+    assert config["sampling"] == expected
 
 
 def test_model_of_pictures_without_classes_is_saved_and_loaded(tmp_path: Path) -> None:
@@ -347,6 +348,7 @@ def test_other_model_types_are_refused(folder: Path) -> None:
         ({"sampling": {"steps": 50}}, "steps"),
         ({"sampling": {"guidance": "much"}}, "guidance"),
         ({"sampling": {"guidance": -1}}, "guidance"),
+        ({"sampling": {"temperature": 9}}, "temperature"),
         ({"sampling": {"name": "x"}}, "name"),
         ({"sampling": {"flow": 1}}, "flow"),
         ({"flow": {}}, "in_channels"),

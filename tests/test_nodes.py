@@ -134,6 +134,19 @@ def test_temperature_scales_the_noise(starflow: tuple[Model, Any]) -> None:
     assert torch.equal(first, second)
 
 
+def test_temperature_is_by_default_the_models_own(starflow: tuple[Model, Any]) -> None:
+    model, encoder = starflow
+    text = run("TextEncode", text_encoder=encoder, text="red heart")
+    by_default, own, other = (
+        run("Sampler", model=model, positive=text, guidance=0.0, denoise="off", **given)["samples"]
+        for given in ({}, {"temperature": model.pipeline.defaults.temperature}, {"temperature": 0.9})
+    )
+    assert torch.equal(by_default, own)
+    assert not torch.equal(by_default, other)
+    with pytest.raises(ValueError, match=r"temperature is -0\.5; it must be a number from 0 to 2"):
+        run("Sampler", model=model, positive=text, guidance=0.0, temperature=-0.5)
+
+
 def test_every_step_is_reported_and_can_be_cancelled(starflow: tuple[Model, Any]) -> None:
     model, encoder = starflow
     text = run("TextEncode", text_encoder=encoder, text="red heart")

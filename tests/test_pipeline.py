@@ -13,7 +13,7 @@ from PIL import Image
 
 from starflow_core import pipeline as pipeline_module
 from starflow_core.classes import Classes
-from starflow_core.noise import SEEDS
+from starflow_core.noise import SEEDS, seeded_noise
 from starflow_core.pipeline import Pipeline
 from starflow_core.samplers import Jacobi, Progress, Sequential
 from starflow_core.sampling import SamplingDefaults
@@ -111,7 +111,7 @@ def test_jacobi_is_the_default(pipeline: Pipeline) -> None:
     )
 
 
-# Guidance and denoising
+# Guidance, temperature and denoising
 
 
 @pytest.mark.parametrize(("guidance", "changes"), [(0.0, False), (2.0, True)])
@@ -124,12 +124,12 @@ def test_negative_prompt_matters_with_guidance_only(pipeline: Pipeline, guidance
 
 
 def test_defaults_of_the_model_are_used(pipeline: Pipeline) -> None:
-    explicit = pipeline.generate_latents(
-        "cat", size=16, guidance=pipeline.defaults.guidance, denoise=pipeline.defaults.denoise
-    )
+    defaults = pipeline.defaults
+    own = {"guidance": defaults.guidance, "temperature": defaults.temperature, "denoise": defaults.denoise}
+    explicit = pipeline.generate_latents("cat", size=16, **own)
     assert torch.equal(pipeline.generate_latents("cat", size=16), explicit)
-    assert not torch.equal(pipeline.generate_latents("cat", size=16, guidance=0.5), explicit)
-    assert not torch.equal(pipeline.generate_latents("cat", size=16, denoise=not pipeline.defaults.denoise), explicit)
+    for other in ({"guidance": 0.5}, {"temperature": 0.9}, {"denoise": not defaults.denoise}):
+        assert not torch.equal(pipeline.generate_latents("cat", size=16, **other), explicit), other
 
 
 def test_denoising_changes_latents_a_little(pipeline: Pipeline) -> None:
@@ -146,6 +146,23 @@ def test_other_strengths_of_guidance_are_refused(pipeline: Pipeline, guidance: A
 
 def test_strongest_guidance_gives_numbers(pipeline: Pipeline) -> None:
     assert pipeline.generate_latents("cat", size=16, guidance=100, denoise=False).isfinite().all()
+
+
+def test_temperature_is_the_standard_deviation_of_the_noise(pipeline: Pipeline) -> None:
+    drawn = pipeline.generate_latents("cat", seed=3, temperature=0.5, **SMALL)
+    noise = pipeline.flow(drawn, pipeline.condition(["cat"])).z
+    assert relative_error(noise, 0.5 * seeded_noise((16, 2, 2), 3, 1)) < 0.05  # the default sampler's tolerance
+
+
+def test_temperature_of_zero_is_one_picture_for_all_seeds(pipeline: Pipeline) -> None:
+    first, second = (pipeline.generate_latents("cat", seed=seed, temperature=0, **SMALL) for seed in (1, 2))
+    assert torch.equal(first, second)
+
+
+@pytest.mark.parametrize("temperature", [-0.1, math.nan, math.inf, 2.1, "1", True])
+def test_other_temperatures_are_refused(pipeline: Pipeline, temperature: Any) -> None:
+    with pytest.raises(ValueError, match=r"temperature is .*; it must be a number from 0 to 2"):
+        pipeline.generate("cat", temperature=temperature)
 
 
 # Sizes
@@ -344,6 +361,7 @@ def test_no_parameter_changes_or_gets_a_gradient(pipeline: Pipeline) -> None:
     ("name", "value"),
     [
         *(("guidance", value) for value in (-1, "3", math.nan)),
+        *(("temperature", value) for value in (-1, "1", math.nan, 3)),
         *(("iterations", value) for value in ([0, 1, 1, 1], ["many"], 3)),
         ("denoise", "yes"),
         ("steps", 50),

@@ -70,14 +70,14 @@ def export(pipeline: Pipeline, folder: Path) -> None:
 
 
 def typical_iterations(pipeline: Pipeline) -> tuple[int, ...]:
-    """What `Jacobi` needs in each block at default guidance, for the most demanding of a few prompts or classes."""
-    config = pipeline.flow.config
+    """What `Jacobi` needs in each block at default settings, for the most demanding of a few prompts or classes."""
+    config, defaults = pipeline.flow.config, pipeline.defaults
     typical = pipeline.classes.names[:TYPICAL_CLASSES] if pipeline.classes else TYPICAL
     return count_iterations(
         pipeline.flow,
-        seeded_noise((config.in_channels, config.img_size, config.img_size), 0, len(typical)),
+        defaults.temperature * seeded_noise((config.in_channels, config.img_size, config.img_size), 0, len(typical)),
         pipeline.condition(typical),
-        guidance=pipeline.defaults.guidance,
+        guidance=defaults.guidance,
         unconditional=pipeline.condition([""]),
     )
 
