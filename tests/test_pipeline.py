@@ -125,10 +125,15 @@ def test_negative_prompt_matters_with_guidance_only(pipeline: Pipeline, guidance
 
 def test_defaults_of_the_model_are_used(pipeline: Pipeline) -> None:
     defaults = pipeline.defaults
-    own = {"guidance": defaults.guidance, "temperature": defaults.temperature, "denoise": defaults.denoise}
+    own: dict[str, Any] = {
+        "guidance": defaults.guidance,
+        "temperature": defaults.temperature,
+        "denoise": defaults.denoise,
+    }
     explicit = pipeline.generate_latents("cat", size=16, **own)
     assert torch.equal(pipeline.generate_latents("cat", size=16), explicit)
-    for other in ({"guidance": 0.5}, {"temperature": 0.9}, {"denoise": not defaults.denoise}):
+    others: list[dict[str, Any]] = [{"guidance": 0.5}, {"temperature": 0.9}, {"denoise": not defaults.denoise}]
+    for other in others:
         assert not torch.equal(pipeline.generate_latents("cat", size=16, **other), explicit), other
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import io
 import json
 import random
+import shutil
 import tarfile
 import urllib.request
 from pathlib import Path
@@ -86,9 +87,11 @@ def tiny_config(folder: Path) -> Config:
             "latent_noise": 0.2,
             "kl_weight": 1e-5,
             "recoloured": 0.5,
+            "moved": 1.0,
             "styles": ["flat"],
             **schedule,
         },
+        decoder={"latent_noise": 0.2, "recoloured": 0.5, "moved": 0.5, "styles": ["flat"], **schedule},
         text_encoder={"d_model": 16, "d_kv": 8, "num_heads": 2, "d_ff": 16, "num_layers": 1, "max_tokens": 4},
         flow={
             "channels": 40,
@@ -145,6 +148,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Config:
         patch.setattr(torch.cuda, "is_available", lambda: False)
         patch.setattr(loop, "LOG_PICTURES", 8)
         autoencoder.train(config)
+        autoencoder.refine(config)
         flow.train(config)
         for name in config.tarflow:
             tarflow.train(config, name)
@@ -251,8 +255,28 @@ def test_latents_are_scaled_to_a_standard_deviation_of_one(trained: Config) -> N
     assert float(latents.std()) == pytest.approx(1, abs=0.01)
 
 
+def test_refined_decoder_reads_the_latents_that_there_were(trained: Config) -> None:
+    first, second = (
+        torch.load(trained.folder / checkpoint, weights_only=True)["average"]
+        for checkpoint in (autoencoder.CHECKPOINT, autoencoder.REFINED)
+    )
+    changed = {name.partition(".")[0] for name in first if not torch.equal(first[name], second[name])}
+    assert changed == {"decoder"}
+    used = autoencoder.load(trained).state_dict()
+    assert all(torch.equal(used[name], second[name]) for name in used)
+
+
+def test_decoder_of_another_autoencoder_is_refused(trained: Config, tmp_path: Path) -> None:
+    data_folder = shutil.copytree(trained.folder, tmp_path / "data")
+    state = torch.load(data_folder / autoencoder.CHECKPOINT, weights_only=True)
+    state["average"]["encoder.conv_in.bias"] += 1
+    torch.save(state, data_folder / autoencoder.CHECKPOINT)
+    with pytest.raises(SystemExit, match=r"decoder\.pt is of another autoencoder; remove it"):
+        autoencoder.load(dataclasses.replace(trained, data=trained.data | {"folder": str(data_folder)}))
+
+
 def test_log_holds_a_row_for_every_stretch(trained: Config) -> None:
-    for checkpoint in (autoencoder.CHECKPOINT, flow.CHECKPOINT):
+    for checkpoint in (autoencoder.CHECKPOINT, autoencoder.REFINED, flow.CHECKPOINT):
         rows = (trained.folder / checkpoint).with_suffix(".csv").read_text().splitlines()
         assert rows[0] == "pictures,loss,held_out"
         assert [row.split(",")[0] for row in rows[1:]] == ["8", "16"]

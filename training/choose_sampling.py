@@ -19,7 +19,7 @@ COLUMNS = (
 
 def cases(defaults: dict[str, Any]) -> list[dict[str, Any]]:
     """Settings that differ from the defaults in one each, the defaults among them."""
-    others = (
+    others: tuple[dict[str, Any], ...] = (
         *({"temperature": temperature} for temperature in TEMPERATURES),
         *({"guidance": guidance} for guidance in GUIDANCES),
         {"denoise": not defaults["denoise"]},

@@ -23,6 +23,7 @@ class Config:
 
     data: dict[str, Any]
     autoencoder: dict[str, Any]
+    decoder: dict[str, Any]  # the autoencoder's, trained further
     text_encoder: dict[str, Any]
     flow: dict[str, Any]
     sampling: dict[str, Any]

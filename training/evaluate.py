@@ -23,7 +23,7 @@ from starflow_core.pipeline import Pipeline
 from . import autoencoder, data
 from .config import Config, arguments
 from .figures import Figure, table, write
-from .held_out import HeldOut
+from .held_out import HeldOut, is_colourable
 from .judge import Judge, as_array, has_colour
 
 PICTURES = 100
@@ -40,7 +40,7 @@ class Evaluation:
     Attributes:
         pipeline: the model.
         training, held_out: pictures of the flow's styles.
-        pairs: subjects, as places in `training`, with colours that they were never trained in.
+        pairs: subjects, as places in `training`, with colours that they can be given and were never trained in.
         judge: knows all pictures, the training ones first.
         sampling: arguments of `Pipeline.generate` that are not to be the default.
     """
@@ -56,7 +56,13 @@ class Evaluation:
     def of(cls, config: Config, pipeline: Pipeline) -> Evaluation:
         left_out = HeldOut.load(config.held_out)
         training, held_out = data.load(config).of_styles(config.flow["styles"]).split(left_out)
-        pairs = [(i, c) for i, s in enumerate(training.subjects) for c in left_out.pairs.get(s.name, ())]
+        # Some pairs are those of another style only, since a picture of many hues has no colour to be given another.
+        pairs = [
+            (i, colour)
+            for i, (subject, image) in enumerate(zip(training.subjects, training.images, strict=True))
+            if is_colourable(subject, image)
+            for colour in left_out.pairs.get(subject.name, ())
+        ]
         everything = data.Dataset(
             [*training.subjects, *held_out.subjects], np.concatenate([training.images, held_out.images])
         )
@@ -128,7 +134,8 @@ class Evaluation:
             for subject in subjects
         ]
         between = float(torch.pdist(torch.stack([pictures[0] for pictures in drawn])).mean())
-        within = [float(torch.pdist(pictures).mean()) / between for pictures in drawn]
+        # Where a model draws one picture whatever it is asked for, there is no distance at all.
+        within = [float(torch.pdist(pictures).mean()) / between if between else 0.0 for pictures in drawn]
         return Figure.mean(
             f"distance between {SEEDS} seeds of a prompt, as a share of that between prompts", within, ""
         )

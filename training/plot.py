@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from .config import arguments
 
 TARGET = Path("docs/training.png")
-HELD_OUT = {"autoencoder": "PSNR, dB, held-out pictures"}
+HELD_OUT = dict.fromkeys(("autoencoder", "decoder"), "PSNR, dB, held-out pictures")
 OTHERS = "bits/dim"
 
 
@@ -44,7 +44,7 @@ def plot(logs: list[Path]) -> Figure:
 
 def main() -> None:
     config = arguments(__doc__).config
-    logs = [config.folder / f"{name}.csv" for name in ("autoencoder", "flow")]
+    logs = [config.folder / f"{name}.csv" for name in ("autoencoder", "decoder", "flow")]
     plot([log for log in logs if log.exists()]).savefig(TARGET, dpi=100)
     print(TARGET)
 
