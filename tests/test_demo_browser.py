@@ -164,7 +164,12 @@ def test_picture_goes_to_noise_and_back(visitor: Visit) -> None:
     visitor.draw("a red heart")
     visitor.invert()
     expect(visitor.shown(".status")).to_contain_text(re.compile(r"relative error of \d\.\de-0\d"))
-    assert visitor.page.locator("#there-and-back img").count() == 2
+    before, after = (visitor.page.locator("#there-and-back img").nth(i).bounding_box() for i in range(2))
+    assert before == after  # pixel upon pixel
+    frame = visitor.page.locator("#there-and-back .slider-wrap").bounding_box()
+    assert before is not None
+    assert frame is not None
+    assert before["height"] == frame["height"] > 300  # the whole picture
 
 
 def test_every_node_panel_runs(visitor: Visit, tmp_path: Path) -> None:
