@@ -120,7 +120,7 @@ def check_guidance(guidance: float) -> None:
     Raises:
         ValueError: it is no number from 0 to 100.
     """
-    if isinstance(guidance, bool) or not isinstance(guidance, (int, float)) or not 0 <= guidance <= MAX_GUIDANCE:
+    if not _is_between(guidance, MAX_GUIDANCE):
         raise ValueError(f"guidance is {guidance!r}; it must be a number from 0 (off) to {MAX_GUIDANCE:g}.")
 
 
@@ -130,6 +130,10 @@ def check_temperature(temperature: float) -> None:
     Raises:
         ValueError: it is no number from 0 to 2.
     """
-    is_number = isinstance(temperature, (int, float)) and not isinstance(temperature, bool)
-    if not is_number or not 0 <= temperature <= MAX_TEMPERATURE:
+    if not _is_between(temperature, MAX_TEMPERATURE):
         raise ValueError(f"temperature is {temperature!r}; it must be a number from 0 to {MAX_TEMPERATURE:g}.")
+
+
+def _is_between(value: object, most: float) -> bool:
+    """Whether it is a number from 0 to `most`."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= most

@@ -76,8 +76,7 @@ def loss(autoencoder: Autoencoder, images: Tensor, settings: dict[str, float]) -
     rebuilt = autoencoder.decode(latents, tile=None)
     kl = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum((1, 2, 3)).mean()
     error = rebuilt - images
-    edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
-    return error.abs().mean() + error.square().mean() + 0.5 * edges + settings["kl_weight"] * kl
+    return error.abs().mean() + error.square().mean() + 0.5 * _of_edges(error) + settings["kl_weight"] * kl
 
 
 def decoder_loss(autoencoder: Autoencoder, images: Tensor, settings: dict[str, float]) -> Tensor:
@@ -87,8 +86,12 @@ def decoder_loss(autoencoder: Autoencoder, images: Tensor, settings: dict[str, f
         spread = mean.std() * settings["latent_noise"] * torch.rand(len(mean), 1, 1, 1, device=mean.device).square()
         latents = mean + spread * torch.randn_like(mean)
     error = autoencoder.decode(latents, tile=None) - images
-    edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
-    return 0.5 * (error.square().mean((1, 2, 3)) + LEAST_ERROR).log().mean() + edges
+    return 0.5 * (error.square().mean((1, 2, 3)) + LEAST_ERROR).log().mean() + _of_edges(error)
+
+
+def _of_edges(error: Tensor) -> Tensor:
+    """Mean absolute error of the differences between neighbouring pixels."""
+    return error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
 
 
 def psnr(autoencoder: Autoencoder, images: Tensor) -> float:
