@@ -21,12 +21,12 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from starflow_core.autoencoder import Autoencoder, AutoencoderConfig
-from starflow_core.model_folder import EMBEDDED, VAE_WEIGHTS, load
-from starflow_core.noise import seeded_noise
+from starflow_core.codecs.autoencoder import Autoencoder, AutoencoderConfig
+from starflow_core.flow.noise import seeded_noise
+from starflow_core.flow.starflow import StarFlow
 from starflow_core.samplers import Progress, Sequential
-from starflow_core.starflow import StarFlow
 from starflow_core.weights.conversion import convert_file
+from starflow_core.weights.model_folder import EMBEDDED, VAE_WEIGHTS, load
 from starflow_core.weights.published import STARFLOW_3B
 
 from .memory import peak_memory

@@ -8,15 +8,15 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from starflow_core.config import AnyFlowConfig, FlowConfig, TarFlowConfig
-from starflow_core.flow import Flow
-from starflow_core.model_folder import load
-from starflow_core.noise import seeded_noise
-from starflow_core.samplers import count_iterations
-from starflow_core.starflow import StarFlow
-from starflow_core.tarflow import TarFlow
+from starflow_core.flow.config import AnyFlowConfig, StarFlowConfig, TarFlowConfig
+from starflow_core.flow.flow import Flow
+from starflow_core.flow.noise import seeded_noise
+from starflow_core.flow.starflow import StarFlow
+from starflow_core.flow.tarflow import TarFlow
+from starflow_core.samplers.calibration import count_iterations
+from starflow_core.weights.model_folder import load
 
-RANDOM_14M = FlowConfig(
+RANDOM_14M = StarFlowConfig(
     in_channels=4,
     img_size=16,
     channels=256,

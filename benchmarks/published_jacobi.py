@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from starflow_core.predictor import Predictor
+from starflow_core.flow.predictor import Predictor
 
 
 @dataclass(frozen=True)

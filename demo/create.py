@@ -11,7 +11,7 @@ import gradio as gr
 
 from nodes.declaration import Socket
 from nodes.sampling import sample
-from starflow_core.files import file_stem, save_png
+from starflow_core.cli.files import file_stem, save_png
 from starflow_core.png_text import png_text
 
 from . import actions

@@ -23,7 +23,7 @@ from PIL import Image as Picture
 
 from nodes.catalogue import NODES
 from nodes.declaration import Input, Node, Socket
-from starflow_core.files import save_png
+from starflow_core.cli.files import save_png
 
 from .actions import outputs_of
 from .components import PICTURES

@@ -12,7 +12,7 @@ import gradio as gr
 
 from nodes.declaration import Socket
 from nodes.likelihood import Scored, likelihood
-from starflow_core.heatmap import heatmap
+from starflow_core.insight.heatmap import heatmap
 
 from . import actions
 from .accelerator import ONE_AT_A_TIME

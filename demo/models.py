@@ -8,7 +8,13 @@ from typing import Any
 
 from nodes.local_host import OWN, LocalHost
 from nodes.values import Model, Placed
-from starflow_core.model_folder import DEFAULT_MODEL, embedded_models, model_folder, read_config, size_of_weights
+from starflow_core.weights.model_folder import (
+    DEFAULT_MODEL,
+    embedded_models,
+    model_folder,
+    read_config,
+    size_of_weights,
+)
 from starflow_core.weights.store import fetched
 from starflow_core.weights.table import CHECKPOINTS
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import gradio as gr
 
-from starflow_core.model_folder import DEFAULT_MODEL
+from starflow_core.weights.model_folder import DEFAULT_MODEL
 
 from . import create, inversion, likelihood, node_panels
 from .models import MODELS

@@ -11,9 +11,9 @@ import torch
 from comfy.model_patcher import ModelPatcher
 from torch import nn
 
-from starflow_core.model_folder import load as load_pipeline
-from starflow_core.model_folder import model_folder, read_flow_config, size_of_weights
 from starflow_core.pipeline import Pipeline
+from starflow_core.weights.model_folder import load as load_pipeline
+from starflow_core.weights.model_folder import model_folder, read_flow_config, size_of_weights
 
 from .comfy_vae import StarFlowVae
 from .values import Model, Placed

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 import torch
 from PIL import Image as Picture
 
-from starflow_core.heatmap import STOPS, heatmap
-from starflow_core.likelihood import DRAW_BATCH, Likelihood, score
+from starflow_core.insight.heatmap import STOPS, heatmap
+from starflow_core.insight.likelihood import DRAW_BATCH, Likelihood, score
 from starflow_core.memory import forward_memory
 
 from . import convert

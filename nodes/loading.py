@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from starflow_core.model_folder import DEFAULT_MODEL, embedded_models
+from starflow_core.weights.model_folder import DEFAULT_MODEL, embedded_models
 from starflow_core.weights.store import fetched
 from starflow_core.weights.table import CHECKPOINTS
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
-from starflow_core.model_folder import load
+from starflow_core.codecs.text_encoder import TextEncoder
 from starflow_core.samplers import Progress
-from starflow_core.text_encoder import TextEncoder
 from starflow_core.weights.fetch import fetch
+from starflow_core.weights.model_folder import load
 from starflow_core.weights.store import find
 from starflow_core.weights.table import CHECKPOINTS
 

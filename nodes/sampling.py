@@ -6,10 +6,10 @@ from typing import Annotated
 
 import torch
 
+from starflow_core.flow.noise import seeded_noise, varied
 from starflow_core.images import checked_size, fitted_size
-from starflow_core.likelihood import denoise as without_noise
+from starflow_core.insight.likelihood import denoise as without_noise
 from starflow_core.memory import sampling_memory
-from starflow_core.noise import seeded_noise, varied
 from starflow_core.samplers import Jacobi, Sampler, Sequential
 from starflow_core.sampling import Sampling
 

@@ -15,48 +15,50 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .autoencoder import Autoencoder as Autoencoder
-    from .autoencoder import AutoencoderConfig as AutoencoderConfig
-    from .classes import Classes as Classes
-    from .config import FlowConfig as FlowConfig
-    from .config import TarFlowConfig as TarFlowConfig
-    from .flow import FlowOutput as FlowOutput
-    from .guidance import StarFlowGuidance as StarFlowGuidance
-    from .guidance import TarFlowGuidance as TarFlowGuidance
-    from .likelihood import Likelihood as Likelihood
-    from .model_folder import load as load
+    from .codecs.autoencoder import Autoencoder as Autoencoder
+    from .codecs.autoencoder import AutoencoderConfig as AutoencoderConfig
+    from .codecs.classes import Classes as Classes
+    from .codecs.text_encoder import TextEncoder as TextEncoder
+    from .flow.config import FlowConfig as FlowConfig
+    from .flow.config import StarFlowConfig as StarFlowConfig
+    from .flow.config import TarFlowConfig as TarFlowConfig
+    from .flow.flow import FlowOutput as FlowOutput
+    from .flow.guidance import StarFlowGuidance as StarFlowGuidance
+    from .flow.guidance import TarFlowGuidance as TarFlowGuidance
+    from .flow.starflow import StarFlow as StarFlow
+    from .flow.tarflow import TarFlow as TarFlow
+    from .insight.likelihood import Likelihood as Likelihood
     from .pipeline import Pipeline as Pipeline
     from .samplers import Jacobi as Jacobi
     from .samplers import Progress as Progress
     from .samplers import Sequential as Sequential
     from .sampling import Sampling as Sampling
-    from .starflow import StarFlow as StarFlow
-    from .tarflow import TarFlow as TarFlow
-    from .text_encoder import TextEncoder as TextEncoder
     from .weights.fetch import fetch as fetch
+    from .weights.model_folder import load as load
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Autoencoder": "autoencoder",
-    "AutoencoderConfig": "autoencoder",
-    "Classes": "classes",
-    "FlowConfig": "config",
-    "FlowOutput": "flow",
+    "Autoencoder": "codecs.autoencoder",
+    "AutoencoderConfig": "codecs.autoencoder",
+    "Classes": "codecs.classes",
+    "FlowConfig": "flow.config",
+    "StarFlowConfig": "flow.config",
+    "FlowOutput": "flow.flow",
     "Jacobi": "samplers",
-    "Likelihood": "likelihood",
+    "Likelihood": "insight.likelihood",
     "Pipeline": "pipeline",
     "Progress": "samplers",
     "Sequential": "samplers",
     "Sampling": "sampling",
-    "StarFlow": "starflow",
-    "StarFlowGuidance": "guidance",
-    "TarFlow": "tarflow",
-    "TarFlowConfig": "config",
-    "TarFlowGuidance": "guidance",
-    "TextEncoder": "text_encoder",
+    "StarFlow": "flow.starflow",
+    "StarFlowGuidance": "flow.guidance",
+    "TarFlow": "flow.tarflow",
+    "TarFlowConfig": "flow.config",
+    "TarFlowGuidance": "flow.guidance",
+    "TextEncoder": "codecs.text_encoder",
     "fetch": "weights.fetch",
-    "load": "model_folder",
+    "load": "weights.model_folder",
 }
 __all__ = [*_HOMES, "__version__"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from .flow import Flow
+from .flow.flow import Flow
 from .samplers.jacobi import Jacobi
 
 ACTIVATIONS = 12  # tensors of the width of the transformer that a layer has alive at once, the widened ones included

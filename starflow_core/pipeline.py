@@ -12,17 +12,17 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from .autoencoder import Autoencoder
-from .classes import Classes
-from .dequantization import requantized
-from .flow import Flow
-from .guidance import Guidance, Guided
+from .codecs.autoencoder import Autoencoder
+from .codecs.classes import Classes
+from .codecs.dequantization import requantized
+from .codecs.text_encoder import TextEncoder
+from .flow.flow import Flow
+from .flow.guidance import Guidance, Guided
+from .flow.noise import seeded_noise
 from .images import as_rgb, checked_size, fitted_size, middle_square, psnr, to_images, to_tensor
-from .likelihood import Likelihood, denoise, score
-from .noise import seeded_noise
+from .insight.likelihood import Likelihood, denoise, score
 from .samplers import Jacobi, Progress, ProgressCallback, Sampler
 from .sampling import Sampling, SamplingDefaults, guidance_options
-from .text_encoder import TextEncoder
 
 MAX_DRAWS = 10_000
 BATCH = 16

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .guidance import Guided
-from .noise import SEEDS, check_seed
+from .flow.guidance import Guided
+from .flow.noise import SEEDS, check_seed
 from .samplers import Sampler
 
 MAX_COUNT = 10_000

@@ -4,8 +4,8 @@ import pytest
 import torch
 from hypothesis import settings
 
-from starflow_core.model_folder import load
 from starflow_core.pipeline import Pipeline
+from starflow_core.weights.model_folder import load
 
 settings.register_profile("reproducible", derandomize=True, deadline=None, database=None, max_examples=20)
 settings.load_profile("reproducible")

@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from safetensors import safe_open
 from torch import Tensor
 
-from starflow_core.config import FlowConfig, TarFlowConfig
-from starflow_core.guidance import Guidance, Guided, StarFlowGuidance, TarFlowGuidance
-from starflow_core.starflow import StarFlow
-from starflow_core.tarflow import TarFlow
+from starflow_core.flow.config import StarFlowConfig, TarFlowConfig
+from starflow_core.flow.guidance import Guidance, Guided, StarFlowGuidance, TarFlowGuidance
+from starflow_core.flow.starflow import StarFlow
+from starflow_core.flow.tarflow import TarFlow
 
 DATA = Path(__file__).parent / "data"
 STARFLOWS = sorted(path.stem for path in DATA.glob("starflow_*.safetensors"))
@@ -45,7 +45,7 @@ class Golden:
     """
 
     kind: str
-    config: FlowConfig | TarFlowConfig
+    config: StarFlowConfig | TarFlowConfig
     weights: dict[str, Tensor]
     x: Tensor
     condition: Tensor | None
@@ -55,7 +55,7 @@ class Golden:
     expected: dict[str, Tensor]
 
     def flow(self) -> StarFlow | TarFlow:
-        if isinstance(self.config, FlowConfig):
+        if isinstance(self.config, StarFlowConfig):
             return StarFlow.from_state_dict(self.config, self.weights)
         return TarFlow.from_state_dict(self.config, self.weights)
 
@@ -78,7 +78,7 @@ def load_golden(name: str) -> Golden:
     kind, names, x = metadata["kind"], json.loads(metadata["config"]), tensors.pop("x")
     if kind == "starflow":
         text, empty = tensors.pop("text").chunk(2)
-        config = FlowConfig.from_dict(names)
+        config = StarFlowConfig.from_dict(names)
         return Golden(kind, config, weights, x, text, tensors.pop("noise"), text, empty, tensors)
     labels, drawn = tensors.pop("labels", None), tensors.pop("sample.labels", None)
     side, p = names["img_size"], names["patch_size"]

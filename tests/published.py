@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
-from starflow_core.config import FlowConfig
-from starflow_core.model_folder import EMBEDDED, load
-from starflow_core.starflow import StarFlow
+from starflow_core.flow.config import StarFlowConfig
+from starflow_core.flow.starflow import StarFlow
+from starflow_core.weights.model_folder import EMBEDDED, load
 
 MINI = EMBEDDED / "starflow-mini"
 T5, VAE = "Kijai/flan-t5-xl-encoder-only-bf16", "stabilityai/sd-vae-ft-ema"
@@ -21,7 +21,7 @@ def published_files(folder: Path) -> dict[str, bytes]:
         folder: to work in.
     """
     mini = load("starflow-mini", device="cpu").flow.config
-    config = FlowConfig(mini.in_channels, 8, 64, 2, (1, 2), txt_size=128, txt_dim=mini.txt_dim, soft_clip=4.0)
+    config = StarFlowConfig(mini.in_channels, 8, 64, 2, (1, 2), txt_size=128, txt_dim=mini.txt_dim, soft_clip=4.0)
     torch.manual_seed(0)
     flow = StarFlow(config)
     tensors = {f"module.{name}": tensor for name, tensor in flow.state_dict().items()}

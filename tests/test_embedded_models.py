@@ -11,10 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from starflow_core.evaluation import Entry, Protocol, measure
-from starflow_core.model_folder import EMBEDDED, embedded_models, load
+from starflow_core.insight.evaluation import Entry, Protocol, measure
 from starflow_core.pipeline import Pipeline
 from starflow_core.samplers import Sequential
+from starflow_core.weights.model_folder import EMBEDDED, embedded_models, load
 
 MODELS = ("starflow-mini", "tarflow-mini", "tarflow-mini-8bit")
 LARGEST = {"starflow-mini": 40e6, "tarflow-mini": 15e6, "tarflow-mini-8bit": 15e6}  # bytes

@@ -12,8 +12,8 @@ from golden import relative_error
 from PIL import Image
 
 from starflow_core import pipeline as pipeline_module
-from starflow_core.classes import Classes
-from starflow_core.noise import SEEDS, seeded_noise
+from starflow_core.codecs.classes import Classes
+from starflow_core.flow.noise import SEEDS, seeded_noise
 from starflow_core.pipeline import Pipeline
 from starflow_core.samplers import Jacobi, Progress, Sequential
 from starflow_core.sampling import SamplingDefaults

@@ -13,10 +13,10 @@ from golden import relative_error
 from PIL import Image
 from tiny import TINY_TARFLOW, random_flow
 
-from starflow_core.classes import Classes
-from starflow_core.guidance import TarFlowGuidance
-from starflow_core.likelihood import denoise, score
-from starflow_core.noise import seeded_noise
+from starflow_core.codecs.classes import Classes
+from starflow_core.flow.guidance import TarFlowGuidance
+from starflow_core.flow.noise import seeded_noise
+from starflow_core.insight.likelihood import denoise, score
 from starflow_core.pipeline import Pipeline
 from starflow_core.samplers import Sequential
 from starflow_core.sampling import SamplingDefaults

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
-import starflow_core.predictor
+import starflow_core.flow.predictor
 from starflow_core.pipeline import Pipeline
 from starflow_core.samplers import Jacobi, Sampler, Sequential
 
@@ -59,8 +59,8 @@ def test_missing_dtypes_are_noticed(make: Any) -> None:
 def test_generate_needs_no_missing_dtype(
     strict: Pipeline, sampler: Sampler, drafts: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(starflow_core.predictor, "bfloat16_is_faster", lambda device_type: drafts)
-    monkeypatch.setattr(starflow_core.predictor, "DRAFT_ROWS", 0)
+    monkeypatch.setattr(starflow_core.flow.predictor, "bfloat16_is_faster", lambda device_type: drafts)
+    monkeypatch.setattr(starflow_core.flow.predictor, "DRAFT_ROWS", 0)
     image = strict.generate("a red heart", negative="dog", guidance=2.0, size=24, sampler=sampler, denoise=True)[0]
     assert image.size == (24, 24)
 

@@ -8,11 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from starflow_core.config import FlowConfig, TarFlowConfig
-from starflow_core.starflow import StarFlow
-from starflow_core.tarflow import TarFlow
+from starflow_core.flow.config import StarFlowConfig, TarFlowConfig
+from starflow_core.flow.starflow import StarFlow
+from starflow_core.flow.tarflow import TarFlow
 
-TINY = FlowConfig(
+TINY = StarFlowConfig(
     in_channels=2,
     img_size=4,
     channels=40,
@@ -43,10 +43,10 @@ def randn(*shape: int, seed: int = 0) -> Tensor:
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
-def random_flow(config: FlowConfig | TarFlowConfig, seed: int = 0, **factory: Any) -> StarFlow | TarFlow:
+def random_flow(config: StarFlowConfig | TarFlowConfig, seed: int = 0, **factory: Any) -> StarFlow | TarFlow:
     """A flow whose every parameter is random: fresh ones would hide mistakes behind zeros and ones."""
-    flow = StarFlow(config, **factory) if isinstance(config, FlowConfig) else TarFlow(config, **factory)
-    is_bounded = isinstance(config, FlowConfig) and config.use_final_norm
+    flow = StarFlow(config, **factory) if isinstance(config, StarFlowConfig) else TarFlow(config, **factory)
+    is_bounded = isinstance(config, StarFlowConfig) and config.use_final_norm
     with torch.no_grad():
         for i, (name, parameter) in enumerate(itertools.chain(flow.named_parameters(), flow.named_buffers())):
             noise = randn(*parameter.shape, seed=1000 * seed + i)
@@ -62,14 +62,14 @@ def random_flow(config: FlowConfig | TarFlowConfig, seed: int = 0, **factory: An
     return flow.eval().requires_grad_(False)
 
 
-def random_data(config: FlowConfig | TarFlowConfig, batch: int = 2, seed: int = 1) -> Tensor:
+def random_data(config: StarFlowConfig | TarFlowConfig, batch: int = 2, seed: int = 1) -> Tensor:
     """Data, or noise, of the size that a flow was trained at."""
     return randn(batch, config.in_channels, config.img_size, config.img_size, seed=seed)
 
 
-def random_condition(config: FlowConfig | TarFlowConfig, batch: int = 2, seed: int = 2) -> Tensor | None:
+def random_condition(config: StarFlowConfig | TarFlowConfig, batch: int = 2, seed: int = 2) -> Tensor | None:
     """Text features or labels that fit a flow, labels of no class among them; None where it takes neither."""
-    if isinstance(config, FlowConfig):
+    if isinstance(config, StarFlowConfig):
         return randn(batch, config.txt_size, config.txt_dim, seed=seed) if config.has_text else None
     generator = torch.Generator().manual_seed(seed)
     return torch.randint(-1, config.num_classes, (batch,), generator=generator) if config.num_classes else None

@@ -1,8 +1,7 @@
 """Samplers: how the blocks of a flow are inverted, from noise to data."""
 
 from .base import Progress, ProgressCallback, Sampler
-from .calibration import count_iterations
 from .jacobi import Jacobi
 from .sequential import Sequential
 
-__all__ = ["Jacobi", "Progress", "ProgressCallback", "Sampler", "Sequential", "count_iterations"]
+__all__ = ["Jacobi", "Progress", "ProgressCallback", "Sampler", "Sequential"]

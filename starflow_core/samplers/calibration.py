@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from ..predictor import Predictor
+from ..flow.flow import Flow
+from ..flow.guidance import Guidance
+from ..flow.predictor import Predictor
 from .jacobi import Jacobi
 from .sequential import Sequential
-
-if TYPE_CHECKING:
-    from ..flow import Flow
-    from ..guidance import Guidance
 
 ENOUGH = 40  # iterations after which a block counts as one that needs as many as it has tokens, which pays nowhere
 

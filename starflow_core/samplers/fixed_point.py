@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from ..predictor import Predictor
+from ..flow.predictor import Predictor
 from .secant import NeighbourSecant
 
 # Relative error that rounding leaves, whatever the iteration does, by the dtype of the weights.

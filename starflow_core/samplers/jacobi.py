@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..predictor import Predictor
+from ..flow.predictor import Predictor
 from .fixed_point import FixedPoint
 from .sequential import Sequential
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..predictor import Predictor
+from ..flow.predictor import Predictor
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from ..state_dict import published_state_dict
-from ..text_encoder import first_line
+from ..codecs.text_encoder import first_line
+from ..flow.state_dict import published_state_dict
 
 MAX_PICKLE = 64 * 2**20  # bytes; that of the 7B model has less than one of these MiB
 MAX_DEPTH = 32  # marks within marks

@@ -14,12 +14,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ..classes import Classes
-from ..config import FlowConfig, TarFlowConfig
-from ..model_folder import KINDS, WEIGHTS, write_config
+from ..codecs.classes import Classes
+from ..flow.config import StarFlowConfig, TarFlowConfig
+from ..flow.state_dict import UNUSED_PRIOR, check_names
 from ..sampling import SamplingDefaults
-from ..state_dict import UNUSED_PRIOR, check_names
 from .archive import read_checkpoint
+from .model_folder import KINDS, WEIGHTS, write_config
 from .published import published_config
 from .store import UNFINISHED
 
@@ -41,7 +41,7 @@ class Converted:
     """
 
     model_type: str
-    config: FlowConfig | TarFlowConfig
+    config: StarFlowConfig | TarFlowConfig
     parameters: int
     changes: tuple[str, ...]
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ..autoencoder import AutoencoderConfig
+from ..codecs.autoencoder import AutoencoderConfig
 from .store import ORIGIN
 from .table import Checkpoint
 

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from ..config import FlowConfig, TarFlowConfig
+from ..flow.config import StarFlowConfig, TarFlowConfig
 
 COLOURS = 3
 # The published model of 3.9 billion parameters.
-STARFLOW_3B = FlowConfig(
+STARFLOW_3B = StarFlowConfig(
     in_channels=4,
     img_size=32,
     channels=3072,
@@ -61,7 +61,7 @@ def tarflow_config(state_dict: Mapping[str, Tensor], noise_std: float) -> TarFlo
     )
 
 
-def starflow_config(state_dict: Mapping[str, Tensor], noise_std: float) -> FlowConfig:
+def starflow_config(state_dict: Mapping[str, Tensor], noise_std: float) -> StarFlowConfig:
     """The configuration of a published STARFlow for pictures, of which its tensors show sizes and counts.
 
     What they do not show (64 wide heads, rotary positions, a soft clip of 4, 128 tokens of text) is that of the
@@ -91,7 +91,9 @@ def starflow_config(state_dict: Mapping[str, Tensor], noise_std: float) -> FlowC
     )
 
 
-def published_config(state_dict: Mapping[str, Tensor], noise_std: float | None = None) -> FlowConfig | TarFlowConfig:
+def published_config(
+    state_dict: Mapping[str, Tensor], noise_std: float | None = None
+) -> StarFlowConfig | TarFlowConfig:
     """The configuration of either kind; `noise_std` is the published one where None.
 
     Raises:

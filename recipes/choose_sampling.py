@@ -1,0 +1,52 @@
+"""What settings of sampling do to the embedded model's pictures, as a table: `python -m recipes.choose_sampling`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from starflow_core.weights.model_folder import DEFAULT_MODEL, load
+
+from .config import arguments
+from .evaluate import Evaluation
+
+TEMPERATURES, GUIDANCES = (1.0, 0.7, 0.5, 0.3), (1.0, 3.0, 5.0)
+CAPTIONS, PAIRS = 150, 80
+COLUMNS = (
+    *("temperature", "guidance", "denoised", "recall@1", "recall@5"),
+    *("colour", "subject@1", "subject@5", "diversity", "time"),
+)
+
+
+def cases(defaults: dict[str, Any]) -> list[dict[str, Any]]:
+    """Settings that differ from the defaults in one each, the defaults among them."""
+    others: tuple[dict[str, Any], ...] = (
+        *({"temperature": temperature} for temperature in TEMPERATURES),
+        *({"guidance": guidance} for guidance in GUIDANCES),
+        {"denoise": not defaults["denoise"]},
+    )
+    every = [defaults, *({**defaults, **other} for other in others)]
+    return [case for i, case in enumerate(every) if case not in every[:i]]
+
+
+def row(evaluation: Evaluation, sampling: dict[str, Any]) -> str:
+    """A line of the table."""
+    chosen = evaluation.with_sampling(**sampling)
+    figures = [*chosen.recall(CAPTIONS), *chosen.compositions(PAIRS), chosen.diversity()]
+    values = " | ".join(f"{figure.value:.2f}" for figure in figures)
+    settings = f"{sampling['temperature']:g} | {sampling['guidance']:g} | {'yes' if sampling['denoise'] else 'no'}"
+    return f"| {settings} | {values} | {chosen.seconds_a_picture():.2f} s |"
+
+
+def main() -> None:
+    config = arguments(__doc__).config
+    pipeline = load(config.models / DEFAULT_MODEL)
+    defaults = {name: getattr(pipeline.defaults, name) for name in ("temperature", "guidance", "denoise")}
+    print(f"| {' | '.join(COLUMNS)} |")
+    print("| " + "--- | " * len(COLUMNS))
+    evaluation = Evaluation.of(config, pipeline)
+    for sampling in cases(defaults):
+        print(row(evaluation, sampling), flush=True)
+
+
+if __name__ == "__main__":
+    main()

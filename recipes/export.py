@@ -1,0 +1,96 @@
+"""Write the folders of the embedded models from the last checkpoints: `python -m recipes.export [MODEL …]`."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from starflow_core.codecs.autoencoder import Autoencoder
+from starflow_core.codecs.classes import Classes
+from starflow_core.codecs.text_encoder import TextEncoder
+from starflow_core.flow.noise import seeded_noise
+from starflow_core.flow.starflow import StarFlow
+from starflow_core.flow.tarflow import TarFlow
+from starflow_core.pipeline import Pipeline
+from starflow_core.samplers.calibration import count_iterations
+from starflow_core.sampling import SamplingDefaults
+from starflow_core.training.loop import device
+from starflow_core.weights.model_folder import DEFAULT_MODEL, save
+
+from . import autoencoder, data, tarflow, text
+from .config import Config, arguments
+from .figures import BEGIN, END
+from .flow import CHECKPOINT, TextToLatents
+
+TYPICAL = ("red heart", "smiling face", "dog face", "pizza")
+TYPICAL_CLASSES = 4
+
+
+def load(config: Config) -> tuple[TextToLatents, TextEncoder, Autoencoder]:
+    """The averaged weights of the last checkpoints of the model that takes prompts."""
+    encoder = text.build(config, data.load(config).subjects)
+    model = TextToLatents(config, encoder).to(device())
+    model.load_state_dict(_averaged(config.folder / CHECKPOINT, "flow"))
+    return model, encoder, autoencoder.load(config)
+
+
+def starflow_pipeline(config: Config) -> Pipeline:
+    """The model that takes prompts."""
+    model, encoder, images = load(config)
+    defaults = SamplingDefaults(**config.sampling)
+    # As it is used, without the layers of the training's mixed precision.
+    flow = StarFlow.from_state_dict(model.flow.config, model.flow.state_dict())
+    return Pipeline(flow, images, encoder, name=DEFAULT_MODEL, defaults=defaults)
+
+
+def tarflow_pipeline(config: Config, name: str) -> Pipeline:
+    """A model that takes classes."""
+    trained = tarflow.build(config.tarflow[name])
+    weights = _averaged(tarflow.checkpoint(config, name), "tarflow")
+    flow = TarFlow.from_state_dict(trained.config, weights, device=device())
+    defaults = SamplingDefaults(**config.tarflow[name]["sampling"])
+    return Pipeline(
+        flow, None, None, name=name, defaults=defaults, classes=Classes(tarflow.names(config.tarflow[name]))
+    )
+
+
+def export(pipeline: Pipeline, folder: Path) -> None:
+    """Write the model folder, its card only where there is none yet."""
+    pipeline.defaults = dataclasses.replace(pipeline.defaults, iterations=typical_iterations(pipeline))
+    # A flow of 8-bit pictures tells steps apart that bfloat16 rounds away.
+    save(pipeline, folder, dtype=torch.float16 if pipeline.flow.is_dequantized else torch.bfloat16)
+    card = folder / "README.md"
+    if not card.exists():
+        card.write_text(f"# {pipeline.name}\n\n{BEGIN}\n{END}\n")
+    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    print(f"{folder}: {size / 1e6:.1f} MB")
+
+
+def typical_iterations(pipeline: Pipeline) -> tuple[int, ...]:
+    """What `Jacobi` needs in each block at default settings, for the most demanding of a few prompts or classes."""
+    config, defaults = pipeline.flow.config, pipeline.defaults
+    typical = pipeline.classes.names[:TYPICAL_CLASSES] if pipeline.classes else TYPICAL
+    return count_iterations(
+        pipeline.flow,
+        defaults.temperature * seeded_noise((config.in_channels, config.img_size, config.img_size), 0, len(typical)),
+        pipeline.condition(typical),
+        guidance=defaults.guidance,
+        unconditional=pipeline.condition([""]),
+    )
+
+
+def _averaged(checkpoint: Path, command: str) -> dict[str, Any]:
+    if not checkpoint.exists():
+        raise SystemExit(f"There is no {checkpoint.name} yet; run `python -m recipes.{command}` first.")
+    averaged: dict[str, Any] = torch.load(checkpoint, map_location=device(), weights_only=True)["average"]
+    return averaged
+
+
+if __name__ == "__main__":
+    given = arguments(__doc__, models=True)
+    for name in given.models or [DEFAULT_MODEL, *given.config.tarflow]:
+        made = starflow_pipeline(given.config) if name == DEFAULT_MODEL else tarflow_pipeline(given.config, name)
+        export(made, given.config.models / name)

@@ -1,0 +1,53 @@
+"""Curves of the trainings' logs: `python -m recipes.plot`."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from .config import arguments
+
+TARGET = Path("docs/training.png")
+HELD_OUT = dict.fromkeys(("autoencoder", "decoder"), "PSNR, dB, held-out pictures")
+OTHERS = "bits/dim"
+
+
+def curves(log: Path) -> dict[str, list[float]]:
+    """The columns of a log: `pictures`, `loss` and `held_out`."""
+    with log.open(newline="") as file:
+        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    # A training that was cut off goes on from its last checkpoint, and logs what came after that once more.
+    kept: list[dict[str, float]] = []
+    for row in rows:
+        while kept and kept[-1]["pictures"] >= row["pictures"]:
+            kept.pop()
+        kept.append(row)
+    return {name: [row[name] for row in kept] for name in ("pictures", "loss", "held_out")}
+
+
+def plot(logs: list[Path]) -> Figure:
+    """One picture a log; where loss and held-out figure are of one kind, both in it."""
+    figure = Figure(figsize=(5 * len(logs), 3.2), layout="constrained")
+    for axes, log in zip(figure.subplots(1, len(logs), squeeze=False)[0], logs, strict=True):
+        columns = curves(log)
+        thousands = [pictures / 1000 for pictures in columns["pictures"]]
+        own = HELD_OUT.get(log.stem)
+        if own is None:
+            axes.plot(thousands, columns["loss"], label="training")
+        axes.plot(thousands, columns["held_out"], label="held-out")
+        axes.set(title=log.stem, xlabel="training pictures, thousands", ylabel=own or OTHERS)
+        axes.legend()
+    return figure
+
+
+def main() -> None:
+    config = arguments(__doc__).config
+    logs = [config.folder / f"{name}.csv" for name in ("autoencoder", "decoder", "flow")]
+    plot([log for log in logs if log.exists()]).savefig(TARGET, dpi=100)
+    print(TARGET)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,287 @@
+"""A normalizing flow of causal transformer blocks, whatever it is conditioned on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from ..samplers import Progress, ProgressCallback, Sampler, Sequential
+from .block import FlowBlock
+from .config import AnyFlowConfig
+from .guidance import Guidance
+from .predictor import Predictor
+from .rotary import Rotary
+from .state_dict import UNUSED_PRIOR, load_strict, published_state_dict
+from .tokens import patchify, unpatchify
+
+LOG_2PI = math.log(2 * math.pi)
+
+Kind = TypeVar("Kind", bound="Flow")
+
+
+@dataclass(frozen=True)
+class FlowOutput:
+    """The noise of a batch, and its exact log-likelihood.
+
+    Attributes:
+        z: (B, C, H, W), standard normal under the model.
+        log_prob: (B,), in nats.
+        log_prob_map: (B, H/p, W/p), in nats by token; sums to `log_prob`.
+    """
+
+    z: Tensor
+    log_prob: Tensor
+    log_prob_map: Tensor
+
+
+@dataclass(frozen=True)
+class BlockOutput:
+    """The tokens behind one block, (B, T, D), and the block's log-determinants, (B, T), both in raster order."""
+
+    tokens: Tensor
+    log_det: Tensor
+
+
+class Flow(nn.Module):
+    """An autoregressive flow between data and Gaussian noise.
+
+    `flow(x, condition)` maps data to noise in one parallel pass; `flow.inverse(z, condition)` is its exact inverse,
+    token by token. Inputs may lie on any device and in any floating dtype; they are moved to the model's, and all
+    densities are computed in float32. What the condition is, a kind of flow says by overriding the methods at the end.
+
+    Args:
+        config: what to build.
+        operations: namespace that `Linear` and `LayerNorm` are taken from; `torch.nn` by default.
+        factory: `device` and `dtype` for the parameters.
+    """
+
+    blocks: Sequence[FlowBlock]
+
+    def __init__(self, config: AnyFlowConfig, operations: Any = nn, **factory: Any) -> None:
+        super().__init__()
+        blocks = (FlowBlock(config.block(i), operations, **factory) for i in range(config.num_blocks))
+        self.config = config
+        self.blocks = nn.ModuleList(blocks)  # type: ignore[assignment]
+
+    @classmethod
+    def from_state_dict(
+        cls: type[Kind],
+        config: Any,
+        state_dict: Mapping[str, Tensor],
+        *,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+        operations: Any = nn,
+    ) -> Kind:
+        """A flow ready for use from a state dict in the published format.
+
+        The tensors themselves become the parameters; they are copied only where `device` or `dtype` asks for it.
+
+        Args:
+            config: of this kind of flow, `StarFlowConfig` or `TarFlowConfig`.
+            state_dict: under the published names.
+            device, dtype: of the parameters; as they are by default.
+            operations: as for the flow itself.
+
+        Raises:
+            ValueError: tensors are missing, unexpected or of another shape than `config` says.
+        """
+        flow = cls(config, operations, device="meta")
+        weights = published_state_dict(state_dict)
+        if UNUSED_PRIOR not in flow.state_dict():
+            weights.pop(UNUSED_PRIOR, None)
+        load_strict(flow, weights, what="flow")
+        flow.check_weights()
+        return flow.to(device=device, dtype=dtype).eval().requires_grad_(False)
+
+    @property
+    def has_fixed_size(self) -> bool:
+        """Whether the flow knows the positions of its trained size only."""
+        return self.config.block(0).positions > 0
+
+    @property
+    def is_dequantized(self) -> bool:
+        """Whether it is a flow of 8-bit pictures, trained with uniform noise within their steps."""
+        return self.data == "pictures" and self.config.noise_std == 0
+
+    @property
+    def device(self) -> torch.device:
+        return self.blocks[0].proj_in.weight.device
+
+    def forward(self, x: Tensor, condition: Tensor | None = None) -> FlowOutput:
+        """Data → noise, with the exact log-likelihood.
+
+        Args:
+            x: data (B, C, H, W).
+            condition: what each datum is conditioned on.
+
+        Raises:
+            ValueError: a shape does not fit the model.
+        """
+        grid = self.grid(x)
+        log_det: Tensor | float = 0.0
+        for output in self.transform(x, condition):
+            log_det = log_det + output.log_det
+        std = self.prior_std
+        noise = output.tokens / std
+        log_normal = (-0.5 * (noise.square() + LOG_2PI) - std.log()).sum(-1)
+        log_prob_map = (log_normal + log_det).unflatten(1, grid)
+        return FlowOutput(unpatchify(noise, grid, self.config), log_prob_map.sum((1, 2)), log_prob_map)
+
+    def transform(self, x: Tensor, condition: Tensor | None = None) -> Iterator[BlockOutput]:
+        """The blocks' outputs on the way from data to noise, one after the other; arguments as for `forward`."""
+        grid = self.grid(x)
+        condition = self.checked_condition(condition, len(x))
+        tokens = patchify(x.to(self.device, torch.float32), self.config)
+        for block in self.blocks:
+            given = condition if block.is_conditioned else None
+            z, log_det = block(block.reorder(tokens), given, self.rotary(block, grid, given))
+            tokens = block.reorder(z)
+            yield BlockOutput(tokens, block.reorder(log_det))
+
+    def inverse(
+        self,
+        z: Tensor,
+        condition: Tensor | None = None,
+        *,
+        guidance: float | Guidance = 0.0,
+        unconditional: Tensor | None = None,
+        sampler: Sampler | None = None,
+        progress: ProgressCallback | None = None,
+    ) -> Tensor:
+        """Noise → data, (B, C, H, W) float32: the exact inverse of `forward` where `guidance` is 0.
+
+        Args:
+            z: noise (B, C, H, W).
+            condition: what each datum is conditioned on.
+            guidance: strength w ≥ 0 of classifier-free guidance, or guidance of a certain kind.
+            unconditional: the condition of the unconditional pass, for each datum or (1, …) for all.
+            sampler: `Sequential()` by default.
+            progress: called after every step; what it raises ends the sampling.
+
+        Raises:
+            ValueError: a shape does not fit the model, or guidance is negative, not finite, or without what it needs.
+        """
+        for step in self.inverse_steps(z, condition, guidance=guidance, unconditional=unconditional, sampler=sampler):
+            if progress is not None:
+                progress(step)
+        return step.partial().clone()  # out of inference mode, so that gradients can be taken of it
+
+    @torch.inference_mode()
+    def inverse_steps(
+        self,
+        z: Tensor,
+        condition: Tensor | None = None,
+        *,
+        guidance: float | Guidance = 0.0,
+        unconditional: Tensor | None = None,
+        sampler: Sampler | None = None,
+    ) -> Iterator[Progress]:
+        """`inverse`, step by step; closing the generator cancels it and frees its memory."""
+        grid = self.grid(z)
+        B = len(z)
+        sampler = sampler or Sequential()
+        condition = self.checked_condition(condition, B)
+        guide = guidance if callable(guidance) else self.guide(guidance)
+        if guide.strength > 0:
+            unconditional = self.checked_unconditional(unconditional, condition, B)
+
+        tokens = patchify(z.to(self.device, torch.float32), self.config) * self.prior_std
+        T = tokens.shape[1]
+        total = T * sum(len(block.attn_blocks) for block in self.blocks)
+        done = 0
+        for block in reversed(self.blocks):
+            given = condition if block.is_conditioned else None
+            # Without a condition, the two passes differ by the temperature of their attention, or not at all.
+            differs = block.is_conditioned or guide.attention_temperature != 1
+            layers = len(block.attn_blocks)
+            # No name holds the predictor, so that its cache is freed before the next block's is allocated.
+            steps = sampler.invert(
+                Predictor(
+                    block,
+                    self.rotary(block, grid, given),
+                    given,
+                    unconditional,
+                    guide if guide.strength > 0 and differs else None,
+                    B,
+                    T,
+                ),
+                block.reorder(tokens),
+            )
+            for known, x in steps:
+                tokens = block.reorder(x)
+                yield Progress(done + known * layers, total, partial(unpatchify, tokens, grid, self.config))
+            done += T * layers
+
+    def grid(self, x: Tensor) -> tuple[int, int]:
+        """The token grid (H', W') of data (B, C, H, W).
+
+        Raises:
+            ValueError: the shape does not fit the model.
+        """
+        p, C, what = self.config.patch_size, self.config.in_channels, self.data.capitalize()
+        if x.ndim != 4 or x.shape[1] != C or not len(x):
+            raise ValueError(f"{what} have shape {tuple(x.shape)}; this flow takes (B, {C}, H, W).")
+        H, W = x.shape[2:]
+        if not H or not W or H % p or W % p:
+            raise ValueError(f"{what} are {H}×{W}; height and width must be positive multiples of {p}.")
+        trained = self.config.trained_side
+        if self.has_fixed_size and (H // p, W // p) != (trained, trained):
+            side = trained * p
+            raise ValueError(f"{what} are {H}×{W}; this flow has learned positions for {side}×{side} only.")
+        return H // p, W // p
+
+    # What kinds of flow differ in
+
+    # What it is a flow of: "latents" of an autoencoder, or "pictures" in [−1, 1].
+    data = "data"
+    # Steps of 8-bit pictures in one unit of the data, where these are pictures: bits per dimension count those.
+    levels = 1.0
+
+    @property
+    def prior_std(self) -> Tensor:
+        """Standard deviation of the prior, broadcast over tokens (T, D)."""
+        return torch.ones((), device=self.device)
+
+    def check_weights(self) -> None:
+        """Raise where weights that have the right shapes make no sense.
+
+        Raises:
+            ValueError: they do not.
+        """
+
+    def guide(self, strength: float, **options: Any) -> Guidance:
+        """This kind's own guidance.
+
+        Raises:
+            ValueError: a value is out of range, or this kind has no such option.
+        """
+        raise NotImplementedError
+
+    def checked_condition(self, condition: Tensor | None, batch: int, name: str = "condition") -> Tensor | None:
+        """The condition of a batch, on the model's device; `name` is what an error calls it.
+
+        Raises:
+            ValueError: it does not fit the model.
+        """
+        raise NotImplementedError
+
+    def checked_unconditional(
+        self, unconditional: Tensor | None, condition: Tensor | None, batch: int
+    ) -> Tensor | None:
+        """The condition of the unconditional pass, one for each datum.
+
+        Raises:
+            ValueError: it is missing, or does not fit the condition.
+        """
+        raise NotImplementedError
+
+    def rotary(self, block: FlowBlock, grid: tuple[int, int], given: Tensor | None) -> Rotary | None:
+        """A block's table of rotary positions; None where positions are learned."""
+        return None

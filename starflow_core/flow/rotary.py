@@ -1,0 +1,86 @@
+"""Rotary positions over a two-dimensional token grid with a text prefix (RoFormer, arXiv 2104.09864)."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from .config import StarFlowConfig
+
+TEXT_ANGLES = 8
+BASE = 10_000.0
+
+
+@dataclass(frozen=True)
+class Rotary:
+    """Cosines and signed sines of every position, (positions, 3, 1, head_dim), for `rotate`.
+
+    The axis of three is that of queries, keys and values: they are turned in one go, the values by an angle of zero,
+    which is cheaper than taking them apart. Each angle stands twice, for the two neighbouring features that it turns;
+    the sine of the first is negated.
+    """
+
+    cos: Tensor
+    sin: Tensor
+
+    def __getitem__(self, positions: slice) -> Rotary:
+        return Rotary(self.cos[positions], self.sin[positions])
+
+    def __len__(self) -> int:
+        return self.cos.shape[0]
+
+    def to(self, dtype: torch.dtype) -> Rotary:
+        return Rotary(self.cos.to(dtype), self.sin.to(dtype))
+
+    def rotate(self, qkv: Tensor) -> Tensor:
+        """Queries, keys and values (B, N, 3, heads, head_dim), the first two turned by the angles of N positions.
+
+        (x0, x1) → (x0 cos − x1 sin, x1 cos + x0 sin).
+        """
+        swapped = qkv.unflatten(-1, (qkv.shape[-1] // 2, 2)).flip(-1).view(qkv.shape)
+        return torch.addcmul(qkv * self.cos, swapped, self.sin)
+
+
+def rotary_table(config: StarFlowConfig, grid: tuple[int, int], text_tokens: int, like: Tensor) -> Rotary:
+    """The rotary table of `text_tokens` text positions followed by the H'·W' image positions in raster order.
+
+    Image positions are rescaled so that any grid covers the area that the model was trained at.
+
+    Args:
+        config: of the flow.
+        grid: (H', W') of the token grid.
+        text_tokens: length L of the text prefix; 0 for a block without text.
+        like: a tensor of the device and dtype wanted.
+    """
+    rows, columns = grid
+    scale = config.trained_side / math.sqrt(rows * columns)
+    row = torch.arange(rows, dtype=torch.float32).repeat_interleave(columns) * scale
+    column = torch.arange(columns, dtype=torch.float32).repeat(rows) * scale
+    text = torch.arange(text_tokens, dtype=torch.float32) / max(text_tokens, 1) * config.trained_side
+
+    angles = config.head_dim // 2
+    spatial = angles - TEXT_ANGLES if config.has_text else angles
+    frequencies = BASE ** (-2 * torch.arange(spatial // 2, dtype=torch.float32) / spatial)
+    parts = [
+        _with_prefix(row, text_tokens)[:, None] * frequencies,
+        _with_prefix(column, text_tokens)[:, None] * frequencies,
+    ]
+    if config.has_text:
+        text_frequencies = BASE ** (-torch.arange(TEXT_ANGLES, dtype=torch.float32) / TEXT_ANGLES)
+        time = torch.cat([text, torch.zeros(rows * columns)])
+        parts.append(time[:, None] * text_frequencies)
+
+    angle = torch.cat(parts, dim=-1)  # (L + T, head_dim / 2)
+    cos = angle.cos().repeat_interleave(2, dim=-1)
+    sin = torch.stack([-angle.sin(), angle.sin()], dim=-1).flatten(-2)
+    cos = torch.stack([cos, cos, torch.ones_like(cos)], dim=1)
+    sin = torch.stack([sin, sin, torch.zeros_like(sin)], dim=1)
+    return Rotary(cos[:, :, None].to(like), sin[:, :, None].to(like))
+
+
+def _with_prefix(positions: Tensor, text_tokens: int) -> Tensor:
+    """Text tokens stand at row and column 0."""
+    return torch.cat([positions.new_zeros(text_tokens), positions])

@@ -1,0 +1,61 @@
+"""STARFlow: a flow over latents, conditioned on text (arXiv 2506.06276)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+
+from .block import FlowBlock
+from .config import StarFlowConfig
+from .flow import Flow
+from .guidance import StarFlowGuidance
+from .rotary import Rotary, rotary_table
+
+
+class StarFlow(Flow):
+    """A flow between scaled latents and noise; its condition is text.
+
+    The condition of `forward` and `inverse` is features (B, L, txt_dim) of one prompt an image; None for a model
+    without text. Guidance needs the features of an empty or negative prompt, (B, L, txt_dim) or (1, L, txt_dim).
+    """
+
+    config: StarFlowConfig
+    data = "latents"
+
+    def guide(self, strength: float, **options: Any) -> StarFlowGuidance:
+        if options:
+            raise ValueError(f"The guidance of a STARFlow has a strength and no {', '.join(options)}; leave it away.")
+        return StarFlowGuidance(strength)
+
+    def checked_condition(self, condition: Tensor | None, batch: int, name: str = "text") -> Tensor | None:
+        if not self.config.has_text:
+            if condition is not None:
+                raise ValueError(f"This flow takes no text, but {name} was given.")
+            return None
+        width = self.config.txt_dim
+        if condition is None:
+            raise ValueError(f"This flow needs {name}: features (B, L, {width}); those of the empty prompt will do.")
+        shape = tuple(condition.shape)
+        if len(shape) != 3 or shape[0] != batch or not shape[1] or shape[2] != width:
+            raise ValueError(f"{name} has shape {shape}; it must be ({batch}, L, {width}).")
+        return condition.to(self.device)
+
+    def checked_unconditional(
+        self, unconditional: Tensor | None, condition: Tensor | None, batch: int
+    ) -> Tensor | None:
+        if unconditional is None:
+            raise ValueError("Guidance needs the features of an empty or negative prompt as `unconditional`.")
+        if condition is None or unconditional.shape == condition.shape:
+            return self.checked_condition(unconditional, len(unconditional), "unconditional")
+        if unconditional.shape != (1, *condition.shape[1:]):
+            raise ValueError(
+                f"unconditional has shape {tuple(unconditional.shape)}; it must be {tuple(condition.shape)} as the "
+                f"text is, or {(1, *condition.shape[1:])}."
+            )
+        return unconditional.to(self.device).expand_as(condition)
+
+    def rotary(self, block: FlowBlock, grid: tuple[int, int], given: Tensor | None) -> Rotary | None:
+        if not self.config.rope:
+            return None
+        return rotary_table(self.config, grid, 0 if given is None else given.shape[1], like=block.proj_in.weight)

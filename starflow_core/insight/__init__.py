@@ -1,0 +1,1 @@
+"""What exact likelihoods say of pictures."""

@@ -1,0 +1,147 @@
+"""Likelihood of images under a flow, and what its gradient is good for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..codecs.dequantization import dequantized
+from ..flow.flow import Flow
+from ..flow.noise import SEEDS, check_seed, seeded_noise, seeded_uniform
+
+DRAW_BATCH = 8  # noise draws at once, so that memory does not grow with their number
+TOKENS_AT_ONCE = 4096  # of pictures and draws together: enough for large matrix products, whatever the model's size
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """Log-likelihood of one image with the noise of training, averaged over noise draws.
+
+    Attributes:
+        log_prob: in nats, the mean over the draws.
+        bits_per_dim: of the latents, −log_prob / (ln 2 · C·H·W); of pictures, in units of their 8-bit steps.
+        map: (H/p, W/p), in nats by token; sums to `log_prob`.
+        draws: (K,), the log-probability of each draw, in nats.
+    """
+
+    log_prob: float
+    bits_per_dim: float
+    map: Tensor
+    draws: Tensor
+
+    @property
+    def standard_error(self) -> float:
+        """Standard error of `log_prob` over the draws, in nats; NaN for a single draw."""
+        return float(self.draws.std() / math.sqrt(len(self.draws))) if len(self.draws) > 1 else math.nan
+
+
+def bits_per_dim(log_prob: float, dimensions: int, levels: float = 1.0) -> float:
+    """Nats of a whole image as bits a dimension: −(log_prob − dimensions·ln levels) / (ln 2 · dimensions).
+
+    `levels` is the number of quantisation steps in a unit of the data, of which the density is turned into one a step:
+    128 for 8-bit images in [−1, 1].
+    """
+    return (math.log(levels) - log_prob / dimensions) / math.log(2)
+
+
+def with_training_noise(flow: Flow, x: Tensor, seed: int, draws: int) -> Tensor:
+    """Draws (K, C, H, W) of one datum (C, H, W) with noise as in training: Gaussian, or uniform within 8-bit steps."""
+    if flow.is_dequantized:
+        return dequantized(x, seeded_uniform(x.shape, seed, draws).to(x))
+    return x + flow.config.noise_std * seeded_noise(x.shape, seed, draws).to(x)
+
+
+@torch.no_grad()
+def score(flow: Flow, x: Tensor, condition: Tensor | None, *, draws: int = 4, seed: int = 0) -> Likelihood:
+    """The likelihood of one image or its latents, with noise as in training.
+
+    The density is that of noised data, since that is what the flow has learnt; each draw adds other noise.
+
+    Args:
+        flow: the model.
+        x: (C, H, W), without noise: latents, scaled, or a picture in [−1, 1].
+        condition: (1, …) as for the flow: features of the prompt, or a label; None for a model without.
+        draws: noise draws K.
+        seed: of the first draw; draw i is that of seed + i.
+
+    Raises:
+        ValueError: a shape does not fit the model, or numbers overflow.
+    """
+    check_seed(seed)
+    maps = []
+    for first in range(0, draws, DRAW_BATCH):
+        noised = with_training_noise(flow, x, (seed + first) % SEEDS, min(DRAW_BATCH, draws - first))
+        given = None if condition is None else condition.expand(len(noised), *condition.shape[1:])
+        maps.append(flow(noised, given).log_prob_map)
+    by_draw = torch.cat(maps).cpu()
+    if not by_draw.isfinite().all():
+        raise ValueError(f"The likelihood overflows: these {flow.data} are too unlike those that the model knows.")
+    log_prob_map = by_draw.mean(0)
+    log_prob = float(log_prob_map.sum())
+    return Likelihood(log_prob, bits_per_dim(log_prob, x.numel(), flow.levels), log_prob_map, by_draw.sum((1, 2)))
+
+
+@torch.no_grad()
+def discrete_bits_per_dim(
+    flow: Flow, x: Tensor, condition: Tensor | None, seeds: Sequence[int], *, draws: int = 1
+) -> Tensor:
+    """Bits per dimension of 8-bit pictures, (B,), bounded from above by K importance draws (arXiv 1509.00519).
+
+    With x_k = (v + u_k)/128 − 1, u_k uniform in [0, 1), the probability of the integers v is estimated by
+    P(v) ≈ 1/K Σ_k p(x_k | condition) / 128^D. Its logarithm is on average too small, the less so the larger K is.
+
+    Args:
+        flow: of pictures.
+        x: pictures (B, C, H, W) in [−1, 1], of 256 levels.
+        condition: one for each picture, as for the flow.
+        seeds: of each picture's first draw; draw k is that of seed + k.
+        draws: K.
+
+    Raises:
+        ValueError: it is a flow of latents, which has no likelihood of pixels, or a shape does not fit the model.
+    """
+    check_has_pixels(flow)
+    H, W = flow.grid(x)
+    at_once = max(1, TOKENS_AT_ONCE // (len(x) * H * W))
+    log_probs = []
+    for first in range(0, draws, at_once):
+        count = min(at_once, draws - first)
+        u = torch.stack([seeded_uniform(x.shape[1:], (seed + first) % SEEDS, count) for seed in seeds], dim=1)
+        noised = dequantized(x.to(flow.device), u.to(flow.device)).flatten(0, 1)  # draw by draw
+        given = None if condition is None else condition.repeat(count, *(1,) * (condition.ndim - 1))
+        log_probs.append(flow(noised, given).log_prob.view(count, -1))
+    log_prob = torch.cat(log_probs).logsumexp(0) - math.log(draws)
+    return math.log2(flow.levels) - log_prob / (math.log(2) * x[0].numel())
+
+
+def check_has_pixels(flow: Flow) -> None:
+    """Raise where a flow knows no pixels.
+
+    Raises:
+        ValueError: it is a flow of latents.
+    """
+    if flow.data != "pictures":
+        raise ValueError("A flow of latents has no likelihood of pixels; choose a TarFlow, a flow of pictures.")
+
+
+def denoise(flow: Flow, x: Tensor, condition: Tensor | None, *, noise_std: float | None = None) -> Tensor:
+    """Score denoising, Tweedie's formula: x + σ²·∇ log p(x | condition), (B, C, H, W).
+
+    Args:
+        flow: the model.
+        x: data (B, C, H, W) with the noise that the model was trained with.
+        condition: as for the flow.
+        noise_std: σ; the model's own by default.
+
+    Raises:
+        ValueError: a shape does not fit the model.
+    """
+    sigma = flow.config.noise_std if noise_std is None else noise_std
+    with torch.enable_grad():
+        x = x.detach().clone().requires_grad_()
+        (gradient,) = torch.autograd.grad(flow(x, condition).log_prob.sum(), x)
+    return x.detach() + sigma**2 * gradient

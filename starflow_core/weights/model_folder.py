@@ -1,0 +1,296 @@
+"""Models as folders in the Hub's layout: read with a clear word on whatever is wrong, and written.
+
+config.json                 {"model_type": "starflow" or "tarflow", "flow": {…}, "sampling": {…}, "classes": […]}
+model.safetensors           or shards, with model.safetensors.index.json
+text_encoder/, tokenizer/   as transformers writes them; of a flow that reads text
+vae/                        as diffusers writes it; of a flow of latents
+README.md                   the model card, with the licence
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from ..codecs.autoencoder import Autoencoder, AutoencoderConfig
+from ..codecs.classes import Classes
+from ..codecs.text_encoder import TextEncoder
+from ..flow.config import AnyFlowConfig, StarFlowConfig, TarFlowConfig
+from ..flow.flow import Flow
+from ..flow.starflow import StarFlow
+from ..flow.tarflow import TarFlow
+from ..sampling import SamplingDefaults
+
+if TYPE_CHECKING:
+    from ..pipeline import Pipeline
+
+EMBEDDED = Path(__file__).parent.parent / "models"
+DEFAULT_MODEL = "starflow-mini"
+KINDS: dict[str, tuple[Any, type[StarFlow] | type[TarFlow]]] = {
+    "starflow": (StarFlowConfig, StarFlow),
+    "tarflow": (TarFlowConfig, TarFlow),
+}
+WEIGHTS = "model.safetensors"
+VAE_WEIGHTS = "diffusion_pytorch_model.safetensors"
+BIG_FLOW, BIG_TEXT_ENCODER = 4e9, 1e9  # bytes
+PICKLES = ("*.pth", "*.pt", "*.bin", "*.ckpt", "*.pkl")
+
+
+def embedded_models() -> list[str]:
+    """Names of the models that come with the package."""
+    return sorted(path.parent.name for path in EMBEDDED.glob("*/config.json"))
+
+
+def model_folder(name_or_folder: str | Path) -> Path:
+    """The folder of a model: an embedded one, a folder, or one that was fetched.
+
+    Raises:
+        ValueError: there is no such model and no such folder.
+    """
+    from .store import fetched, find
+    from .table import CHECKPOINTS
+
+    name = str(name_or_folder)
+    if name in embedded_models():
+        return EMBEDDED / name
+    if Path(name).is_dir():
+        return Path(name)
+    if found := find(name):
+        return found
+    if name in CHECKPOINTS:
+        raise ValueError(f"The model {name} is not on this machine yet; bring it here with: starflow fetch {name}")
+    known = ", ".join([*embedded_models(), *(stored.name for stored in fetched())])
+    raise ValueError(f"There is no model {name!r}: it is no folder, and the models known are {known}.")
+
+
+def load(
+    name_or_folder: str | Path = DEFAULT_MODEL,
+    *,
+    device: torch.device | str | None = None,
+    dtype: torch.dtype | None = None,
+    keep_text_encoder: bool | None = None,
+    operations: Any = torch.nn,
+) -> Pipeline:
+    """A pipeline from a model folder or the name of an embedded model.
+
+    Args:
+        name_or_folder: `starflow-mini`, `tarflow-mini`, or a folder in this module's layout.
+        device: `cuda`, `mps` or `cpu`; the best there is by default.
+        dtype: of the flow and the text encoder; by default bfloat16 on CUDA and where the weights are over 4 GB, and
+            float32 elsewhere. The autoencoder is always float32, and so is a flow of dequantised pictures by default,
+            whose steps bfloat16 cannot tell apart.
+        keep_text_encoder: in memory, when prompts have been encoded; by default, where it is of less than 1 GB.
+        operations: whose Linear and LayerNorm the flow is built of.
+
+    Raises:
+        ValueError: there is no such model, no such device, or something is wrong with the folder.
+    """
+    from ..pipeline import Pipeline
+
+    folder = model_folder(name_or_folder)
+    device = checked_device(device)
+    config = read_config(folder)
+    defaults = _in_folder(folder, SamplingDefaults.from_dict, config.get("sampling", {}))
+    _, kind = KINDS[config["model_type"]]
+    flow_config = read_flow_config(folder)
+    if dtype is None:
+        is_short = device.type == "cuda" or size_of_weights(folder) > BIG_FLOW
+        dtype = torch.bfloat16 if is_short and flow_config.noise_std > 0 else torch.float32
+    if keep_text_encoder is None:
+        keep_text_encoder = size_of_weights(folder / "text_encoder") < BIG_TEXT_ENCODER
+    autoencoder = _load_autoencoder(folder / "vae", device) if kind.data == "latents" else None
+    text_encoder = _load_text_encoder(folder, flow_config.txt_size, device, dtype) if flow_config.txt_size else None
+    classes = _in_folder(folder, Classes, tuple(config["classes"])) if "classes" in config else None
+    weights = _read_weights(folder, WEIGHTS)
+    flow: Flow = _in_folder(
+        folder, kind.from_state_dict, flow_config, weights, device=device, dtype=dtype, operations=operations
+    )
+    names = {"name": folder.name, "defaults": defaults, "classes": classes}
+    return _in_folder(folder, Pipeline, flow, autoencoder, text_encoder, keep_text_encoder=keep_text_encoder, **names)
+
+
+def save(pipeline: Pipeline, folder: Path, *, dtype: torch.dtype = torch.bfloat16) -> None:
+    """Write a pipeline as a model folder, all but its README.
+
+    Args:
+        pipeline: what to save.
+        folder: made where it does not exist; files of the same names are replaced.
+        dtype: of the weights on disk.
+    """
+    flow, autoencoder, text_encoder = pipeline.flow, pipeline.autoencoder, pipeline.text_encoder
+    folder.mkdir(parents=True, exist_ok=True)
+    model_type = next(name for name, (_, kind) in KINDS.items() if isinstance(flow, kind))
+    classes = pipeline.classes.names if pipeline.classes is not None else ()
+    write_config(folder, model_type, flow.config, pipeline.defaults, classes)
+    save_file(_stored(flow, dtype), folder / WEIGHTS)
+    if autoencoder is not None:
+        (folder / "vae").mkdir(exist_ok=True)
+        (folder / "vae" / "config.json").write_text(json.dumps(autoencoder.config.to_dict(), indent=2) + "\n")
+        save_file(_stored(autoencoder, dtype), folder / "vae" / VAE_WEIGHTS)
+    if text_encoder is not None:
+        # A copy, since the one in use must keep its dtype; copied whole, so that shared weights are stored once.
+        copy.deepcopy(text_encoder.model).to(dtype).save_pretrained(folder / "text_encoder")
+        text_encoder.tokenizer.save_pretrained(folder / "tokenizer")
+
+
+def write_config(
+    folder: Path, model_type: str, flow: AnyFlowConfig, defaults: SamplingDefaults, classes: Sequence[str]
+) -> None:
+    """Write the folder's `config.json`."""
+    sampling = {name: value for name, value in dataclasses.asdict(defaults).items() if value is not None}
+    config: dict[str, Any] = {"model_type": model_type, "flow": flow.to_dict(), "sampling": sampling}
+    if classes:
+        config["classes"] = list(classes)
+    (folder / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The folder's `config.json`, its parts of the right kind.
+
+    Raises:
+        ValueError: it is missing, no JSON, or not that of a STARFlow or TarFlow model.
+    """
+    config = _read_json(folder, "config.json")
+    if config.get("model_type") not in KINDS:
+        kind = config.get("model_type") or config.get("_class_name") or "something else"
+        raise ValueError(f"{folder} holds a model of type {kind!r}; known are {', '.join(KINDS)}.")
+    for part in ("flow", "sampling"):
+        if not isinstance(config.get(part, {}), dict):
+            raise ValueError(f"{folder / 'config.json'}: {part!r} must be an object.")
+    if not isinstance(config.get("classes", []), list):
+        raise ValueError(f"{folder / 'config.json'}: 'classes' must be a list of names.")
+    if "flow" not in config:
+        raise ValueError(f"{folder / 'config.json'} lacks 'flow', the configuration of the flow.")
+    return config
+
+
+def read_flow_config(folder: Path) -> StarFlowConfig | TarFlowConfig:
+    """The configuration of the folder's flow.
+
+    Raises:
+        ValueError: the folder's `config.json` is missing, or something is wrong with it.
+    """
+    config = read_config(folder)
+    make_config, _ = KINDS[config["model_type"]]
+    flow_config: StarFlowConfig | TarFlowConfig = _in_folder(folder, make_config.from_dict, config["flow"])
+    return flow_config
+
+
+def size_of_weights(folder: Path) -> int:
+    """Of the weights in a folder, in bytes, in one file or in shards."""
+    return sum(shard.stat().st_size for shard in _shards(folder, WEIGHTS) if shard.is_file())
+
+
+def checked_device(device: torch.device | str | None) -> torch.device:
+    """The device asked for, or the best there is.
+
+    Raises:
+        ValueError: this machine has no such device.
+    """
+    available = ["cpu"]
+    if torch.backends.mps.is_available():
+        available.insert(0, "mps")
+    if torch.cuda.is_available():
+        available.insert(0, "cuda")
+    if device is None:
+        return torch.device(available[0])
+    try:
+        chosen = torch.device(device)
+    except RuntimeError:
+        known = ", ".join(available)
+        raise ValueError(f"There is no kind of device called {device!r}; available here: {known}.") from None
+    if chosen.type not in available or (chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count()):
+        raise ValueError(f"The device {device} is not available here; available are: {', '.join(available)}.")
+    return chosen
+
+
+def _load_autoencoder(folder: Path, device: torch.device) -> Autoencoder:
+    config = _in_folder(folder, AutoencoderConfig.from_dict, _read_json(folder, "config.json"))
+    weights = _read_weights(folder, VAE_WEIGHTS)
+    return _in_folder(folder, Autoencoder.from_state_dict, config, weights, device=device, dtype=torch.float32)
+
+
+def _load_text_encoder(folder: Path, tokens: int, device: torch.device, dtype: torch.dtype) -> TextEncoder:
+    for part, file in (("text_encoder", "config.json"), ("tokenizer", "tokenizer.json")):
+        if not (folder / part / file).is_file():
+            raise ValueError(f"{folder} lacks {part}/{file}; fetch the model again, or copy the file there.")
+    _check_weights(folder / "text_encoder", WEIGHTS)
+    return TextEncoder.from_folders(
+        folder / "text_encoder", folder / "tokenizer", tokens=tokens, device=device, dtype=dtype
+    )
+
+
+def _read_weights(folder: Path, file: str) -> dict[str, Tensor]:
+    """All tensors of a safetensors file, or of the shards that its index names.
+
+    Raises:
+        ValueError: a file is missing, cut short or damaged, or the index is none.
+    """
+    _check_weights(folder, file)
+    tensors: dict[str, Tensor] = {}
+    for shard in _shards(folder, file):
+        tensors |= _read_shard(shard)
+    return tensors
+
+
+def _read_shard(path: Path) -> dict[str, Tensor]:
+    try:
+        with safe_open(path, framework="pt") as stored:
+            return {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 — no mapping
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is cut short or damaged ({error}); fetch it again.") from error
+
+
+def _check_weights(folder: Path, file: str) -> None:
+    if missing := [shard for shard in _shards(folder, file) if not shard.is_file()]:
+        hint = "fetch the model again."
+        if pickles := sorted(path.name for pattern in PICKLES for path in folder.glob(pattern)):
+            hint = f"{pickles[0]} is a pickle, which could run code and is not loaded; convert it to safetensors."
+        raise ValueError(f"{missing[0]} is missing; {hint}")
+
+
+def _shards(folder: Path, file: str) -> list[Path]:
+    index = f"{file}.index.json"
+    if (folder / file).is_file() or not (folder / index).is_file():
+        return [folder / file]
+    names = _read_json(folder, index).get("weight_map")
+    if not isinstance(names, dict) or not names:
+        raise ValueError(f"{folder / index} has no 'weight_map'; fetch it again.")
+    shards = sorted({str(name) for name in names.values()})
+    if outside := [name for name in shards if Path(name).name != name or not name.endswith(".safetensors")]:
+        raise ValueError(f"{folder / index} names {outside[0]!r}, which is no safetensors file beside it.")
+    return [folder / name for name in shards]
+
+
+def _read_json(folder: Path, file: str) -> dict[str, Any]:
+    path = folder / file
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ValueError(f"{path} is missing; {folder} is no complete model folder.") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise ValueError(f"{path} cannot be read as JSON: {error}.") from error
+    if not isinstance(content, dict):
+        raise ValueError(f"{path} must hold a JSON object.")
+    return content
+
+
+def _in_folder(folder: Path, build: Any, *args: Any, **kwargs: Any) -> Any:
+    """Call, with the folder named in what goes wrong."""
+    try:
+        return build(*args, **kwargs)
+    except ValueError as error:
+        raise ValueError(f"{folder}: {error}") from error
+
+
+def _stored(module: torch.nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
+    return {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in module.state_dict().items()}

@@ -1,0 +1,474 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import starflow_core
+from starflow_core.cli import main as cli
+from starflow_core.pipeline import Pipeline
+from starflow_core.weights import model_folder
+
+ROOT = Path(starflow_core.__file__).parent.parent
+FAST = ("--size", "16", "--guidance", "0", "--no-denoise")
+
+
+@pytest.fixture(autouse=True)
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline) -> Path:
+    """A folder of its own as the working directory; the embedded model is loaded no more than once."""
+    read = model_folder.load
+
+    def load(name: Any = model_folder.DEFAULT_MODEL, **kwargs: Any) -> Pipeline:
+        is_default = Path(name).name == model_folder.DEFAULT_MODEL and kwargs.get("device") in (None, "cpu")
+        return pipeline if is_default else read(name, **kwargs)
+
+    monkeypatch.setattr(model_folder, "load", load)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> str:
+    path = tmp_path / "picture.jpg"
+    Image.effect_noise((70, 60), 50).convert("RGB").save(path)
+    return str(path)
+
+
+def failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one sentence that a wrong command ends with."""
+    assert cli.main(arguments) == 1
+    output, errors = capsys.readouterr()
+    assert output == ""
+    assert errors.startswith("starflow: ")
+    assert errors.count("\n") == 1
+    assert "Traceback" not in errors
+    return errors
+
+
+def usage(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    errors = capsys.readouterr().err
+    assert "usage: starflow" in errors
+    return errors
+
+
+def run(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", "OMP_NUM_THREADS": "1"}
+    return subprocess.run(
+        [sys.executable, *arguments], cwd=cwd, env=environment, capture_output=True, encoding="utf-8", check=False
+    )
+
+
+# generate
+
+
+def test_picture_is_written_and_its_name_printed(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["generate", "a red heart", "-o", "out.png", *FAST]) == 0
+    output, errors = capsys.readouterr()
+    assert output == "out.png\n"
+    assert errors == ""  # no progress bar where there is no terminal
+    assert Image.open(workplace / "out.png").size == (16, 16)
+    assert [path.name for path in workplace.iterdir()] == ["out.png"]
+
+
+def test_picture_is_that_of_the_library(workplace: Path, pipeline: Pipeline) -> None:
+    cli.main(["generate", "cat", "-o", "out.png", "--seed", "4", *FAST])
+    expected = pipeline.generate("cat", seed=4, size=16, guidance=0, denoise=False)[0]
+    assert (np.asarray(Image.open(workplace / "out.png")) == np.asarray(expected)).all()
+
+
+def test_settings_stand_in_the_file(workplace: Path) -> None:
+    arguments = ["generate", "a ❤️\nheart", "--seed", "7", "--count", "2", "-o", "out.png", "--negative", "dog"]
+    cli.main([*arguments, "--tolerance", "0.05", "--temperature", "0.7", *FAST])
+    text = dict(Image.open(workplace / "out-8.png").text)  # type: ignore[attr-defined]
+    assert (text["prompt"], text["seed"]) == ("a ❤️\nheart", "8")
+    assert json.loads(text["settings"]) == {
+        "model": "starflow-mini",
+        "guidance": 0.0,
+        "negative": "dog",
+        "sampler": "jacobi",
+        "tolerance": 0.05,
+        "denoise": False,
+        "temperature": 0.7,
+        "version": starflow_core.__version__,
+    }
+
+
+def test_defaults_that_were_used_stand_in_the_file(workplace: Path, pipeline: Pipeline) -> None:
+    cli.main(["generate", "cat", "-o", "out.png", "--size", "16", "--sampler", "sequential"])
+    settings = json.loads(Image.open(workplace / "out.png").text["settings"])  # type: ignore[attr-defined]
+    for name in ("guidance", "temperature", "denoise"):
+        assert settings[name] == getattr(pipeline.defaults, name)
+    assert (settings["sampler"], settings["tolerance"]) == ("sequential", None)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["cat", "-o", "a.png"], ["a.png"]),
+        (["cat", "-o", "a.PNG"], ["a.PNG"]),
+        (["cat", "-o", "a.png", "--count", "2", "--seed", "9"], ["a-9.png", "a-10.png"]),
+        (["cat", "dog", "-o", "a.png"], ["a-1.png", "a-2.png"]),
+        (["cat", "dog", "-o", "a.png", "--count", "2"], ["a-1-0.png", "a-1-1.png", "a-2-0.png", "a-2-1.png"]),
+        (["A red, red heart!"], ["a-red-red-heart-0.png"]),
+        (["cat", "dog", "--seed", "3"], ["cat-3.png", "dog-3.png"]),
+        (["cat", "--count", "2"], ["cat-0.png", "cat-1.png"]),
+        ([""], ["picture-0.png"]),
+        (["❤️"], ["picture-0.png"]),
+        (["../../etc/passwd"], ["etc-passwd-0.png"]),
+        (["кот"], ["кот-0.png"]),
+        (["x" * 500], ["x" * 60 + "-0.png"]),
+    ],
+)
+def test_names_of_files(
+    arguments: list[str], names: list[str], workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["generate", *arguments, *FAST]) == 0
+    assert capsys.readouterr().out.split() == names
+    assert sorted(path.name for path in workplace.iterdir()) == sorted(names)
+
+
+@pytest.mark.parametrize("prompts", [["a cat", "a-cat"], ["❤️", "🚗"], ["x" * 70 + "a", "x" * 70 + "b"]])
+def test_pictures_of_different_prompts_do_not_overwrite_each_other(prompts: list[str], workplace: Path) -> None:
+    assert cli.main(["generate", *prompts, *FAST]) == 0
+    assert len(list(workplace.iterdir())) == 2
+
+
+def test_file_that_was_not_asked_for_is_not_written_over(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (workplace / "cat-0.png").write_bytes(b"precious")
+    assert cli.main(["generate", "cat", *FAST]) == 0
+    assert capsys.readouterr().out != "cat-0.png\n"
+    assert (workplace / "cat-0.png").read_bytes() == b"precious"
+    assert len(list(workplace.iterdir())) == 2
+
+
+def test_file_that_was_asked_for_is_written_over(workplace: Path) -> None:
+    (workplace / "a.png").write_bytes(b"old")
+    assert cli.main(["generate", "cat", "-o", "a.png", *FAST]) == 0
+    assert Image.open(workplace / "a.png").size == (16, 16)
+
+
+def test_largest_seed_goes_round(workplace: Path) -> None:
+    assert cli.main(["generate", "cat", "--seed", str(2**64 - 1), "--count", "2", "-o", "a.png", *FAST]) == 0
+    assert len(list(workplace.iterdir())) == 2
+
+
+def test_sizes_and_samplers(workplace: Path) -> None:
+    assert cli.main(["generate", "cat", "-o", "a.png", "--size", "24x16", "--sampler", "sequential"]) == 0
+    assert Image.open(workplace / "a.png").size == (24, 16)
+
+
+@pytest.mark.parametrize("output", [[], ["-o", "a.png"]])
+def test_prompt_that_is_no_utf8_is_drawn(
+    output: list[str], workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # A shell hands over bytes that are no UTF-8 as lone surrogates, which cannot be printed or stored.
+    assert cli.main(["generate", "caf\udce9", *output, *FAST]) == 0
+    name = capsys.readouterr().out.strip()
+    assert name.encode()
+    assert "prompt" in Image.open(workplace / name).text  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["-o", "a.jpg"], "does not end with .png"),
+        (["-o", "a"], "does not end with .png"),
+        (["-o", ""], ".png"),
+        (["-o", "nowhere/a.png"], "There is no folder nowhere"),
+        (["--model", "starflow-maxi"], "There is no model 'starflow-maxi'"),
+        (["--size", "60"], "size is 60×60"),
+        (["--size", "0"], "size is 0×0"),
+        (["--size", "99999x99999"], "size is"),
+        (["--size", "8000x8000"], "up to 256×256"),
+        (["--count", "0"], "count is 0"),
+        (["--count", "-1"], "count is -1"),
+        (["--count", "10001"], "count is 10001"),
+        (["--seed", "-1"], "seed is -1"),
+        (["--seed", str(2**64)], "seed is 18446744073709551616"),
+        (["--guidance", "nan"], "guidance is nan"),
+        (["--guidance", "-1"], "guidance is -1"),
+        (["--guidance", "inf"], "guidance is inf"),
+        (["--temperature", "-1"], "temperature is -1"),
+        (["--tolerance", "0"], "tolerance is 0"),
+        (["--tolerance", "nan"], "tolerance is nan"),
+        (["--device", "tpu"], "no kind of device called 'tpu'"),
+    ],
+)
+def test_wrong_arguments_of_generate(
+    arguments: list[str], message: str, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in failed(capsys, "generate", "cat", *arguments)
+    assert list(workplace.iterdir()) == []
+
+
+def test_huge_count_is_refused_before_its_files_are_looked_at(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    looked_at: list[Path] = []
+    monkeypatch.setattr(cli, "check_writable", looked_at.append)
+    assert "count is" in failed(capsys, "generate", "cat", "--count", "30000", "-o", "a.png")
+    assert len(looked_at) <= 10_000
+
+
+def test_folder_that_cannot_be_written_is_refused_before_the_work(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workplace / "locked").mkdir()
+    monkeypatch.setattr(os, "access", lambda path, mode: Path(path).name != "locked")  # root may write anywhere
+    monkeypatch.setattr(Pipeline, "pictures", lambda *args, **kwargs: pytest.fail("the drawing began"))
+    assert "cannot be written" in failed(capsys, "generate", "cat", "-o", "locked/a.png")
+    (workplace / "a.png").mkdir()
+    assert "cannot be written" in failed(capsys, "generate", "cat", "-o", "a.png")
+
+
+def fill_disk(monkeypatch: pytest.MonkeyPatch) -> None:
+    def save(self: Image.Image, path: Path, **kwargs: Any) -> None:
+        Path(path).write_bytes(b"half a pic")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    monkeypatch.setattr(Image.Image, "save", save)
+
+
+def test_full_disk_leaves_no_half_of_a_file(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fill_disk(monkeypatch)
+    assert "No space left on device" in failed(capsys, "generate", "cat", "-o", "a.png", *FAST)
+    assert list(workplace.iterdir()) == []
+
+
+def test_full_disk_keeps_the_file_that_was_there(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workplace / "a.png").write_bytes(b"precious")
+    fill_disk(monkeypatch)
+    failed(capsys, "generate", "cat", "-o", "a.png", *FAST)
+    assert (workplace / "a.png").read_bytes() == b"precious"
+    assert [path.name for path in workplace.iterdir()] == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (MemoryError(), "not enough memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "not enough memory"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB.\nMore"), "not enough memory"),
+    ],
+)
+def test_lack_of_memory_is_told_in_a_sentence(
+    error: Exception, message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(Pipeline, "pictures", fail)
+    assert message in failed(capsys, "generate", "cat")
+
+
+def test_mistakes_in_the_program_are_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("shapes do not match")
+
+    monkeypatch.setattr(Pipeline, "pictures", fail)
+    with pytest.raises(RuntimeError, match="shapes"):
+        cli.main(["generate", "cat"])
+
+
+def test_cancelling_exits_with_130(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def cancel(*args: Any, **kwargs: Any) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Pipeline, "pictures", cancel)
+    assert cli.main(["generate", "cat", "-o", "a.png"]) == 130
+    assert capsys.readouterr().err == "Cancelled.\n"
+    assert list(workplace.iterdir()) == []
+
+
+# score
+
+
+def test_score_prints_a_line_a_picture(picture: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["score", picture, picture, "--draws", "2"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 2
+    assert lines[0] == lines[1]
+    assert lines[0].startswith(f"{picture}: ")
+    assert " bits/dim, log-likelihood " in lines[0]
+    assert " ± " in lines[0]
+
+
+def test_single_draw_has_no_error(picture: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["score", picture, "--draws", "1"]) == 0
+    assert "±" not in capsys.readouterr().out
+    assert cli.main(["score", picture, "--draws", "1", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["standard_error"] is None
+
+
+def test_json_has_what_the_library_says(picture: str, pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["score", picture, "--json", "--prompt", "cat", "--draws", "2", "--seed", "5"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    expected = pipeline.score(Image.open(picture), "cat", draws=2, seed=5)
+    assert row["image"] == picture
+    assert (row["prompt"], row["draws"]) == ("cat", 2)
+    assert row["log_prob"] == expected.log_prob
+    assert row["bits_per_dim"] == expected.bits_per_dim
+    assert row["standard_error"] == expected.standard_error
+    assert row["map"] == expected.map.tolist()
+
+
+def test_map_as_numbers_and_as_a_picture(
+    workplace: Path, picture: str, pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["score", picture, "--draws", "1", "--map", "map.npy", "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert np.load(workplace / "map.npy").tolist() == pytest.approx(np.array(row["map"]))
+    assert cli.main(["score", picture, "--draws", "1", "--map", "map.png"]) == 0
+    assert Image.open(workplace / "map.png").size == pipeline.fit(Image.open(picture)).size
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.png"], "There is no file missing.png"),
+        (["."], "is a folder"),
+        (["words.png"], "is no picture"),
+        (["picture.jpg", "--draws", "0"], "draws is 0"),
+        (["picture.jpg", "--seed", "-1"], "seed is -1"),
+        (["picture.jpg", "--map", "nowhere/map.png"], "There is no folder nowhere"),
+        (["picture.jpg", "picture.jpg", "--map", "map.png"], "--map takes a single picture"),
+        (["picture.jpg", "--map", "map.jpg"], "map.jpg"),
+        (["wide.png"], "Crop it first"),
+        (["picture.jpg", "--model", "."], "config.json is missing"),
+    ],
+)
+def test_wrong_arguments_of_score(
+    arguments: list[str], message: str, workplace: Path, picture: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workplace / "words.png").write_text("words")
+    Image.new("L", (500, 10)).save(workplace / "wide.png")
+    assert message in failed(capsys, "score", *arguments)
+
+
+# reconstruct and info
+
+
+def test_reconstruct_prints_errors_and_writes_the_picture(
+    workplace: Path, picture: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["reconstruct", picture, "-o", "back.png", "--prompt", "cat"]) == 0
+    output = capsys.readouterr().out
+    assert "relative error" in output
+    assert "dB PSNR" in output
+    assert Image.open(workplace / "back.png").size == (72, 56)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["missing.png"], "There is no file"),
+        (["picture.jpg", "-o", "back.jpg"], "back.jpg"),
+        (["picture.jpg", "-o", "nowhere/back.png"], "There is no folder"),
+    ],
+)
+def test_wrong_arguments_of_reconstruct(
+    arguments: list[str], message: str, picture: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert message in failed(capsys, "reconstruct", *arguments)
+
+
+def test_info_describes_the_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["info"]) == 0
+    output = capsys.readouterr().out
+    assert output.startswith("starflow-mini: ")
+    parts = ("flow: ", "autoencoder: ", "text encoder: ", " parameters", "64×64 pixels", "16 tokens")
+    for part in (*parts, "guidance", "temperature", "denoise"):
+        assert part in output
+
+
+def test_info_about_an_unknown_model(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "There is no model" in failed(capsys, "info", "starflow-maxi")
+
+
+def test_prompt_of_unknown_words_is_told_in_a_line(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["generate", "xyzzyplugh", "-o", "out.png", *FAST]) == 0
+    output, errors = capsys.readouterr()
+    assert output == "out.png\n"
+    assert errors == "starflow: starflow-mini knows no word of 'xyzzyplugh', and draws anything\n"
+
+
+# Usage
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["paint"],
+        ["score"],
+        ["reconstruct"],
+        ["generate", "cat", "--size", "big"],
+        ["generate", "cat", "--size", "-8"],
+        ["generate", "cat", "--size", "8x8x8"],
+        ["generate", "cat", "--seed", "1.5"],
+        ["generate", "cat", "--count", "many"],
+        ["generate", "cat", "--guidance", "strong"],
+        ["generate", "cat", "--sampler", "magic"],
+        ["generate", "cat", "--dtype", "int8"],
+        ["score", "a.png", "--wings"],
+    ],
+)
+def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    usage(capsys, *arguments)
+
+
+@pytest.mark.parametrize("command", [[], ["generate"], ["score"], ["reconstruct"], ["info"]])
+def test_help_and_version_exit_with_0(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    for option in ("--help", "--version") if not command else ("--help",):
+        with pytest.raises(SystemExit) as caught:
+            cli.main([*command, option])
+        assert caught.value.code == 0
+        assert "starflow" in capsys.readouterr().out
+
+
+# As a process of its own
+
+
+def test_process_draws_a_picture(workplace: Path) -> None:
+    result = run("-m", "starflow_core.cli", "generate", "a red heart", "-o", "out.png", *FAST, cwd=workplace)
+    assert (result.returncode, result.stdout) == (0, "out.png\n")
+    assert "%" not in result.stderr
+    assert Image.open(workplace / "out.png").size == (16, 16)
+
+
+def test_process_fails_with_a_sentence(workplace: Path) -> None:
+    result = run("-m", "starflow_core.cli", "score", "missing.png", "--model", "x", cwd=workplace)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("starflow: There is no ")
+    assert result.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import starflow_core; dir(starflow_core)",
+        "from starflow_core.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass",
+        "from starflow_core.cli.main import main\ntry: main(['generate', '--help'])\nexcept SystemExit: pass",
+    ],
+)
+def test_import_and_help_load_no_torch(code: str, workplace: Path) -> None:
+    heavy = "{'torch', 'transformers', 'numpy', 'PIL'}"
+    result = run("-c", f"{code}\nimport sys; assert not {heavy} & set(sys.modules)", cwd=workplace)
+    assert result.returncode == 0, result.stderr

@@ -1,0 +1,335 @@
+"""The nodes in a real ComfyUI: set COMFYUI_DIR to a checkout, and COMFYUI_PYTHON to a Python that runs it."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from comfyui_server import ComfyUI, Graph, Run, runnable
+from hub_server import Hub, stalled
+from PIL import Image
+from published import published_files
+
+from nodes.catalogue import NODES
+from starflow_core.weights.model_folder import EMBEDDED, load
+
+pytestmark = pytest.mark.skipif("COMFYUI_DIR" not in os.environ, reason="COMFYUI_DIR is not set to a ComfyUI checkout")
+WORKFLOWS = sorted((Path(__file__).parent.parent / "data" / "workflows").glob("*.json"))
+MEGABYTE = 2**20
+
+
+@pytest.fixture(scope="module")
+def comfy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComfyUI]:
+    with ComfyUI(tmp_path_factory.mktemp("comfyui"), "--preview-method", "auto") as server:
+        yield server
+
+
+def node(kind: str, **inputs: Any) -> dict[str, Any]:
+    return {"class_type": kind, "inputs": inputs}
+
+
+def sampler(**inputs: Any) -> dict[str, Any]:
+    own = {
+        **{"seed": 7, "guidance": -1.0, "aspect_ratio": "1:1", "width": 256, "height": 256, "batch_size": 1},
+        **{"sampler": "jacobi", "tolerance": 0.01, "temperature": -1.0, "denoise": "default"},
+    }
+    return node("STARFlowSampler", **own | inputs)
+
+
+def drawing(model: str = "starflow-mini", text: str = "red heart", **inputs: Any) -> Graph:
+    """Text or class to a saved picture."""
+    graph = {
+        "1": node("STARFlowLoader", model=model, dtype="default", accept_licence=False),
+        "4": sampler(model=["1", 0], positive=["2", 0], **inputs),
+        "5": node("STARFlowDecode", model=["1", 0], latent=["4", 0]),
+        "6": node("SaveImage", images=["5", 0], filename_prefix="drawn"),
+    }
+    if model.startswith("tarflow"):
+        return graph | {"2": node("STARFlowClassLabel", model=["1", 0], name=text)}
+    graph["4"]["inputs"]["negative"] = ["3", 0]
+    return graph | {
+        "2": node("STARFlowTextEncode", text_encoder=["1", 1], text=text),
+        "3": node("STARFlowTextEncode", text_encoder=["1", 1], text=""),
+    }
+
+
+def picture(server: ComfyUI, run: Run, number: str) -> np.ndarray:
+    """The first picture (H, W, 3) that a node saved."""
+    assert run.status == "execution_success", run.error
+    file = run.outputs[number]["images"][0]
+    return np.asarray(Image.open(io.BytesIO(server.view(file))).convert("RGB"))
+
+
+# The start
+
+
+def test_pack_starts_without_errors(comfy: ComfyUI) -> None:
+    log = comfy.log.read_text()
+    assert re.search(r"seconds: .*custom_nodes/starflow", log), log[-3000:]
+    assert "STARFlow" not in log
+    assert not re.search(r"IMPORT FAILED.*starflow", log)
+
+
+def test_every_node_is_known_with_its_help(comfy: ComfyUI) -> None:
+    known = comfy.get("/object_info")
+    for declared in NODES:
+        info = known[declared.id]
+        assert info["display_name"] == declared.title
+        assert info["category"] == "STARFlow"
+        given = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
+        assert set(given) == {each.name for each in declared.inputs}
+        assert all(options[1].get("tooltip") for options in given.values())
+    seed = known["STARFlowSampler"]["input"]["optional"]["seed"][1]
+    assert (seed["max"], seed["control_after_generate"]) == (2**64 - 1, True)
+
+
+# Pictures
+
+
+@pytest.mark.parametrize(("model", "text"), [("starflow-mini", "red heart"), ("tarflow-mini", "cat")])
+def test_picture_is_the_command_lines(comfy: ComfyUI, model: str, text: str) -> None:
+    found = picture(comfy, comfy.run(drawing(model, text)), "6")
+    expected = load(model, device="cpu").generate(text, seed=7)[0]
+    assert np.abs(found.astype(int) - np.asarray(expected)).max() <= 1
+
+
+def test_native_nodes_take_and_make_the_latents(comfy: ComfyUI) -> None:
+    graph = drawing() | {
+        "10": node("VAEDecode", samples=["4", 0], vae=["1", 2]),
+        "11": node("SaveImage", images=["10", 0], filename_prefix="native"),
+        "12": node("VAEEncode", pixels=["10", 0], vae=["1", 2]),
+        "13": node("LatentBlend", samples1=["12", 0], samples2=["4", 0], blend_factor=0.5),
+        "14": node(
+            "VAEDecodeTiled",
+            samples=["13", 0],
+            vae=["1", 2],
+            tile_size=512,
+            overlap=64,
+            temporal_size=64,
+            temporal_overlap=8,
+        ),
+        "15": node("SaveImage", images=["14", 0], filename_prefix="blended"),
+    }
+    run = comfy.run(graph)
+    own, native = picture(comfy, run, "6"), picture(comfy, run, "11")
+    assert np.abs(own.astype(int) - native).max() <= 1
+    assert np.abs(own.astype(int) - picture(comfy, run, "15")).mean() < 10
+
+
+def test_same_seed_gives_the_same_picture_and_a_second_run_executes_nothing(comfy: ComfyUI) -> None:
+    first = comfy.run(drawing(seed=21))
+    again = comfy.run(drawing(seed=21))
+    assert again.executed == []
+    other = comfy.run(drawing(seed=22))
+    back = comfy.run(drawing(seed=21))
+    assert "4" in other.executed
+    assert (picture(comfy, first, "6") == picture(comfy, back, "6")).all()
+    assert (picture(comfy, first, "6") != picture(comfy, other, "6")).any()
+
+
+def test_saved_picture_carries_its_workflow(comfy: ComfyUI) -> None:
+    run = comfy.run(drawing(seed=31))
+    saved = Image.open(io.BytesIO(comfy.view(run.outputs["6"]["images"][0])))
+    assert json.loads(saved.info["prompt"])["4"]["inputs"]["seed"] == 31
+
+
+def test_picture_goes_to_noise_and_back(comfy: ComfyUI) -> None:
+    graph = drawing(seed=41) | {
+        "10": node("STARFlowEncode", model=["1", 0], image=["5", 0]),
+        "11": node("STARFlowInvert", model=["1", 0], latent=["10", 0], conditioning=["2", 0]),
+        "12": sampler(model=["1", 0], positive=["2", 0], noise=["11", 0], guidance=0.0, sampler="sequential"),
+        "13": node("STARFlowDecode", model=["1", 0], latent=["12", 0]),
+        "14": node("SaveImage", images=["13", 0], filename_prefix="back"),
+        "15": node("STARFlowDecode", model=["1", 0], latent=["10", 0]),
+        "16": node("SaveImage", images=["15", 0], filename_prefix="there"),
+    }
+    run = comfy.run(graph)
+    assert np.abs(picture(comfy, run, "14").astype(int) - picture(comfy, run, "16")).max() <= 1
+
+
+def test_likelihood_is_shown_with_its_map(comfy: ComfyUI) -> None:
+    graph = drawing(seed=51) | {
+        "10": node("STARFlowLikelihood", model=["1", 0], image=["5", 0], conditioning=["2", 0], draws=2, seed=3),
+    }
+    [shown] = comfy.run(graph).outputs["10"]["starflow_likelihood"]
+    expected = load("starflow-mini", device="cpu")
+    drawn = expected.generate("red heart", seed=51)[0]
+    assert shown["log_prob"] == pytest.approx(expected.score(drawn, "red heart", draws=2, seed=3).log_prob, abs=1)
+    assert np.shape(shown["map"]) == (8, 8)
+    assert Image.open(io.BytesIO(comfy.view(shown["image"]))).size == (64, 64)
+
+
+# While it draws
+
+
+def test_progress_and_previews_arrive(comfy: ComfyUI) -> None:
+    run = comfy.run(drawing(seed=61, sampler="sequential", batch_size=16))
+    steps = [(done, total) for number, done, total in run.progress if number == "4"]
+    assert len(steps) > 20
+    assert steps == sorted(steps)
+    assert steps[-1][0] == steps[-1][1]
+    assert run.previews > 0
+
+
+def test_interrupt_ends_the_drawing_and_the_next_one_works(comfy: ComfyUI) -> None:
+    asked = False
+
+    def interrupt(done: int, total: int) -> None:
+        nonlocal asked
+        if not asked and done > total // 10:
+            asked = True
+            comfy.interrupt()
+
+    run = comfy.run(drawing(seed=71, sampler="sequential", batch_size=64), interrupt)
+    assert run.status == "execution_interrupted"
+    assert run.progress[-1][1] < run.progress[-1][2]
+    assert picture(comfy, comfy.run(drawing(seed=72)), "6").shape == (64, 64, 3)
+
+
+# What does not fit
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"2": node("STARFlowClassLabel", model=["1", 0], name="cat")}, "STARFlow Text Encode"),
+        (
+            {
+                "5": node("STARFlowDecode", model=["1", 0], latent=["9", 0]),
+                "9": node("EmptyLatentImage", width=64, height=64, batch_size=1),
+            },
+            "STARFlow Encode",
+        ),
+        ({"4": sampler(model=["1", 0], positive=["2", 0])}, "STARFlow Text Encode"),
+    ],
+    ids=["class", "latent", "no negative"],
+)
+def test_wrong_connections_are_node_errors_and_the_server_lives_on(comfy: ComfyUI, change: Graph, told: str) -> None:
+    run = comfy.run(drawing(seed=81) | change)
+    assert run.status == "execution_error"
+    assert told in run.error
+    assert comfy.run(drawing(seed=82)).status == "execution_success"
+
+
+def test_values_out_of_range_are_rejected(comfy: ComfyUI) -> None:
+    run = comfy.run(drawing(batch_size=0))
+    assert run.status == "rejected"
+    assert "batch_size" in run.error
+
+
+# Memory
+
+
+def test_memory_stays_flat_and_models_do_not_add_up(comfy: ComfyUI) -> None:
+    comfy.run(drawing(seed=100))
+    comfy.run(drawing("tarflow-mini", "cat", seed=100))
+    before = comfy.memory()
+    for seed in range(101, 121):
+        assert comfy.run(drawing(seed=seed)).status == "execution_success"
+    for seed in range(101, 105):
+        comfy.run(drawing("tarflow-mini", "cat", seed=seed))
+    assert comfy.memory() - before < 60 * MEGABYTE
+
+
+def test_unloaded_models_give_their_memory_back(comfy: ComfyUI) -> None:
+    comfy.run(drawing(seed=130))
+    loaded = comfy.memory()
+    comfy.post("/free", {"unload_models": True, "free_memory": True})
+    end = time.monotonic() + 20
+    while comfy.memory() > loaded - 20 * MEGABYTE and time.monotonic() < end:
+        time.sleep(0.5)
+    assert comfy.memory() <= loaded - 20 * MEGABYTE
+    assert comfy.run(drawing(seed=131)).status == "execution_success"
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_example_graph_runs_to_its_picture(comfy: ComfyUI, path: Path) -> None:
+    comfy.add_input(comfy.checkout / "input" / "example.png")
+    run = comfy.run(runnable(json.loads(path.read_text())))
+    assert run.status == "execution_success", run.error
+    assert any("images" in output or "starflow_likelihood" in output for output in run.outputs.values())
+
+
+# Models that are not there yet
+
+
+def test_loader_fetches_a_model_when_its_licence_is_accepted(tmp_path: Path) -> None:
+    hub = Hub()
+    hub.files = published_files(tmp_path)
+    hub.small = {name for name in hub.files if name.endswith(".json")}
+    own = {"HF_ENDPOINT": hub.address, "STARFLOW_HOME": str(tmp_path / "home"), "HF_HOME": str(tmp_path / "hf")}
+    with ComfyUI(tmp_path / "comfyui", environment=own) as server:
+        assert "starflow-3b" in server.get("/object_info")["STARFlowLoader"]["input"]["optional"]["model"][1]["options"]
+        graph = drawing("starflow-3b", guidance=0.0, denoise="off")
+        refused = server.run(graph)
+        assert refused.status == "execution_error"
+        assert "research use only" in refused.error
+        assert "accept_licence of this node" in refused.error
+        assert not hub.requests
+        graph["1"]["inputs"]["accept_licence"] = True
+        hub.faults["diffusion_pytorch_model.safetensors"] = [stalled]
+        cancelled = server.run(graph, lambda done, total: server.interrupt())
+        assert cancelled.status == "execution_interrupted"
+        assert not (server.folder / "models" / "starflow" / "starflow-3b").exists()
+        run = server.run(graph)
+        assert run.status == "execution_success", run.error
+        assert [step for step in run.progress if step[0] == "1"]
+        assert (server.folder / "models" / "starflow" / "starflow-3b" / "config.json").is_file()
+        hub.close()
+        assert server.run(drawing("starflow-3b", guidance=0.0, denoise="off", seed=2)).status == "execution_success"
+
+
+def test_models_are_found_in_every_folder_without_a_restart(tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(EMBEDDED / "tarflow-mini", elsewhere / "first")
+    paths = tmp_path / "paths.yaml"
+    paths.write_text(f"mine:\n  base_path: {tmp_path}\n  starflow: elsewhere\n")
+    with ComfyUI(tmp_path / "comfyui", "--extra-model-paths-config", str(paths)) as server:
+        shutil.copytree(EMBEDDED / "tarflow-mini", server.folder / "models" / "starflow" / "second")
+        names = server.get("/object_info/STARFlowLoader")["STARFlowLoader"]["input"]["optional"]["model"][1]["options"]
+        assert {"first", "second"} < set(names)
+        for name in ("first", "second"):
+            graph = drawing("tarflow-mini", "cat")
+            graph["1"]["inputs"]["model"] = name
+            assert server.run(graph).status == "execution_success"
+
+
+# ComfyUI's own flags
+
+
+@pytest.mark.parametrize("flag", ["--fp16-unet", "--bf16-unet", "--force-fp16", "--force-fp32"])
+def test_pictures_come_in_every_precision(tmp_path: Path, flag: str) -> None:
+    with ComfyUI(tmp_path / "comfyui", flag) as server:
+        found = picture(server, server.run(drawing()), "6").astype(int)
+    expected = np.asarray(load("starflow-mini", device="cpu").generate("red heart", seed=7)[0])
+    assert np.abs(found - expected).mean() < 8  # of 255: the same heart
+
+
+# From inside
+
+
+@pytest.fixture(scope="module")
+def inside() -> dict[str, Any]:
+    command = [
+        os.environ.get("COMFYUI_PYTHON", sys.executable),
+        str(Path(__file__).parent.parent / "inside_comfyui.py"),
+    ]
+    finished = subprocess.run(command, cwd=os.environ["COMFYUI_DIR"], capture_output=True, text=True, timeout=120)
+    assert finished.returncode == 0, finished.stderr[-3000:]
+    found: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
+    return found
+
+
+def test_nothing_of_a_model_lives_on_when_it_is_unloaded(inside: dict[str, Any]) -> None:
+    assert inside["alive"] == []
