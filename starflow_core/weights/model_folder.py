@@ -9,7 +9,6 @@ README.md                   the model card, with the licence
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import json
 from collections.abc import Sequence
@@ -136,9 +135,7 @@ def save(pipeline: Pipeline, folder: Path, *, dtype: torch.dtype = torch.bfloat1
         (folder / "vae" / "config.json").write_text(json.dumps(autoencoder.config.to_dict(), indent=2) + "\n")
         save_file(_stored(autoencoder, dtype), folder / "vae" / VAE_WEIGHTS)
     if text_encoder is not None:
-        # A copy, since the one in use must keep its dtype; copied whole, so that shared weights are stored once.
-        copy.deepcopy(text_encoder.model).to(dtype).save_pretrained(folder / "text_encoder")
-        text_encoder.tokenizer.save_pretrained(folder / "tokenizer")
+        text_encoder.save(folder / "text_encoder", folder / "tokenizer", dtype=dtype)
 
 
 def write_config(

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 PICKLES = ("*.pth", "*.pt", "*.bin", "*.ckpt", "*.pkl")
-# Bytes of weights up to which all numbers are looked at; more would take seconds, and the conversion has looked at them.
+# Bytes up to which all numbers are looked at: more would take seconds, and the conversion has looked at them.
 LOOKED_THROUGH = 4e9
 
 
