@@ -12,6 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .. import operations as casting
+from ..operations import rebuilt
+
 REMEMBERED = 64
 LONGEST_LINE = 300
 T5_TYPES = ("t5", "mt5", "umt5")
@@ -26,30 +29,52 @@ class TextEncoder:
         model: a transformers model whose output has `last_hidden_state`, such as `T5EncoderModel` or `GemmaModel`.
         tokenizer: its transformers tokenizer.
         tokens: text tokens L a prompt.
+        device: where the model computes, which whoever moves it sets.
         reload: reads the model again; without it, `release` does nothing.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, tokens: int, *, reload: Callable[[], Any] | None = None) -> None:
-        self.tokenizer, self.tokens = tokenizer, tokens
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        tokens: int,
+        *,
+        device: torch.device | str = "cpu",
+        reload: Callable[[], Any] | None = None,
+    ) -> None:
+        self.tokenizer, self.tokens, self.device = tokenizer, tokens, torch.device(device)
         self._model, self._reload = model, reload
-        self._config, self._device = model.config, model.device
+        self._config = model.config
         self._remembered: OrderedDict[str, Tensor] = OrderedDict()
-        self._lock = Lock()
+        self._lock, self._words = Lock(), Lock()
 
     @classmethod
     def from_folders(
-        cls, model: Path, tokenizer: Path, *, tokens: int, device: torch.device | str, dtype: torch.dtype
+        cls,
+        model: Path,
+        tokenizer: Path,
+        *,
+        tokens: int,
+        device: torch.device | str,
+        dtype: torch.dtype,
+        operations: Any = casting,
     ) -> TextEncoder:
         """An encoder from folders that transformers wrote; nothing is fetched, and no code in them is run.
+
+        Args:
+            model, tokenizer: the folders.
+            tokens: text tokens L a prompt.
+            device, dtype: of the weights and of the computation; what a model must keep in float32, it does.
+            operations: namespace that `Linear` and `Embedding` are taken from.
 
         Raises:
             ValueError: the folders hold no encoder that transformers can load, or one without `last_hidden_state`.
         """
 
         def read() -> Any:
-            return _read_model(model, device, dtype)
+            return rebuilt(_read_model(model, device, dtype), operations)
 
-        return cls(read(), _read_tokenizer(tokenizer), tokens, reload=read)
+        return cls(read(), _read_tokenizer(tokenizer), tokens, device=device, reload=read)
 
     @property
     def model(self) -> Any:
@@ -72,17 +97,9 @@ class TextEncoder:
         config = self._config
         return int(getattr(config, "d_model", None) or config.hidden_size)
 
-    @property
-    def device(self) -> torch.device:
-        """Where the model is, which whoever shares a device's memory may have moved; or was, when it was released."""
-        model = self._model
-        if model is not None:
-            self._device = model.device
-        return self._device
-
     @torch.no_grad()
     def encode(self, prompts: Sequence[str]) -> Tensor:
-        """Features (B, L, dim) of the prompts, float32, on the model's device.
+        """Features (B, L, dim) of the prompts, float32, on the encoder's device.
 
         Prompts are encoded one by one, so that a prompt's features do not depend on its neighbours.
 
@@ -98,12 +115,18 @@ class TextEncoder:
 
     def is_truncated(self, prompt: str) -> bool:
         """Whether a prompt has more tokens than the model reads."""
-        return len(self.tokenizer(_encodable(prompt), truncation=False, verbose=False)["input_ids"]) > self.tokens
+        return len(self._ids(prompt)) > self.tokens
 
     def is_unknown(self, prompt: str) -> bool:
         """Whether a prompt has words and the model knows none of them."""
-        ids = self.tokenizer(_encodable(prompt), add_special_tokens=False, verbose=False)["input_ids"]
+        ids = self._ids(prompt, add_special_tokens=False)
         return bool(ids) and all(token == self.tokenizer.unk_token_id for token in ids)
+
+    def _ids(self, prompt: str, **options: Any) -> list[int]:
+        """All of a prompt's ids, neither cut nor padded."""
+        with self._words:
+            ids: list[int] = self.tokenizer(_encodable(prompt), verbose=False, **options)["input_ids"]
+        return ids
 
     def _features(self, prompt: str) -> Tensor:
         with self._lock:
@@ -119,14 +142,15 @@ class TextEncoder:
         return features
 
     def tokenize(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Token ids and mask, (B, L) each, on the model's device."""
-        batch = self.tokenizer(
-            [_encodable(prompt) for prompt in prompts],
-            padding="max_length",
-            max_length=self.tokens,
-            truncation=True,
-            return_tensors="pt",
-        )
+        """Token ids and mask, (B, L) each, on the encoder's device."""
+        with self._words:  # a tokenizer keeps its way of cutting and padding, which another thread would change
+            batch = self.tokenizer(
+                [_encodable(prompt) for prompt in prompts],
+                padding="max_length",
+                max_length=self.tokens,
+                truncation=True,
+                return_tensors="pt",
+            )
         return batch["input_ids"].to(self.device), batch["attention_mask"].to(self.device)
 
 
@@ -151,7 +175,7 @@ def _read_model(folder: Path, device: torch.device | str, dtype: torch.dtype) ->
         raise ValueError(
             f"The weights in {folder} are not those of this text encoder: {absent[0]} is missing or wrong."
         )
-    return loaded.to(device=device, dtype=dtype).eval().requires_grad_(False)
+    return loaded.to(device).eval().requires_grad_(False)  # loaded in the dtype, but for what must stay in float32
 
 
 def _read_tokenizer(folder: Path) -> Any:
