@@ -1,7 +1,7 @@
 """T5's encoder (arXiv 1910.10683), which turns prompts into features.
 
-Names of weights and of sizes, and results to the bit, are those of transformers, which has T5 as well. Importing it from
-there takes longer than importing torch, which each command and each process would wait for.
+Names of weights and of sizes, and results to the bit, are those of transformers, which has T5 as well. Its import takes
+longer than torch's, and every command would wait for it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from .. import operations as casting
+from ..flow.state_dict import check_names
 
 TYPES = ("t5", "mt5", "umt5")  # of models, in their config.json
 EMBEDDINGS = ("shared.weight", "encoder.embed_tokens.weight")  # two names of the same
@@ -92,11 +95,11 @@ class T5Encoder(nn.Module):
 
     Args:
         config: what to build.
-        operations: namespace that `Linear` and `Embedding` are taken from.
+        operations: namespace that `Linear` and `Embedding` are taken from; by default, of layers that cast at use.
         factory: `device` and `dtype` for the parameters.
     """
 
-    def __init__(self, config: T5Config, operations: Any = nn, **factory: Any) -> None:
+    def __init__(self, config: T5Config, operations: Any = casting, **factory: Any) -> None:
         super().__init__()
         self.config = config
         self.shared = operations.Embedding(config.vocab_size, config.d_model, **factory)
@@ -110,7 +113,7 @@ class T5Encoder(nn.Module):
         *,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
-        operations: Any = nn,
+        operations: Any = casting,
     ) -> T5Encoder:
         """An encoder ready for use, from the weights of a T5 with or without its decoder.
 
@@ -119,14 +122,13 @@ class T5Encoder(nn.Module):
         Raises:
             ValueError: a tensor is missing, unexpected or of another shape; the message names them.
         """
-        from ..flow.state_dict import check_names
-
         encoder = cls(config, operations, device="meta")
         tensors = {name: tensor for name, tensor in state_dict.items() if not name.startswith(OF_THE_DECODER)}
         embeddings = [tensors.pop(name) for name in EMBEDDINGS if name in tensors]
         if embeddings:
             tensors["shared.weight"] = embeddings[0]
-        check_names(cls(config, device="meta").state_dict(), tensors, "text encoder")
+        expected = encoder if operations is casting else cls(config, device="meta")
+        check_names(expected.state_dict(), tensors, "text encoder")
         placed = {
             name: tensor.to(device, torch.float32 if dtype is torch.float16 and name.endswith(".wo.weight") else dtype)
             for name, tensor in tensors.items()
@@ -152,6 +154,8 @@ class T5Encoder(nn.Module):
 
 
 class _Stack(nn.Module):
+    block: Any
+
     def __init__(self, config: T5Config, operations: Any, **factory: Any) -> None:
         super().__init__()
         has_bias = [layer == 0 or config.model_type == "umt5" for layer in range(config.num_layers)]
@@ -161,19 +165,21 @@ class _Stack(nn.Module):
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         bias = None
         for block in self.block:
-            attention, mlp = block.layer
-            bias = attention.SelfAttention.bias(x, mask) if bias is None or attention.SelfAttention.has_bias else bias
-            x = _bounded(x + attention(x, bias))
-            x = _bounded(x + mlp(x))
+            bias = block.layer[0].SelfAttention.bias(x, mask, bias)
+            x = _bounded(x + block.layer[0](x, bias))
+            x = _bounded(x + block.layer[1](x))
         normed: Tensor = self.final_layer_norm(x)
         return normed
 
 
 class _Block(nn.Module):
+    layer: Any
+
     def __init__(self, config: T5Config, has_bias: bool, operations: Any, **factory: Any) -> None:
         super().__init__()
-        attention = _AttentionLayer(config, has_bias, operations, **factory)
-        self.layer = nn.ModuleList([attention, _MLPLayer(config, operations, **factory)])
+        self.layer = nn.ModuleList(
+            [_AttentionLayer(config, has_bias, operations, **factory), _MLPLayer(config, operations, **factory)]
+        )
 
 
 class _AttentionLayer(nn.Module):
@@ -192,14 +198,14 @@ class _Attention(nn.Module):
 
     def __init__(self, config: T5Config, has_bias: bool, operations: Any, **factory: Any) -> None:
         super().__init__()
-        self.config, self.has_bias = config, has_bias
+        self.config = config
         inner = config.num_heads * config.d_kv
-        for name in ("q", "k", "v"):
-            self.add_module(name, operations.Linear(config.d_model, inner, bias=False, **factory))
+        self.q = operations.Linear(config.d_model, inner, bias=False, **factory)
+        self.k = operations.Linear(config.d_model, inner, bias=False, **factory)
+        self.v = operations.Linear(config.d_model, inner, bias=False, **factory)
         self.o = operations.Linear(inner, config.d_model, bias=False, **factory)
-        if has_bias:
-            buckets = config.relative_attention_num_buckets
-            self.relative_attention_bias = operations.Embedding(buckets, config.num_heads, **factory)
+        buckets = config.relative_attention_num_buckets
+        self.relative_attention_bias = operations.Embedding(buckets, config.num_heads, **factory) if has_bias else None
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         q, k, v = (part(x).unflatten(-1, (-1, self.config.d_kv)).transpose(1, 2) for part in (self.q, self.k, self.v))
@@ -207,8 +213,11 @@ class _Attention(nn.Module):
         mixed: Tensor = self.o(attended.transpose(1, 2).flatten(2))
         return mixed
 
-    def bias(self, x: Tensor, mask: Tensor) -> Tensor:
-        """What is added to the scores (B, heads, L, L): the bias, and nothing finite where the mask is false."""
+    def bias(self, x: Tensor, mask: Tensor, previous: Tensor | None) -> Tensor:
+        """What is added to the scores, (B, heads, L, L): the bias, or the layer's before; least where not masked in."""
+        if self.relative_attention_bias is None:
+            assert previous is not None
+            return previous
         distances = torch.arange(x.shape[1], device=x.device)
         buckets = _buckets(distances[None, :] - distances[:, None], self.config)
         bias: Tensor = self.relative_attention_bias(buckets).permute(2, 0, 1)[None]

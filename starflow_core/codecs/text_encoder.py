@@ -15,6 +15,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from .. import operations as casting
+from ..operations import rebuilt
 from ..weights.tensors import read_json, read_weights
 from . import t5
 from .tokenizer import PromptTokenizer
@@ -30,36 +32,58 @@ class TextEncoder:
     Prompts are padded and truncated to `tokens`; the features of padding are zero. The last encodings are remembered.
 
     Args:
-        model: a model whose output has `last_hidden_state`: a `T5Encoder`, or one of transformers', such as `GemmaModel`.
+        model: its output has `last_hidden_state`: a `T5Encoder`, or a model of transformers, such as `GemmaModel`.
         tokenizer: its tokenizer, or one of transformers' fast ones.
         tokens: text tokens L a prompt.
+        device: where the model computes, which whoever moves it sets.
         reload: reads the model again; without it, `release` does nothing.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, tokens: int, *, reload: Callable[[], Any] | None = None) -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        tokens: int,
+        *,
+        device: torch.device | str = "cpu",
+        reload: Callable[[], Any] | None = None,
+    ) -> None:
         is_ours = isinstance(tokenizer, PromptTokenizer)
         self.tokenizer = tokenizer if is_ours else PromptTokenizer.from_transformers(tokenizer, tokens)
-        self.tokens = tokens
+        self.tokens, self.device = tokens, torch.device(device)
         self._model, self._reload = model, reload
-        self._config, self._device = model.config, model.device
+        self._config = model.config
         self._remembered: OrderedDict[str, Tensor] = OrderedDict()
         self._lock = Lock()
 
     @classmethod
     def from_folders(
-        cls, model: Path, tokenizer: Path, *, tokens: int, device: torch.device | str, dtype: torch.dtype
+        cls,
+        model: Path,
+        tokenizer: Path,
+        *,
+        tokens: int,
+        device: torch.device | str,
+        dtype: torch.dtype,
+        operations: Any = casting,
     ) -> TextEncoder:
         """An encoder from folders that transformers wrote; nothing is fetched, and no code in them is run.
+
+        Args:
+            model, tokenizer: the folders.
+            tokens: text tokens L a prompt.
+            device, dtype: of the weights and of the computation; what a model must keep in float32, it does.
+            operations: namespace that `Linear` and `Embedding` are taken from.
 
         Raises:
             ValueError: the folders hold no T5, and no other encoder that transformers can load.
         """
 
         def read() -> Any:
-            return _read_model(model, device, dtype)
+            return _read_model(model, device, dtype, operations)
 
         with _told_of(model):
-            return cls(read(), PromptTokenizer.from_folder(tokenizer, tokens), tokens, reload=read)
+            return cls(read(), PromptTokenizer.from_folder(tokenizer, tokens), tokens, device=device, reload=read)
 
     @property
     def model(self) -> Any:
@@ -82,17 +106,9 @@ class TextEncoder:
         config = self._config
         return int(getattr(config, "d_model", None) or config.hidden_size)
 
-    @property
-    def device(self) -> torch.device:
-        """Where the model is, which whoever shares a device's memory may have moved; or was, when it was released."""
-        model = self._model
-        if model is not None:
-            self._device = model.device
-        return self._device
-
     @torch.no_grad()
     def encode(self, prompts: Sequence[str]) -> Tensor:
-        """Features (B, L, dim) of the prompts, float32, on the model's device.
+        """Features (B, L, dim) of the prompts, float32, on the encoder's device.
 
         Prompts are encoded one by one, so that a prompt's features do not depend on its neighbours.
 
@@ -128,7 +144,7 @@ class TextEncoder:
         return features
 
     def tokenize(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Token ids and mask, (B, L) each, on the model's device."""
+        """Token ids and mask, (B, L) each, on the encoder's device."""
         ids, masks = zip(*(self.tokenizer.padded(prompt) for prompt in prompts), strict=True)
         return torch.tensor(ids, device=self.device), torch.tensor(masks, device=self.device)
 
@@ -151,15 +167,15 @@ class TextEncoder:
         self.tokenizer.save(tokenizer)
 
 
-def _read_model(folder: Path, device: torch.device | str, dtype: torch.dtype) -> Any:
+def _read_model(folder: Path, device: torch.device | str, dtype: torch.dtype, operations: Any) -> Any:
     names = read_json(folder, "config.json")
     if names.get("model_type") not in t5.TYPES:
-        return _read_by_transformers(folder, device, dtype)
+        return _read_by_transformers(folder, device, dtype, operations)
     config, weights = t5.T5Config.from_dict(names), read_weights(folder, WEIGHTS)
-    return t5.T5Encoder.from_state_dict(config, weights, device=device, dtype=dtype)
+    return t5.T5Encoder.from_state_dict(config, weights, device=device, dtype=dtype, operations=operations)
 
 
-def _read_by_transformers(folder: Path, device: torch.device | str, dtype: torch.dtype) -> Any:
+def _read_by_transformers(folder: Path, device: torch.device | str, dtype: torch.dtype, operations: Any) -> Any:
     import transformers  # takes longer than all else that a T5 needs
 
     with _no_progress_bar():
@@ -168,7 +184,8 @@ def _read_by_transformers(folder: Path, device: torch.device | str, dtype: torch
         )
     if absent := [*report["missing_keys"], *report["mismatched_keys"]]:
         raise ValueError(f"the weights are not those of this text encoder: {absent[0]} is missing or wrong.")
-    return loaded.to(device=device, dtype=dtype).eval().requires_grad_(False)
+    loaded = loaded.to(device).eval().requires_grad_(False)  # in the dtype, but for what must stay in float32
+    return rebuilt(loaded, operations)
 
 
 @contextmanager

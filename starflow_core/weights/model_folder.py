@@ -19,6 +19,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from .. import operations as casting
 from ..codecs.autoencoder import Autoencoder, AutoencoderConfig
 from ..codecs.classes import Classes
 from ..codecs.text_encoder import TextEncoder
@@ -76,7 +77,7 @@ def load(
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
     keep_text_encoder: bool | None = None,
-    operations: Any = torch.nn,
+    operations: Any = casting,
 ) -> Pipeline:
     """A pipeline from a model folder or the name of an embedded model.
 

@@ -202,13 +202,14 @@ def test_reduced_precision_gives_float32_features(t5: TextEncoder) -> None:
     torch.testing.assert_close(reduced, exact, rtol=0.1, atol=0.1)
 
 
-def test_features_are_where_the_model_was_moved_to(t5: TextEncoder) -> None:
-    """A host that shares a device's memory moves models as it likes; here to the device without numbers."""
+def test_features_are_where_the_encoder_is_told_to_compute(t5: TextEncoder) -> None:
+    """Whoever moves the model says so; here to the device without numbers."""
     moved = TextEncoder(copy.deepcopy(t5.model), t5.tokenizer, TOKENS)
     moved.encode(["a"])
     moved.model.to("meta")
-    assert moved.device.type == "meta"
+    moved.device = torch.device("meta")
     assert moved.tokenize(["a red cat"])[0].device.type == "meta"
+    assert moved.encode(["a", "a red cat"]).device.type == "meta"
 
 
 def test_released_model_is_read_again(t5: TextEncoder) -> None:
