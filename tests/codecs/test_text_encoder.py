@@ -9,8 +9,9 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
-from transformers import GemmaConfig, GemmaModel, PreTrainedTokenizerFast, T5Config, T5EncoderModel
+from transformers import GemmaConfig, GemmaModel, PreTrainedTokenizerFast
 
+from starflow_core.codecs.t5 import T5Config, T5Encoder
 from starflow_core.codecs.text_encoder import REMEMBERED, TextEncoder
 
 WORDS = ["<pad>", "<end>", "<unknown>", "a", "cat", "and", "dog", "red", "blue", "on", "mat"]
@@ -33,10 +34,8 @@ def new_tokenizer(template: str, padding_side: str = "right") -> PreTrainedToken
 @pytest.fixture
 def t5() -> TextEncoder:
     torch.manual_seed(0)
-    config = T5Config(
-        vocab_size=len(WORDS), d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2, pad_token_id=0, eos_token_id=1
-    )
-    return TextEncoder(T5EncoderModel(config).eval(), new_tokenizer("$A <end>"), TOKENS)
+    config = T5Config(vocab_size=len(WORDS), d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2)
+    return TextEncoder(T5Encoder(config).eval(), new_tokenizer("$A <end>"), TOKENS)
 
 
 def new_gemma(padding_side: str) -> TextEncoder:
