@@ -40,7 +40,7 @@ OPCODES = frozenset(
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """The tensors of a published `.pth` or `.safetensors` file, mapped into memory and not copied.
 
-    Which of the two it is, its first bytes say and not its name.
+    Which of the two it is, its first bytes say.
 
     Raises:
         ValueError: there is no such file, it is damaged, or it holds anything but tensors by name.
@@ -48,6 +48,8 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
     if _is_safetensors(path):
         return published_state_dict(read_safetensors(path))
     check_archive(path)
+    if path.suffix == ".safetensors":  # which torch goes by
+        raise ValueError(f"{path} is called .safetensors and is a .pth file; rename it.")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, RecursionError) as error:
