@@ -266,7 +266,7 @@ def test_format_is_told_by_the_bytes_and_not_the_name(tmp_path: Path) -> None:
     save_file(dict(flow.state_dict()), tmp_path / "a.pth")
     torch.save(flow.state_dict(), tmp_path / "b.safetensors")
     assert convert_file(tmp_path / "a.pth", tmp_path / "model").parameters > 0
-    with pytest.raises(ValueError, match="is called .safetensors and is a .pth file; rename it"):
+    with pytest.raises(ValueError, match="rename it"):
         convert_file(tmp_path / "b.safetensors", tmp_path / "other")
 
 

@@ -25,7 +25,7 @@ def test_damaged_weights_are_named_when_a_folder_is_loaded(tmp_path: Path, file:
     first, second = list(weights)[3:5]
     weights[first].view(-1)[7] = weights[second].view(-1)[0] = value
     save_file(weights, folder / file)
-    with pytest.raises(ValueError, match="damaged: .* and 1 other tensors hold NaN or infinite numbers") as caught:
+    with pytest.raises(ValueError, match=r"damaged: .* and 1 other tensors hold NaN or infinite numbers") as caught:
         load(folder, device="cpu")
     assert min(first, second) in str(caught.value)
     assert str((folder / file).parent) in str(caught.value)
