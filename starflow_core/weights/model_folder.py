@@ -125,6 +125,7 @@ def load(
     flow: Flow = _in_folder(
         folder, kind.from_state_dict, flow_config, weights, device=device, dtype=dtype, operations=operations
     )
+    on_progress(total, total)
     names = {"name": folder.name, "defaults": defaults, "classes": classes}
     return _in_folder(folder, Pipeline, flow, autoencoder, text_encoder, keep_text_encoder=keep_text_encoder, **names)
 
