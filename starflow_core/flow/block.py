@@ -127,9 +127,7 @@ class FlowBlock(nn.Module):
     def new_cache(self, batch: int, capacity: int, *, device: torch.device, dtype: torch.dtype) -> KeyValueCache:
         shape = self.shape
         heads = shape.width // shape.head_dim
-        return KeyValueCache(
-            len(self.attn_blocks), batch, heads, capacity, shape.head_dim, device=device, dtype=dtype
-        )
+        return KeyValueCache(len(self.attn_blocks), batch, heads, capacity, shape.head_dim, device=device, dtype=dtype)
 
     def with_start(self, tokens: Tensor) -> Tensor:
         """A copy of tokens (B, T, D) behind the start token, if there is one: entry i is what predicts token

@@ -22,9 +22,7 @@ def published_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in named if not DROPPED.fullmatch(name)}
 
 
-def load_strict(
-    module: Computing, state_dict: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str
-) -> None:
+def load_strict(module: Computing, state_dict: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str) -> None:
     """Make the tensors of a state dict the parameters of a module on the meta device, which then computes as the widest
     of them is.
 

@@ -4,28 +4,40 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from ..progress import OnProgress
+
 PICKLES = ("*.pth", "*.pt", "*.bin", "*.ckpt", "*.pkl")
 # Bytes up to which all numbers are looked at: more would take seconds, and the conversion has looked at them.
 LOOKED_THROUGH = 4e9
 
 
-def read_weights(folder: Path, file: str) -> dict[str, Tensor]:
+def read_weights(folder: Path, file: str, on_progress: OnProgress = lambda done, total: None) -> dict[str, Tensor]:
     """All tensors of a safetensors file, or of the shards that its index names, mapped into memory.
+
+    Args:
+        folder: where they are.
+        file: name of the file, or of the one that the shards stand for.
+        on_progress: told after each tensor how many of the bytes are read.
 
     Raises:
         ValueError: a file is missing, cut short or damaged, the index is none, or a number is NaN or infinite.
     """
     check_weights(folder, file)
+    files = shards(folder, file)
+    total, done = sum(shard.stat().st_size for shard in files), 0
     tensors: dict[str, Tensor] = {}
-    for shard in shards(folder, file):
-        tensors |= read_safetensors(shard)
+    for shard in files:
+        for name, tensor in _tensors(shard):
+            tensors[name] = tensor
+            done += tensor.nbytes
+            on_progress(done, total)
     if sum(tensor.nbytes for tensor in tensors.values()) <= LOOKED_THROUGH:
         _check_finite(folder, tensors)
     return tensors
@@ -37,11 +49,7 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
     Raises:
         ValueError: the file is cut short or damaged.
     """
-    try:
-        with safe_open(path, framework="pt") as stored:
-            return {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 — no mapping
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is cut short or damaged ({error}); fetch it again.") from error
+    return dict(_tensors(path))
 
 
 def check_weights(folder: Path, file: str) -> None:
@@ -91,6 +99,15 @@ def read_json(folder: Path, file: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise ValueError(f"{path} must hold a JSON object.")
     return content
+
+
+def _tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as stored:
+            for name in stored.keys():  # noqa: SIM118 — no mapping
+                yield name, stored.get_tensor(name)
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path} is cut short or damaged ({error}); fetch it again.") from error
 
 
 def _check_finite(folder: Path, tensors: Mapping[str, Tensor]) -> None:

@@ -115,8 +115,10 @@ def test_different_prompts_have_different_features(t5: TextEncoder) -> None:
 
 def test_encoding_is_remembered(t5: TextEncoder) -> None:
     calls = count_calls(t5)
+    assert not t5.remembers("a cat")
     first = t5.encode(["a cat"])
     assert len(calls) == 1
+    assert t5.remembers("a cat")
     assert torch.equal(t5.encode(["a cat", "a cat"]), first.repeat(2, 1, 1))
     assert len(calls) == 1
 
