@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -14,8 +13,8 @@ def main() -> None:
     wheel = Path(sys.argv[1])
     information = f"starflow-{version()}.dist-info/"
     held = {name for name in zipfile.ZipFile(wheel).namelist() if not name.startswith(information)}
-    tracked = subprocess.check_output(["git", "ls-files", "starflow_core"], cwd=ROOT, text=True).split("\n")
-    wanted = {name for name in tracked if name}
+    files = (path for path in (ROOT / "starflow_core").rglob("*") if path.is_file() and path.suffix != ".pyc")
+    wanted = {path.relative_to(ROOT).as_posix() for path in files}
     for what, names in (("lacks", wanted - held), ("also holds", held - wanted)):
         if names:
             raise SystemExit(f"{wheel.name} {what}: {', '.join(sorted(names))}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+from functools import cache
 from pathlib import Path
 
 import nbformat
@@ -22,6 +23,7 @@ import starflow_core
 ROOT = Path(__file__).resolve().parent.parent
 CORE = ROOT / "starflow_core"
 LINK = re.compile(r"(?<=\]\()([^)\s#:]+)(?=[)#])")
+ROOM_ITSELF = "    options: { members: false, show_root_heading: false, show_root_toc_entry: false }"
 FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 
@@ -47,8 +49,9 @@ SOURCES = sources()
 PLACES = {place: source for source, place in SOURCES.items()}
 
 
-def run_notebook(path: Path) -> tuple[str, dict[str, bytes]]:
-    """A notebook, run from top to bottom, as Markdown and its pictures by name.
+@cache
+def run_notebook(path: Path, modified: float) -> tuple[str, dict[str, bytes]]:
+    """A notebook, run from top to bottom, as Markdown and its pictures by name; once, until it is `modified` again.
 
     Raises:
         nbclient.exceptions.CellExecutionError: a cell failed.
@@ -74,15 +77,22 @@ def rooms() -> dict[str, list[str]]:
 
 def reference() -> dict[str, str]:
     """Pages of reference: what the package exports, then one for each room."""
-    names = [name for name in starflow_core.__all__ if name != "__version__"]
-    links = [f"- [{name}][starflow_core.{starflow_core._HOMES[name]}.{name}]" for name in names]
     pages = {}
     for room, modules in rooms().items():
-        top = room == "starflow_core"
-        head = ["# starflow_core", "What the package exports:", *links] if top else [f"# {room}"]
-        place = "reference/index.md" if top else f"reference/{room}.md"
-        pages[place] = "\n\n".join(["\n".join(head), *(f"::: {module}" for module in modules)]) + "\n"
+        module, place = f"starflow_core.{room}", f"reference/{room}.md"
+        if room == "starflow_core":
+            module, place = room, "reference/index.md"
+        parts = [f"# {room}", f"::: {module}\n{ROOM_ITSELF}", *(f"::: {module}" for module in modules)]
+        if room == "starflow_core":
+            parts.insert(2, exports())
+        pages[place] = "\n\n".join(parts) + "\n"
     return pages
+
+
+def exports() -> str:
+    """The names that the package exports, each with a link to its place."""
+    homes = sorted(starflow_core._HOMES.items())
+    return "\n".join(["It exports", "", *(f"- [{name}][starflow_core.{home}.{name}]" for name, home in homes)])
 
 
 def pages(config: MkDocsConfig) -> list[File]:
@@ -90,7 +100,7 @@ def pages(config: MkDocsConfig) -> list[File]:
     found = [File.generated(config, place, content=text) for place, text in reference().items()]
     for source, place in SOURCES.items():
         if source.endswith(".ipynb"):
-            text, pictures = run_notebook(ROOT / source)
+            text, pictures = run_notebook(ROOT / source, (ROOT / source).stat().st_mtime)
             found += [File.generated(config, f"notebooks/{name}", content=data) for name, data in pictures.items()]
         else:
             text = FRONT_MATTER.sub("", (ROOT / source).read_text(encoding="utf-8"))
@@ -101,7 +111,7 @@ def pages(config: MkDocsConfig) -> list[File]:
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     for file in pages(config):
         files.append(file)
-    config.nav = [expand(entry, files) for entry in config.nav]
+    config.nav = [expand(entry, files) for entry in config.nav or []]
     return files
 
 
@@ -129,6 +139,8 @@ def place_of(source: str) -> str | None:
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
     here = page.file.src_uri
     source = PLACES.get(here, f"docs/{here}")
+    if page.parent is None:  # a column of one entry says nothing
+        page.meta["hide"] = ["navigation"]
 
     def moved(link: re.Match[str]) -> str:
         target = place_of(posixpath.normpath(posixpath.join(posixpath.dirname(source), link[0])))
