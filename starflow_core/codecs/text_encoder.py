@@ -97,6 +97,7 @@ class TextEncoder:
         config = self._config
         return int(getattr(config, "d_model", None) or config.hidden_size)
 
+    @torch.inference_mode(False)  # features are remembered, and may be asked for where gradients are taken of them
     @torch.no_grad()
     def encode(self, prompts: Sequence[str]) -> Tensor:
         """Features (B, L, dim) of the prompts, float32, on the encoder's device.
@@ -154,6 +155,7 @@ class TextEncoder:
         return batch["input_ids"].to(self.device), batch["attention_mask"].to(self.device)
 
 
+@torch.inference_mode(False)
 def _read_model(folder: Path, device: torch.device | str, dtype: torch.dtype) -> Any:
     import transformers
 
