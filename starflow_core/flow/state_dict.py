@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+import torch
 from torch import Tensor
 
 from ..operations import Computing
@@ -22,9 +23,7 @@ def published_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in named if not DROPPED.fullmatch(name)}
 
 
-def load_strict(
-    module: Computing, state_dict: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str
-) -> None:
+def load_strict(module: Computing, state_dict: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str) -> None:
     """Make the tensors of a state dict the parameters of a module on the meta device, which then computes as the widest
     of them is.
 
@@ -38,7 +37,9 @@ def load_strict(
         ValueError: a tensor is missing, unexpected or of another shape; the message names them.
     """
     check_names(expected, state_dict, what)
-    module.load_state_dict(state_dict, strict=True, assign=True)
+    with torch.inference_mode(False):  # whose tensors could not take part in a gradient later
+        state_dict = {name: w.clone() if w.is_inference() else w for name, w in state_dict.items()}
+        module.load_state_dict(state_dict, strict=True, assign=True)
     module.computes_like(max(state_dict.values(), key=lambda tensor: (tensor.is_floating_point(), tensor.itemsize)))
 
 

@@ -14,6 +14,7 @@ from ..flow.flow import Flow
 from ..flow.noise import SEEDS, check_seed, seeded_noise, seeded_uniform
 
 DRAW_BATCH = 8  # noise draws at once, so that memory does not grow with their number
+DENOISED_AT_ONCE = 1024  # tokens of pictures that are denoised together: each keeps all of its activations
 TOKENS_AT_ONCE = 4096  # of pictures and draws together: enough for large matrix products, whatever the model's size
 
 
@@ -131,6 +132,9 @@ def check_has_pixels(flow: Flow) -> None:
 def denoise(flow: Flow, x: Tensor, condition: Tensor | None, *, noise_std: float | None = None) -> Tensor:
     """Score denoising, Tweedie's formula: x + σ²·∇ log p(x | condition), (B, C, H, W).
 
+    It is the same in a caller's `torch.no_grad()` and `torch.inference_mode()`. A few pictures at a time are denoised,
+    so that memory does not grow with their number.
+
     Args:
         flow: the model.
         x: data (B, C, H, W) with the noise that the model was trained with.
@@ -141,7 +145,25 @@ def denoise(flow: Flow, x: Tensor, condition: Tensor | None, *, noise_std: float
         ValueError: a shape does not fit the model.
     """
     sigma = flow.config.noise_std if noise_std is None else noise_std
-    with torch.enable_grad():
-        x = x.detach().clone().requires_grad_()
-        (gradient,) = torch.autograd.grad(flow(x, condition).log_prob.sum(), x)
-    return x.detach() + sigma**2 * gradient
+    at_once = denoised_at_once(flow.grid(x))
+    flow.checked_condition(condition, len(x))
+    denoised = []
+    with torch.inference_mode(False), torch.enable_grad():
+        for first in range(0, len(x), at_once):
+            part = x[first : first + at_once].detach()
+            given = None if condition is None else condition[first : first + at_once]
+            denoised.append(part + sigma**2 * _score(flow, part, given).to(part))
+    return torch.cat(denoised)
+
+
+def denoised_at_once(grid: tuple[int, int]) -> int:
+    """Pictures of a token grid (H', W') that are denoised together."""
+    return max(1, DENOISED_AT_ONCE // (grid[0] * grid[1]))
+
+
+def _score(flow: Flow, x: Tensor, condition: Tensor | None) -> Tensor:
+    """∇ log p(x | condition), like x."""
+    x = x.clone().requires_grad_()  # tensors of inference mode can be copied, but take no part in a gradient
+    given = None if condition is None else condition.clone()
+    (gradient,) = torch.autograd.grad(flow(x, given).log_prob.sum(), x)
+    return gradient
