@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import comfy.model_management
 import comfy.utils
 import folder_paths
 
@@ -57,10 +56,8 @@ class ComfyHost:
             raise ValueError(f"{error} Accept it with accept_licence of this node.") from error
 
     @contextmanager
-    def in_memory(self, placed: Placed, memory: int) -> Iterator[None]:
-        if placed.placement is not None:
-            comfy.model_management.load_models_gpu([placed.placement], memory_required=memory)
-        yield
+    def in_memory(self, placed: Placed, memory: int) -> Iterator[int | None]:
+        yield None if placed.placement is None else comfy_models.bring(placed, memory)
 
     def progress(self, model: Model) -> Callable[[Progress], None]:
         bar, preview = comfy.utils.ProgressBar(1), previewer(model)

@@ -5,20 +5,27 @@ ComfyUI's own class recognises autoencoders by their weights, and not these; thi
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import comfy.model_management as management
 import torch
 from torch import Tensor
 
 from . import convert
 from .pictures import PIXEL_MEMORY
-from .values import Model
+from .values import Model, Placed
 
 
 class StarFlowVae:
-    """Between IMAGE (B, H, W, 3) in [0, 1] and unscaled latents (B, C, h, w)."""
+    """Between IMAGE (B, H, W, 3) in [0, 1] and unscaled latents (B, C, h, w).
 
-    def __init__(self, model: Model) -> None:
-        self._model = model
+    Args:
+        model: whose autoencoder it is.
+        bring: has a part where it computes, with so many bytes free beside it.
+    """
+
+    def __init__(self, model: Model, bring: Callable[[Placed, int], object]) -> None:
+        self._model, self._bring = model, bring
         self.latent_channels = model.pipeline.flow.config.in_channels
         self.latent_dim = 2
         self.output_channels = 3
@@ -61,6 +68,5 @@ class StarFlowVae:
         return None
 
     def _load(self, pixels: int) -> None:
-        placement = self._model.autoencoder.placement
-        if placement is not None:
-            management.load_models_gpu([placement], memory_required=pixels * PIXEL_MEMORY)
+        if self._model.autoencoder.placement is not None:
+            self._bring(self._model.autoencoder, pixels * PIXEL_MEMORY)
