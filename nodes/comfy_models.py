@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import nn
 
 from starflow_core.codecs.text_encoder import TextEncoder
 from starflow_core.pipeline import Pipeline
+from starflow_core.progress import OnProgress
 from starflow_core.weights.model_folder import load as load_pipeline
 from starflow_core.weights.model_folder import model_folder, read_flow_config, size_of_weights
 
@@ -23,10 +25,11 @@ from .values import Model, Placed
 OWN = "default"
 COMPUTING = [torch.bfloat16, torch.float32]  # dtypes that a flow computes well in
 TEXT_DTYPES = {"fp16_text_enc": torch.float16, "bf16_text_enc": torch.bfloat16, "fp32_text_enc": torch.float32}
+FLOAT8 = ("fp8_e4m3fn_text_enc", "fp8_e5m2_text_enc")
 
 
-def load(name: str, dtype: str) -> tuple[Model, Placed | None, Any]:
-    """See `host.Host.load`."""
+def load(name: str, dtype: str, on_progress: OnProgress) -> tuple[Model, Placed | None, Any]:
+    """See `host.Host.load`; told of the bytes read, `on_progress` ends the loading by raising."""
     folder = model_folder(name)
     stored = _dtype(folder) if dtype == OWN else getattr(torch, dtype)
     computing = management.unet_manual_cast(stored, management.get_torch_device(), COMPUTING) or stored
@@ -36,11 +39,13 @@ def load(name: str, dtype: str) -> tuple[Model, Placed | None, Any]:
         dtype={"flow": stored, "text_encoder": _text_dtype(computing), "autoencoder": management.vae_dtype()},
         keep_text_encoder=True,
         operations=comfy.ops.manual_cast,
+        on_progress=on_progress,
     )
     pipeline.flow.dtype = computing
     flow = _placed(pipeline.flow, management.get_torch_device(), management.unet_offload_device())
-    model = Model(pipeline, flow, _placed_autoencoder(pipeline))
-    return model, _placed_text_encoder(pipeline), StarFlowVae(model, bring)
+    encoder = _placed_text_encoder(pipeline)
+    model = Model(pipeline, flow, _placed_autoencoder(pipeline), encoder)
+    return model, encoder, StarFlowVae(model, bring)
 
 
 def bring(placed: Placed, memory: int) -> int:
@@ -69,6 +74,8 @@ def _dtype(folder: Path) -> torch.dtype:
 
 def _text_dtype(flow: torch.dtype) -> torch.dtype:
     """Of a text encoder, by ComfyUI's flags, or else as its flow computes, which was trained on such features."""
+    if any(getattr(args, flag, False) for flag in FLOAT8):
+        logging.warning("STARFlow's text encoder does not compute with weights of 8 bits; it keeps its own dtype.")
     asked = [dtype for flag, dtype in TEXT_DTYPES.items() if getattr(args, flag, False)]
     return asked[0] if asked else flow
 

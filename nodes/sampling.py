@@ -12,7 +12,7 @@ from starflow_core.images import fitted_size
 from starflow_core.samplers import Sequential
 from starflow_core.sampling import Sampling
 
-from . import convert
+from . import conditions, convert
 from .declaration import CONDITIONING, LATENT, MODEL, Choice, Number, Output, Seed, Socket, node
 from .host import Host
 from .values import Conditioning, Latent, Model
@@ -75,8 +75,10 @@ def sample(
     else:
         shape = pipeline.shape(_size(model, aspect_ratio, width, height))
         z = pipeline.temperature(chosen) * seeded_noise(shape, seed, batch_size)
-    condition = convert.condition(model, positive, len(z))
-    unconditional = convert.condition(model, negative, len(z)) if pipeline.guidance(chosen).strength > 0 else None
+    is_guided = pipeline.guidance(chosen).strength > 0
+    condition = conditions.condition(host, model, positive, len(z))
+    unconditional = conditions.condition(host, model, negative, len(z)) if is_guided else None
+    condition, unconditional = conditions.of_one_length(condition, unconditional)
     batch = min(len(z), pipeline.at_once(z.shape[1:], condition, chosen))
     with host.in_memory(model.flow, pipeline.memory(batch, z.shape[1:], condition, chosen)) as free:
         chosen = dataclasses.replace(chosen, memory=free)

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from .weights.model_folder import load as load
     from .weights.model_folder import save as save
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Autoencoder": "codecs.autoencoder",

@@ -48,6 +48,10 @@ class Conv2d(nn.Conv2d):
 class Embedding(nn.Embedding):
     """Of the device of the ids, in the dtype that the weights are stored in."""
 
+    def reset_parameters(self) -> None:
+        if not self.weight.is_meta:  # where normal numbers take half a second of imports
+            super().reset_parameters()
+
     def forward(self, ids: Tensor) -> Tensor:
         return F.embedding(ids, self.weight.to(ids.device), self.padding_idx)
 

@@ -4,6 +4,7 @@ and to noise and back."""
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -19,8 +20,8 @@ from .codecs.text_encoder import TextEncoder
 from .flow.flow import Flow
 from .flow.guidance import Guidance
 from .flow.noise import seeded_noise
-from .images import as_rgb, checked_size, fitted_size, middle_square, psnr, to_images, to_tensor
-from .insight.likelihood import Likelihood, denoise, score
+from .images import AnyImage, as_rgb, checked_size, fitted_size, middle_square, psnr, to_images, to_tensor
+from .insight.likelihood import Likelihood, denoise, denoised_at_once, score
 from .memory import sampling_memory
 from .samplers import Jacobi, Progress, ProgressCallback, Sampler
 from .sampling import Sampling, SamplingDefaults, chosen, guidance_options
@@ -197,7 +198,7 @@ class Pipeline:
 
     def score(
         self,
-        image: Image.Image,
+        image: AnyImage,
         prompt: str | None = None,
         *,
         draws: int = 4,
@@ -207,7 +208,7 @@ class Pipeline:
         """The likelihood of a picture, given a prompt or not.
 
         Args:
-            image: any picture; see `fit`.
+            image: any picture, or the path of its file; see `AnyImage` and `fit`.
             prompt: what the picture is thought to show; None for the unconditional likelihood.
             draws: noise draws that are averaged over.
             seed: of the draws.
@@ -217,14 +218,23 @@ class Pipeline:
             ValueError: the picture cannot be read, or an argument is out of range.
         """
         check_draws(draws)
+        condition = self.scored_condition(prompt)
+        x = self.encode(image, size=size)[0]
+        return score(self.flow, x, condition, draws=draws, seed=seed)
+
+    def scored_condition(self, prompt: str | None) -> Tensor | None:
+        """What a likelihood is given, as the flow takes it; nothing in particular where the prompt is None.
+
+        Raises:
+            ValueError: the model knows no prompts, or no such class.
+        """
         if prompt is not None and not self.is_conditional:
             raise ValueError(f"The model {self.name!r} knows no prompts; score the picture without one.")
-        x = self.encode(image, size=size)[0]
-        return score(self.flow, x, self.condition([prompt or ""]), draws=draws, seed=seed)
+        return self.condition([prompt or ""])
 
     @torch.no_grad()
     def reconstruct(
-        self, image: Image.Image, prompt: str = "", *, size: int | Sequence[int] | None = None
+        self, image: AnyImage, prompt: str = "", *, size: int | Sequence[int] | None = None
     ) -> Reconstruction:
         """A picture to noise and back, by the flow and its exact inverse; arguments as for `score`."""
         fitted = self.fit(image, size=size)
@@ -240,22 +250,22 @@ class Pipeline:
             noise=noise[0].cpu(),
         )
 
-    def fit(self, image: Image.Image, *, size: int | Sequence[int] | None = None) -> Image.Image:
+    def fit(self, image: AnyImage, *, size: int | Sequence[int] | None = None) -> Image.Image:
         """A picture as upright RGB at a size that the model takes.
 
         That is the size given, or else the trained area at the nearest aspect ratio, or the middle of the picture for
         a model of a single size.
         """
-        image = as_rgb(image)
+        rgb = as_rgb(image)
         if size is None and self.flow.has_fixed_size:
-            return middle_square(image, self.trained_side, Image.Resampling.LANCZOS)
+            return middle_square(rgb, self.trained_side, Image.Resampling.LANCZOS)
         if size is None:
-            size = fitted_size(*image.size, side=self.trained_side, multiple=self.multiple)
+            size = fitted_size(*rgb.size, side=self.trained_side, multiple=self.multiple)
         size = checked_size(size, self.trained_side, self.multiple)
-        return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
+        return rgb if rgb.size == size else rgb.resize(size, Image.Resampling.LANCZOS)
 
     @torch.no_grad()
-    def encode(self, image: Image.Image, *, size: int | Sequence[int] | None = None) -> Tensor:
+    def encode(self, image: AnyImage, *, size: int | Sequence[int] | None = None) -> Tensor:
         """A picture as data of the flow (1, C, H, W), without noise, on the flow's device."""
         pixels = to_tensor(self.fit(image, size=size))[None]
         return (pixels if self.autoencoder is None else self.autoencoder.encode(pixels)).to(self.flow.device)
@@ -330,15 +340,17 @@ class Pipeline:
         for number, part in enumerate(parts):
             given = None if condition is None else condition[part]
             away = unconditional if unconditional is None or len(unconditional) == 1 else unconditional[part]
+            more = math.ceil(len(noise[part]) / denoised_at_once(self.flow.grid(noise))) if denoises else 0
+            steps = _Steps(progress and _of_batch(progress, number, len(parts)), more)
             x = self.flow.inverse(
                 noise[part],
                 given,
                 guidance=guidance,
                 unconditional=away,
                 sampler=sampler,
-                progress=progress and _of_batch(progress, number, len(parts)),
+                progress=steps.sampled,
             )
-            drawn.append(denoise(self.flow, x, given) if denoises else x)
+            drawn.append(denoise(self.flow, x, given, report=steps.denoised) if denoises else x)
         return torch.cat(drawn)
 
     def shape(self, size: int | Sequence[int] | None) -> tuple[int, int, int]:
@@ -412,6 +424,30 @@ def check_draws(draws: int) -> None:
     """
     if isinstance(draws, bool) or not isinstance(draws, int) or not 1 <= draws <= MAX_DRAWS:
         raise ValueError(f"draws is {draws!r}; it must be a whole number from 1 to {MAX_DRAWS}.")
+
+
+class _Steps:
+    """The steps of sampling, and those of denoising after them, told as one count.
+
+    Args:
+        report: told of every step.
+        more: steps of denoising.
+    """
+
+    def __init__(self, report: ProgressCallback | None, more: int) -> None:
+        self._report, self._more = report, more
+        self._done = self._total = 0
+
+    def sampled(self, step: Progress) -> None:
+        self._done, self._total = step.done, step.total + self._more
+        if self._report is not None:
+            self._report(dataclasses.replace(step, total=self._total))
+
+    def denoised(self, x: Tensor) -> None:
+        """One more step; `x` (B, C, H, W) is how far it is."""
+        self._done += 1
+        if self._report is not None:
+            self._report(Progress(self._done, self._total, lambda: x))
 
 
 def _of_batch(progress: ProgressCallback, number: int, batches: int) -> ProgressCallback:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
@@ -52,31 +51,3 @@ def test_everything_at_once(pipeline: Pipeline, keeps: bool, monkeypatch: pytest
         for found in threads.map(work, [number * len(todo) // THREADS for number in range(THREADS)]):
             for job, result in found.items():
                 torch.testing.assert_close(torch.as_tensor(result), torch.as_tensor(alone[job]), msg=str(job))
-
-
-def test_tokenizer_is_used_by_one_thread_at_a_time(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It keeps its way of cutting and padding, so that one thread's would be another's."""
-    encoder, tokenizer = pipeline.text_encoder, pipeline.text_encoder.tokenizer
-    inside, most = [0], [0]
-
-    class Watched:
-        unk_token_id = tokenizer.unk_token_id
-
-        def __call__(self, *args: Any, **kwargs: Any) -> Any:
-            inside[0] += 1
-            most[0] = max(most[0], inside[0])
-            time.sleep(0.01)  # for the others to come in, where they can
-            found = tokenizer(*args, **kwargs)
-            inside[0] -= 1
-            return found
-
-    monkeypatch.setattr(encoder, "tokenizer", Watched())
-    calls: list[Callable[[], Any]] = [
-        lambda: encoder.tokenize(["cat"]),
-        lambda: encoder.is_truncated("cat"),
-        lambda: encoder.is_unknown("cat"),
-    ]
-    with ThreadPoolExecutor(len(calls)) as threads:
-        for future in [threads.submit(call) for call in calls * 3]:
-            future.result()
-    assert most[0] == 1

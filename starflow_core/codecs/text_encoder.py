@@ -1,7 +1,9 @@
-"""Prompts as features: a language model's last hidden states, over transformers."""
+"""Prompts as features: a language model's last hidden states."""
 
 from __future__ import annotations
 
+import copy
+import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,14 +12,18 @@ from threading import Lock
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from .. import operations as casting
 from ..operations import rebuilt
+from ..weights.tensors import read_json, read_weights
+from . import t5
+from .tokenizer import PromptTokenizer
 
 REMEMBERED = 64
 LONGEST_LINE = 300
-T5_TYPES = ("t5", "mt5", "umt5")
+WEIGHTS = "model.safetensors"
 
 
 class TextEncoder:
@@ -26,8 +32,8 @@ class TextEncoder:
     Prompts are padded and truncated to `tokens`; the features of padding are zero. The last encodings are remembered.
 
     Args:
-        model: a transformers model whose output has `last_hidden_state`, such as `T5EncoderModel` or `GemmaModel`.
-        tokenizer: its transformers tokenizer.
+        model: its output has `last_hidden_state`: a `T5Encoder`, or a model of transformers, such as `GemmaModel`.
+        tokenizer: its tokenizer, or one of transformers' fast ones.
         tokens: text tokens L a prompt.
         device: where the model computes, which whoever moves it sets.
         reload: reads the model again; without it, `release` does nothing.
@@ -42,11 +48,13 @@ class TextEncoder:
         device: torch.device | str = "cpu",
         reload: Callable[[], Any] | None = None,
     ) -> None:
-        self.tokenizer, self.tokens, self.device = tokenizer, tokens, torch.device(device)
+        is_ours = isinstance(tokenizer, PromptTokenizer)
+        self.tokenizer = tokenizer if is_ours else PromptTokenizer.from_transformers(tokenizer, tokens)
+        self.tokens, self.device = tokens, torch.device(device)
         self._model, self._reload = model, reload
         self._config = model.config
         self._remembered: OrderedDict[str, Tensor] = OrderedDict()
-        self._lock, self._words = Lock(), Lock()
+        self._lock = Lock()
 
     @classmethod
     def from_folders(
@@ -68,13 +76,14 @@ class TextEncoder:
             operations: namespace that `Linear` and `Embedding` are taken from.
 
         Raises:
-            ValueError: the folders hold no encoder that transformers can load, or one without `last_hidden_state`.
+            ValueError: the folders hold no T5, and no other encoder that transformers can load.
         """
 
         def read() -> Any:
-            return rebuilt(_read_model(model, device, dtype), operations)
+            return _read_model(model, device, dtype, operations)
 
-        return cls(read(), _read_tokenizer(tokenizer), tokens, device=device, reload=read)
+        with _told_of(model):
+            return cls(read(), PromptTokenizer.from_folder(tokenizer, tokens), tokens, device=device, reload=read)
 
     @property
     def model(self) -> Any:
@@ -114,20 +123,18 @@ class TextEncoder:
                 raise ValueError(f"A prompt must be text, but one is {type(prompt).__name__}.")
         return torch.stack([self._features(prompt).to(self.device) for prompt in prompts])
 
+    def remembers(self, prompt: str) -> bool:
+        """Whether a prompt's features are known without the model."""
+        with self._lock:
+            return prompt in self._remembered
+
     def is_truncated(self, prompt: str) -> bool:
         """Whether a prompt has more tokens than the model reads."""
-        return len(self._ids(prompt)) > self.tokens
+        return len(self.tokenizer.ids(prompt)) > self.tokens
 
     def is_unknown(self, prompt: str) -> bool:
         """Whether a prompt has words and the model knows none of them."""
-        ids = self._ids(prompt, add_special_tokens=False)
-        return bool(ids) and all(token == self.tokenizer.unk_token_id for token in ids)
-
-    def _ids(self, prompt: str, **options: Any) -> list[int]:
-        """All of a prompt's ids, neither cut nor padded."""
-        with self._words:
-            ids: list[int] = self.tokenizer(_encodable(prompt), verbose=False, **options)["input_ids"]
-        return ids
+        return self.tokenizer.is_unknown(prompt)
 
     def _features(self, prompt: str) -> Tensor:
         with self._lock:
@@ -144,64 +151,64 @@ class TextEncoder:
 
     def tokenize(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Token ids and mask, (B, L) each, on the encoder's device."""
-        with self._words:  # a tokenizer keeps its way of cutting and padding, which another thread would change
-            batch = self.tokenizer(
-                [_encodable(prompt) for prompt in prompts],
-                padding="max_length",
-                max_length=self.tokens,
-                truncation=True,
-                return_tensors="pt",
-            )
-        return batch["input_ids"].to(self.device), batch["attention_mask"].to(self.device)
+        ids, masks = zip(*(self.tokenizer.padded(prompt) for prompt in prompts), strict=True)
+        return torch.tensor(ids, device=self.device), torch.tensor(masks, device=self.device)
+
+    def save(self, model: Path, tokenizer: Path, *, dtype: torch.dtype | None = None) -> None:
+        """Write the folders that `from_folders` reads, and transformers as well.
+
+        Args:
+            model, tokenizer: the folders.
+            dtype: of the weights on disk; by default as they are.
+        """
+        if isinstance(self.model, t5.T5Encoder):
+            model.mkdir(parents=True, exist_ok=True)
+            text = json.dumps(self.model.config.to_dict(), indent=2) + "\n"
+            (model / "config.json").write_text(text, encoding="utf-8")
+            tensors = {name: tensor.to("cpu", dtype).contiguous() for name, tensor in self.model.state_dict().items()}
+            save_file(tensors, model / WEIGHTS, metadata={"format": "pt"})
+        else:
+            # A copy, since the one in use must keep its dtype; copied whole, so that shared weights are stored once.
+            stored = self.model if dtype is None else copy.deepcopy(self.model).to(dtype)
+            stored.save_pretrained(model)
+        self.tokenizer.save(tokenizer)
 
 
 @torch.inference_mode(False)
-def _read_model(folder: Path, device: torch.device | str, dtype: torch.dtype) -> Any:
-    import transformers
+def _read_model(folder: Path, device: torch.device | str, dtype: torch.dtype, operations: Any) -> Any:
+    names = read_json(folder, "config.json")
+    if names.get("model_type") not in t5.TYPES:
+        return _read_by_transformers(folder, device, dtype, operations)
+    config, weights = t5.T5Config.from_dict(names), read_weights(folder, WEIGHTS)
+    return t5.T5Encoder.from_state_dict(config, weights, device=device, dtype=dtype, operations=operations)
 
+
+def _read_by_transformers(folder: Path, device: torch.device | str, dtype: torch.dtype, operations: Any) -> Any:
+    import transformers  # takes longer than all else that a T5 needs
+
+    with _no_progress_bar():
+        loaded, report = transformers.AutoModel.from_pretrained(
+            folder, dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
+        )
+    if absent := [*report["missing_keys"], *report["mismatched_keys"]]:
+        raise ValueError(f"the weights are not those of this text encoder: {absent[0]} is missing or wrong.")
+    loaded = loaded.to(device).eval().requires_grad_(False)  # in the dtype, but for what must stay in float32
+    return rebuilt(loaded, operations)
+
+
+@contextmanager
+def _told_of(folder: Path) -> Iterator[None]:
+    """Say which encoder cannot be loaded."""
     try:
-        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
-        kind = transformers.T5EncoderModel if config.model_type in T5_TYPES else transformers.AutoModel
-        with _no_progress_bar():
-            loaded, report = kind.from_pretrained(
-                folder,
-                config=config,
-                dtype=dtype,
-                local_files_only=True,
-                use_safetensors=True,
-                output_loading_info=True,
-            )
+        yield
     except Exception as error:  # transformers raises all kinds
         raise ValueError(f"The text encoder in {folder.parent} cannot be loaded: {first_line(error)}") from error
-    if absent := [*report["missing_keys"], *report["mismatched_keys"]]:
-        raise ValueError(
-            f"The weights in {folder} are not those of this text encoder: {absent[0]} is missing or wrong."
-        )
-    return loaded.to(device).eval().requires_grad_(False)  # loaded in the dtype, but for what must stay in float32
-
-
-def _read_tokenizer(folder: Path) -> Any:
-    import transformers
-
-    try:
-        words = transformers.PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # tokenizers raises even a bare Exception
-        raise ValueError(f"The text encoder in {folder.parent} cannot be loaded: {first_line(error)}") from error
-    if words.pad_token is None:
-        words.pad_token = words.eos_token
-    words.padding_side = "right"  # language models pad to the left, which would move the positions of the words
-    return words
 
 
 def masked_features(model: Any, ids: Tensor, mask: Tensor) -> Tensor:
     """Last hidden states (B, L, dim) of token ids (B, L), zero at padding, float32."""
     hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state
     return hidden.float().masked_fill(mask[..., None] == 0, 0.0)  # a product would keep NaN at padding
-
-
-def _encodable(prompt: str) -> str:
-    """Without lone surrogates, which are no characters and which tokenizers refuse."""
-    return prompt.encode("utf-8", "ignore").decode("utf-8")
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from ..codecs.dequantization import dequantized
 from ..flow.flow import Flow
 from ..flow.noise import SEEDS, check_seed, seeded_noise, seeded_uniform
+from ..progress import OnProgress
 
 DRAW_BATCH = 8  # noise draws at once, so that memory does not grow with their number
 DENOISED_AT_ONCE = 1024  # tokens of pictures that are denoised together: each keeps all of its activations
@@ -57,7 +58,15 @@ def with_training_noise(flow: Flow, x: Tensor, seed: int, draws: int) -> Tensor:
 
 
 @torch.no_grad()
-def score(flow: Flow, x: Tensor, condition: Tensor | None, *, draws: int = 4, seed: int = 0) -> Likelihood:
+def score(
+    flow: Flow,
+    x: Tensor,
+    condition: Tensor | None,
+    *,
+    draws: int = 4,
+    seed: int = 0,
+    on_progress: OnProgress = lambda done, total: None,
+) -> Likelihood:
     """The likelihood of one image or its latents, with noise as in training.
 
     The density is that of noised data, since that is what the flow has learnt; each draw adds other noise.
@@ -68,6 +77,7 @@ def score(flow: Flow, x: Tensor, condition: Tensor | None, *, draws: int = 4, se
         condition: (1, …) as for the flow: features of the prompt, or a label; None for a model without.
         draws: noise draws K.
         seed: of the first draw; draw i is that of seed + i.
+        on_progress: told of the draws done, of all K, after every few; what it raises ends the work.
 
     Raises:
         ValueError: a shape does not fit the model, or numbers overflow.
@@ -78,6 +88,7 @@ def score(flow: Flow, x: Tensor, condition: Tensor | None, *, draws: int = 4, se
         noised = with_training_noise(flow, x, (seed + first) % SEEDS, min(DRAW_BATCH, draws - first))
         given = None if condition is None else condition.expand(len(noised), *condition.shape[1:])
         maps.append(flow(noised, given).log_prob_map)
+        on_progress(first + len(noised), draws)
     by_draw = torch.cat(maps).cpu()
     if not by_draw.isfinite().all():
         raise ValueError(f"The likelihood overflows: these {flow.data} are too unlike those that the model knows.")
@@ -129,7 +140,14 @@ def check_has_pixels(flow: Flow) -> None:
         raise ValueError("A flow of latents has no likelihood of pixels; choose a TarFlow, a flow of pictures.")
 
 
-def denoise(flow: Flow, x: Tensor, condition: Tensor | None, *, noise_std: float | None = None) -> Tensor:
+def denoise(
+    flow: Flow,
+    x: Tensor,
+    condition: Tensor | None,
+    *,
+    noise_std: float | None = None,
+    report: Callable[[Tensor], None] | None = None,
+) -> Tensor:
     """Score denoising, Tweedie's formula: x + σ²·∇ log p(x | condition), (B, C, H, W).
 
     It is the same in a caller's `torch.no_grad()` and `torch.inference_mode()`. A few pictures at a time are denoised,
@@ -140,6 +158,7 @@ def denoise(flow: Flow, x: Tensor, condition: Tensor | None, *, noise_std: float
         x: data (B, C, H, W) with the noise that the model was trained with.
         condition: as for the flow.
         noise_std: σ; the model's own by default.
+        report: told of all of them after every few; what it raises ends the denoising.
 
     Raises:
         ValueError: a shape does not fit the model.
@@ -147,13 +166,15 @@ def denoise(flow: Flow, x: Tensor, condition: Tensor | None, *, noise_std: float
     sigma = flow.config.noise_std if noise_std is None else noise_std
     at_once = denoised_at_once(flow.grid(x))
     flow.checked_condition(condition, len(x))
-    denoised = []
-    with torch.inference_mode(False), torch.enable_grad():
+    with torch.inference_mode(False):
+        denoised = x.detach().clone()
         for first in range(0, len(x), at_once):
-            part = x[first : first + at_once].detach()
-            given = None if condition is None else condition[first : first + at_once]
-            denoised.append(part + sigma**2 * _score(flow, part, given).to(part))
-    return torch.cat(denoised)
+            part = slice(first, first + at_once)
+            given = None if condition is None else condition[part]
+            denoised[part] += sigma**2 * _score(flow, x[part].detach(), given).to(denoised)
+            if report is not None:
+                report(denoised)
+    return denoised
 
 
 def denoised_at_once(grid: tuple[int, int]) -> int:
@@ -163,7 +184,8 @@ def denoised_at_once(grid: tuple[int, int]) -> int:
 
 def _score(flow: Flow, x: Tensor, condition: Tensor | None) -> Tensor:
     """∇ log p(x | condition), like x."""
-    x = x.clone().requires_grad_()  # tensors of inference mode can be copied, but take no part in a gradient
-    given = None if condition is None else condition.clone()
-    (gradient,) = torch.autograd.grad(flow(x, given).log_prob.sum(), x)
+    with torch.enable_grad():
+        x = x.clone().requires_grad_()  # tensors of inference mode can be copied, but take no part in a gradient
+        given = None if condition is None else condition.clone()
+        (gradient,) = torch.autograd.grad(flow(x, given).log_prob.sum(), x)
     return gradient

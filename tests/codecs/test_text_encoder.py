@@ -10,8 +10,9 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
-from transformers import GemmaConfig, GemmaModel, PreTrainedTokenizerFast, T5Config, T5EncoderModel
+from transformers import GemmaConfig, GemmaModel, PreTrainedTokenizerFast
 
+from starflow_core.codecs.t5 import T5Config, T5Encoder
 from starflow_core.codecs.text_encoder import REMEMBERED, TextEncoder
 
 WORDS = ["<pad>", "<end>", "<unknown>", "a", "cat", "and", "dog", "red", "blue", "on", "mat"]
@@ -34,10 +35,8 @@ def new_tokenizer(template: str, padding_side: str = "right") -> PreTrainedToken
 @pytest.fixture
 def t5() -> TextEncoder:
     torch.manual_seed(0)
-    config = T5Config(
-        vocab_size=len(WORDS), d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2, pad_token_id=0, eos_token_id=1
-    )
-    return TextEncoder(T5EncoderModel(config).eval(), new_tokenizer("$A <end>"), TOKENS)
+    config = T5Config(vocab_size=len(WORDS), d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2)
+    return TextEncoder(T5Encoder(config).eval(), new_tokenizer("$A <end>"), TOKENS)
 
 
 def new_gemma(padding_side: str) -> TextEncoder:
@@ -117,8 +116,10 @@ def test_different_prompts_have_different_features(t5: TextEncoder) -> None:
 
 def test_encoding_is_remembered(t5: TextEncoder) -> None:
     calls = count_calls(t5)
+    assert not t5.remembers("a cat")
     first = t5.encode(["a cat"])
     assert len(calls) == 1
+    assert t5.remembers("a cat")
     assert torch.equal(t5.encode(["a cat", "a cat"]), first.repeat(2, 1, 1))
     assert len(calls) == 1
 
@@ -230,8 +231,7 @@ def test_released_model_is_read_again(t5: TextEncoder) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32], ids=str)
 def test_t5_keeps_in_float32_what_overflows_float16(t5: TextEncoder, dtype: torch.dtype, tmp_path: Path) -> None:
-    t5.model.save_pretrained(tmp_path / "text_encoder")
-    t5.tokenizer.save_pretrained(tmp_path / "tokenizer")
+    t5.save(tmp_path / "text_encoder", tmp_path / "tokenizer")
     with torch.no_grad():
         encoder = TextEncoder.from_folders(
             tmp_path / "text_encoder", tmp_path / "tokenizer", tokens=TOKENS, device="cpu", dtype=dtype
@@ -249,8 +249,7 @@ def test_wide_values_do_not_overflow_in_float16(t5: TextEncoder, tmp_path: Path)
     with torch.no_grad():
         for block in t5.model.encoder.block:
             block.layer[1].DenseReluDense.wo.weight.mul_(1e5)
-    t5.model.save_pretrained(tmp_path / "text_encoder")
-    t5.tokenizer.save_pretrained(tmp_path / "tokenizer")
+    t5.save(tmp_path / "text_encoder", tmp_path / "tokenizer")
     encoder = TextEncoder.from_folders(
         tmp_path / "text_encoder", tmp_path / "tokenizer", tokens=TOKENS, device="cpu", dtype=torch.float16
     )
