@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +15,7 @@ from ..flow.noise import SEEDS, check_seed, seeded_noise, seeded_uniform
 from ..progress import OnProgress
 
 DRAW_BATCH = 8  # noise draws at once, so that memory does not grow with their number
+DENOISED_AT_ONCE = 1024  # tokens of pictures that are denoised together: each keeps all of its activations
 TOKENS_AT_ONCE = 4096  # of pictures and draws together: enough for large matrix products, whatever the model's size
 
 
@@ -139,20 +140,52 @@ def check_has_pixels(flow: Flow) -> None:
         raise ValueError("A flow of latents has no likelihood of pixels; choose a TarFlow, a flow of pictures.")
 
 
-def denoise(flow: Flow, x: Tensor, condition: Tensor | None, *, noise_std: float | None = None) -> Tensor:
+def denoise(
+    flow: Flow,
+    x: Tensor,
+    condition: Tensor | None,
+    *,
+    noise_std: float | None = None,
+    report: Callable[[Tensor], None] | None = None,
+) -> Tensor:
     """Score denoising, Tweedie's formula: x + σ²·∇ log p(x | condition), (B, C, H, W).
+
+    It is the same in a caller's `torch.no_grad()` and `torch.inference_mode()`. A few pictures at a time are denoised,
+    so that memory does not grow with their number.
 
     Args:
         flow: the model.
         x: data (B, C, H, W) with the noise that the model was trained with.
         condition: as for the flow.
         noise_std: σ; the model's own by default.
+        report: told of all of them after every few; what it raises ends the denoising.
 
     Raises:
         ValueError: a shape does not fit the model.
     """
     sigma = flow.config.noise_std if noise_std is None else noise_std
+    at_once = denoised_at_once(flow.grid(x))
+    flow.checked_condition(condition, len(x))
+    with torch.inference_mode(False):
+        denoised = x.detach().clone()
+        for first in range(0, len(x), at_once):
+            part = slice(first, first + at_once)
+            given = None if condition is None else condition[part]
+            denoised[part] += sigma**2 * _score(flow, x[part].detach(), given).to(denoised)
+            if report is not None:
+                report(denoised)
+    return denoised
+
+
+def denoised_at_once(grid: tuple[int, int]) -> int:
+    """Pictures of a token grid (H', W') that are denoised together."""
+    return max(1, DENOISED_AT_ONCE // (grid[0] * grid[1]))
+
+
+def _score(flow: Flow, x: Tensor, condition: Tensor | None) -> Tensor:
+    """∇ log p(x | condition), like x."""
     with torch.enable_grad():
-        x = x.detach().clone().requires_grad_()
-        (gradient,) = torch.autograd.grad(flow(x, condition).log_prob.sum(), x)
-    return x.detach() + sigma**2 * gradient
+        x = x.clone().requires_grad_()  # tensors of inference mode can be copied, but take no part in a gradient
+        given = None if condition is None else condition.clone()
+        (gradient,) = torch.autograd.grad(flow(x, given).log_prob.sum(), x)
+    return gradient
