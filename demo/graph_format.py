@@ -14,6 +14,7 @@ from starflow_core.images import to_images
 
 WORKFLOWS = Path(__file__).parent.parent / "workflows"
 MUTED = 2  # a node's mode, in ComfyUI
+NOTES = ("MarkdownNote", "Note")
 
 Json = dict[str, Any]
 
@@ -25,9 +26,10 @@ def names() -> list[str]:
 
 def converted(saved: Json, name: str) -> Json:
     """A graph as ComfyUI saves it, as `gr.Workflow` reads it: nodes become operators, loaded pictures references, and
-    shown ones subjects; muted nodes are left out."""
+    shown ones subjects; muted nodes and notes are left out."""
     graph: Json = {"schema_version": "2", "name": name, "references": [], "operators": [], "subjects": [], "edges": []}
-    kept = {node["id"]: node for node in saved["nodes"] if node.get("mode") != MUTED}
+    nodes = (node for node in saved["nodes"] if node["type"] not in NOTES)
+    kept = {node["id"]: node for node in nodes if node.get("mode") != MUTED}
     for node in kept.values():
         kind = node["type"]
         if kind == "LoadImage":

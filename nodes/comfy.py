@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import torch
@@ -11,6 +12,8 @@ from .catalogue import NODES
 from .comfy_host import ComfyHost
 from .comfy_ui import likelihood_ui
 from .declaration import CATEGORY, FLOAT, Choice, Field, Flag, Input, Node, Number, Output, Seed, Socket, Text
+from .known import drawn_sizes
+from .loading import models
 
 OUTPUTS = {FLOAT: io.Float}
 LARGEST_SEED = 2**64 - 1
@@ -46,12 +49,20 @@ def schema(node: Node) -> io.Schema:
     return io.Schema(
         node_id=node.id,
         display_name=node.title,
-        category=CATEGORY,
+        category=f"{CATEGORY}/{node.category}",
         description=node.help,
         inputs=[comfy_input(given) for given in node.inputs],
         outputs=[comfy_output(output) for output in node.outputs],
         is_output_node=node.shows,
+        **_of_newer_versions(node),
     )
+
+
+def _of_newer_versions(node: Node) -> dict[str, Any]:
+    """What a node says that some versions of ComfyUI do not know yet; of those, nothing."""
+    told = {"search_aliases": list(node.aliases), "essentials_category": node.essentials or None}
+    known = {field.name for field in dataclasses.fields(io.Schema)}
+    return {name: value for name, value in told.items() if name in known}
 
 
 def comfy_input(given: Input) -> io.Input:
@@ -73,9 +84,18 @@ def comfy_input(given: Input) -> io.Input:
     if isinstance(field, Flag):
         return io.Boolean.Input(**about)
     assert isinstance(field, Choice)
+    if field.options is models:
+        return _ModelInput(**about, options=field.names())
     return io.Combo.Input(**about, options=field.names())
+
+
+class _ModelInput(io.Combo.Input):
+    """The choice of a model, with what sizes each draws, for `web/sizes.js`."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**super().as_dict(), "starflow_sizes": drawn_sizes()}
 
 
 def comfy_output(output: Output) -> io.Output:
     kind = OUTPUTS.get(output.type) or io.Custom(output.type)
-    return kind.Output(display_name=output.name, tooltip=output.help or None)
+    return kind.Output(display_name=output.name, tooltip=output.help or None, is_output_list=output.is_list)

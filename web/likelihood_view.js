@@ -15,6 +15,8 @@ export const STYLE = `
 .starflow-likelihood button { padding: 0 8px; }
 `;
 
+const ALONE = 16; // pixels a token, of a map without its picture
+
 function colour(stops, share) {
     const place = Math.min(Math.max(share, 0), 1) * (stops.length - 1);
     const below = Math.min(Math.floor(place), stops.length - 2);
@@ -69,6 +71,10 @@ export class LikelihoodView {
             this.image = image;
             this.draw();
         };
+        image.onerror = () => {
+            this.image = undefined; // the server has let go of it; the map is left
+            this.draw();
+        };
         image.src = this.found.source;
     }
 
@@ -81,14 +87,14 @@ export class LikelihoodView {
     }
 
     draw() {
-        if (!this.image) return;
+        if (!this.found) return;
         const { map, stops } = this.found;
         const [low, high] = this.range;
-        this.canvas.width = this.image.width;
-        this.canvas.height = this.image.height;
+        this.canvas.width = this.image?.width ?? map[0].length * ALONE;
+        this.canvas.height = this.image?.height ?? map.length * ALONE;
         const context = this.canvas.getContext("2d");
         context.globalAlpha = 1;
-        context.drawImage(this.image, 0, 0);
+        if (this.image) context.drawImage(this.image, 0, 0);
         context.globalAlpha = Number(this.opacity.value);
         const [tall, wide] = [this.canvas.height / map.length, this.canvas.width / map[0].length];
         map.forEach((row, y) =>
@@ -101,7 +107,7 @@ export class LikelihoodView {
 
     // The picture is fitted into the canvas's box, so that margins lie at two of its sides.
     point(event) {
-        if (!this.found || !this.image) return;
+        if (!this.found) return;
         const box = this.canvas.getBoundingClientRect();
         const fit = Math.min(box.width / this.canvas.width, box.height / this.canvas.height);
         const across = (event.clientX - box.left - (box.width - this.canvas.width * fit) / 2) / (this.canvas.width * fit);
