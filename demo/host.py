@@ -10,6 +10,7 @@ from PIL import Image
 
 from nodes.local_host import LocalHost
 from nodes.values import Model, Placed
+from starflow_core.progress import OnProgress
 from starflow_core.samplers import Progress
 
 from .models import MODELS
@@ -50,3 +51,6 @@ class DemoHost(LocalHost):
             self._watch.step(step.done / step.total, pictures)
 
         return report
+
+    def steps(self) -> OnProgress:
+        return lambda done, total: self._watch.step(done / total)

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import torch
 from PIL import Image as Picture
 
-from starflow_core.images import middle_box
-from starflow_core.insight.heatmap import STOPS, heatmap, value_range
+from starflow_core.insight.heatmap import STOPS
 from starflow_core.insight.likelihood import DRAW_BATCH, Likelihood, score
 from starflow_core.insight.oddness import oddness
 from starflow_core.memory import forward_memory
+from starflow_core.progress import part_of
 
-from . import convert
+from . import conditions, convert
 from .declaration import CONDITIONING, FLOAT, IMAGE, LATENT, MASK, MODEL, Number, Output, Seed, Shown, Socket, node
 from .host import Host
-from .pictures import PIXEL_MEMORY, encoded
-from .values import Conditioning, Image, Latent, Mask, Model
+from .pictures import decoded, encoded
+from .seen import Seen
+from .values import Conditioning, Image, Latent, Model
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,14 @@ def likelihood(
     x = data_of(host, model, image, latent)
     pipeline = model.pipeline
     flow = pipeline.flow
-    given = convert.condition(model, conditioning, 1)
+    given = conditions.condition(host, model, conditioning, 1)
+    report, total = host.steps(), len(x) * draws
     with host.in_memory(model.flow, forward_memory(flow, min(draws, DRAW_BATCH), flow.grid(x), given)):
-        scores = [score(flow, one, given, draws=draws, seed=seed) for one in x]
-    with host.in_memory(model.autoencoder, x.shape[-1] * x.shape[-2] * pipeline.factor**2 * PIXEL_MEMORY):
-        pictures = pipeline.decode(x)
+        scores = [
+            score(flow, one, given, draws=draws, seed=seed, on_progress=part_of(report, i * draws, total))
+            for i, one in enumerate(x)
+        ]
+    pictures = decoded(host, model, x)
     seen = Seen.of(model, image, pictures[0].size)
     log_probs, bits = [found.log_prob for found in scores], [found.bits_per_dim for found in scores]
     outputs = (
@@ -95,43 +98,6 @@ def likelihood(
     return Shown(outputs, [Scored(picture, found) for picture, found in zip(pictures, scores, strict=True)])
 
 
-@dataclass(frozen=True)
-class Seen:
-    """Which part of pictures of a size a model looks at.
-
-    Attributes:
-        size: width and height of the pictures, in pixels.
-        box: left, top, right and bottom of that part.
-    """
-
-    size: tuple[int, int]
-    box: tuple[int, int, int, int]
-
-    @classmethod
-    def of(cls, model: Model, image: Image | None, size: tuple[int, int]) -> Seen:
-        """Of an IMAGE; of a latent, which is looked at whole, `size` is that of its picture."""
-        if image is None:
-            return cls(size, (0, 0, *size))
-        size = (image.shape[2], image.shape[1])
-        return cls(size, middle_box(size) if model.pipeline.flow.has_fixed_size else (0, 0, *size))
-
-    def heatmaps(self, maps: Sequence[torch.Tensor]) -> Image:
-        """Maps (H', W') in nats by token as an IMAGE, their common range spread over the colours; unseen is black."""
-        left, top, right, bottom = self.box
-        between = value_range(maps)
-        image = torch.zeros(len(maps), self.size[1], self.size[0], 3)
-        size = (right - left, bottom - top)
-        image[:, top:bottom, left:right] = convert.image([heatmap(one, size, between) for one in maps])
-        return image
-
-    def mask(self, maps: torch.Tensor) -> Mask:
-        """Maps (B, H', W') in [0, 1] as a MASK; unseen is 0."""
-        left, top, right, bottom = self.box
-        mask = torch.zeros(len(maps), self.size[1], self.size[0])
-        mask[:, top:bottom, left:right] = convert.mask(maps, (right - left, bottom - top))
-        return mask
-
-
 def data_of(host: Host, model: Model, image: Image | None, latent: Latent | None) -> torch.Tensor:
     """Data of the flow (B, C, H, W), from a picture or a latent.
 
@@ -139,7 +105,7 @@ def data_of(host: Host, model: Model, image: Image | None, latent: Latent | None
         ValueError: there is neither, or both.
     """
     if latent is not None and image is None:
-        return convert.data(model, latent)
+        return convert.unmasked(model, latent)
     if image is not None and latent is None:
         return encoded(host, model, image)
     raise ValueError("Connect an image or a latent, and not both.")

@@ -96,6 +96,11 @@ class TextEncoder:
                 raise ValueError(f"A prompt must be text, but one is {type(prompt).__name__}.")
         return torch.stack([self._features(prompt).to(self.device) for prompt in prompts])
 
+    def remembers(self, prompt: str) -> bool:
+        """Whether a prompt's features are known without the model."""
+        with self._lock:
+            return prompt in self._remembered
+
     def is_truncated(self, prompt: str) -> bool:
         """Whether a prompt has more tokens than the model reads."""
         return len(self.tokenizer(_encodable(prompt), truncation=False, verbose=False)["input_ids"]) > self.tokens

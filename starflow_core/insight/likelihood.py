@@ -13,6 +13,7 @@ from ..codecs.dequantization import dequantized
 from ..flow.flow import Flow
 from ..flow.noise import SEEDS, check_seed, seeded_noise, seeded_uniform
 from ..flow.tokens import patchify
+from ..progress import OnProgress
 
 DRAW_BATCH = 8  # noise draws at once, so that memory does not grow with their number
 TOKENS_AT_ONCE = 4096  # of pictures and draws together: enough for large matrix products, whatever the model's size
@@ -60,7 +61,15 @@ def with_training_noise(flow: Flow, x: Tensor, seed: int, draws: int) -> Tensor:
 
 
 @torch.no_grad()
-def score(flow: Flow, x: Tensor, condition: Tensor | None, *, draws: int = 4, seed: int = 0) -> Likelihood:
+def score(
+    flow: Flow,
+    x: Tensor,
+    condition: Tensor | None,
+    *,
+    draws: int = 4,
+    seed: int = 0,
+    on_progress: OnProgress = lambda done, total: None,
+) -> Likelihood:
     """The likelihood of one image or its latents, with noise as in training.
 
     The density is that of noised data, since that is what the flow has learnt; each draw adds other noise.
@@ -71,6 +80,7 @@ def score(flow: Flow, x: Tensor, condition: Tensor | None, *, draws: int = 4, se
         condition: (1, …) as for the flow: features of the prompt, or a label; None for a model without.
         draws: noise draws K.
         seed: of the first draw; draw i is that of seed + i.
+        on_progress: told of the draws done, of all K, after every few; what it raises ends the work.
 
     Raises:
         ValueError: a shape does not fit the model, or numbers overflow.
@@ -83,6 +93,7 @@ def score(flow: Flow, x: Tensor, condition: Tensor | None, *, draws: int = 4, se
         output = flow(noised, given)
         maps.append(output.log_prob_map)
         noise_maps.append(patchify(output.z, flow.config).square().sum(-1).unflatten(1, flow.grid(noised)))
+        on_progress(first + len(noised), draws)
     by_draw = torch.cat(maps).cpu()
     if not by_draw.isfinite().all():
         raise ValueError(f"The likelihood overflows: these {flow.data} are too unlike those that the model knows.")

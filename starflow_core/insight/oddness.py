@@ -15,9 +15,9 @@ def oddness(noise_map: Tensor, dimensions: int) -> Tensor:
     """How odd each token is, from 0 to 1, by the noise that the flow turns it into.
 
     A flow turns its own pictures into noise z ~ N(0, I), whatever they show: an intricate place costs many nats, which
-    its log-determinant accounts for, and is not odd for that. ‖z‖² of a token of D dimensions then follows the χ² law of D
-    degrees of freedom, which is the reference. With p = P(χ²_D ≥ ‖z‖²), the oddness is 0 where p is 10⁻³ or more, 1 where
-    it is 10⁻¹² or less, and grows with −log₁₀ p between them.
+    its log-determinant accounts for, and is not odd for that. ‖z‖² of a token of D dimensions then follows the χ² law
+    of D degrees of freedom, which is the reference. With p = P(χ²_D ≥ ‖z‖²), the oddness is 0 where p is 10⁻³ or more,
+    1 where it is 10⁻¹² or less, and grows with −log₁₀ p between them.
 
     Args:
         noise_map: (…), ‖z‖² by token; the mean over draws, which spreads less than one draw, is on the safe side.

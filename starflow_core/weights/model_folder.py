@@ -12,7 +12,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from ..flow.config import AnyFlowConfig, StarFlowConfig, TarFlowConfig
 from ..flow.flow import Flow
 from ..flow.starflow import StarFlow
 from ..flow.tarflow import TarFlow
+from ..progress import OnProgress, part_of
 from ..sampling import SamplingDefaults
 
 if TYPE_CHECKING:
@@ -77,8 +78,10 @@ def load(
     *,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
+    text_encoder_dtype: torch.dtype | None = None,
     keep_text_encoder: bool | None = None,
     operations: Any = torch.nn,
+    on_progress: OnProgress = lambda done, total: None,
 ) -> Pipeline:
     """A pipeline from a model folder or the name of an embedded model.
 
@@ -88,8 +91,10 @@ def load(
         dtype: of the flow and the text encoder; by default bfloat16 on CUDA and where the weights are over 4 GB, and
             float32 elsewhere. The autoencoder is always float32, and so is a flow of dequantised pictures by default,
             whose steps bfloat16 cannot tell apart.
+        text_encoder_dtype: of the text encoder alone; by default that of the flow.
         keep_text_encoder: in memory, when prompts have been encoded; by default, where it is of less than 1 GB.
         operations: whose Linear and LayerNorm the flow is built of.
+        on_progress: told of the bytes of weights that are read, of all; what it raises ends the loading.
 
     Raises:
         ValueError: there is no such model, no such device, or something is wrong with the folder.
@@ -107,10 +112,16 @@ def load(
         dtype = torch.bfloat16 if is_short and flow_config.noise_std > 0 else torch.float32
     if keep_text_encoder is None:
         keep_text_encoder = size_of_weights(folder / "text_encoder") < BIG_TEXT_ENCODER
+    sizes = [size_of_weights(folder / "vae", VAE_WEIGHTS), size_of_weights(folder / "text_encoder")]
+    total = sum(sizes) + size_of_weights(folder)
     autoencoder = _load_autoencoder(folder / "vae", device) if kind.data == "latents" else None
-    text_encoder = _load_text_encoder(folder, flow_config.txt_size, device, dtype) if flow_config.txt_size else None
+    on_progress(sizes[0], total)
+    text_encoder = None
+    if flow_config.txt_size:
+        text_encoder = _load_text_encoder(folder, flow_config.txt_size, device, text_encoder_dtype or dtype)
+    on_progress(sum(sizes), total)
     classes = _in_folder(folder, Classes, tuple(config["classes"])) if "classes" in config else None
-    weights = _read_weights(folder, WEIGHTS)
+    weights = _read_weights(folder, WEIGHTS, part_of(on_progress, sum(sizes), total))
     flow: Flow = _in_folder(
         folder, kind.from_state_dict, flow_config, weights, device=device, dtype=dtype, operations=operations
     )
@@ -185,9 +196,9 @@ def read_flow_config(folder: Path) -> StarFlowConfig | TarFlowConfig:
     return flow_config
 
 
-def size_of_weights(folder: Path) -> int:
+def size_of_weights(folder: Path, file: str = WEIGHTS) -> int:
     """Of the weights in a folder, in bytes, in one file or in shards."""
-    return sum(shard.stat().st_size for shard in _shards(folder, WEIGHTS) if shard.is_file())
+    return sum(shard.stat().st_size for shard in _shards(folder, file) if shard.is_file())
 
 
 def checked_device(device: torch.device | str | None) -> torch.device:
@@ -229,23 +240,28 @@ def _load_text_encoder(folder: Path, tokens: int, device: torch.device, dtype: t
     )
 
 
-def _read_weights(folder: Path, file: str) -> dict[str, Tensor]:
-    """All tensors of a safetensors file, or of the shards that its index names.
+def _read_weights(folder: Path, file: str, on_progress: OnProgress = lambda done, total: None) -> dict[str, Tensor]:
+    """All tensors of a safetensors file, or of the shards that its index names; the progress is in bytes.
 
     Raises:
         ValueError: a file is missing, cut short or damaged, or the index is none.
     """
     _check_weights(folder, file)
     tensors: dict[str, Tensor] = {}
+    total, done = size_of_weights(folder, file), 0
     for shard in _shards(folder, file):
-        tensors |= _read_shard(shard)
+        for name, tensor in _tensors(shard):
+            tensors[name] = tensor
+            done += tensor.nbytes
+            on_progress(done, total)
     return tensors
 
 
-def _read_shard(path: Path) -> dict[str, Tensor]:
+def _tensors(path: Path) -> Iterator[tuple[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as stored:
-            return {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 — no mapping
+            for name in stored.keys():  # noqa: SIM118 — no mapping
+                yield name, stored.get_tensor(name)
     except (SafetensorError, OSError) as error:
         raise ValueError(f"{path} is cut short or damaged ({error}); fetch it again.") from error
 
