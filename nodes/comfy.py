@@ -12,7 +12,7 @@ from comfy_api.latest import ComfyExtension, io
 
 from .catalogue import NODES
 from .comfy_host import ComfyHost
-from .comfy_preview import has_native_latents
+from .comfy_preview import has_own_latents
 from .comfy_ui import likelihood_ui
 from .declaration import CATEGORY, FLOAT, LATENT, Choice, Field, Flag, Input, Node, Number, Output, Seed, Socket, Text
 from .known import drawn_sizes
@@ -83,7 +83,7 @@ def check_sources(node: Node, values: Mapping[str, Any], hidden: Any) -> None:
         ValueError: there is one.
     """
     model = values.get("model")
-    if hidden is None or hidden.dynprompt is None or not isinstance(model, Model) or has_native_latents(model):
+    if hidden is None or hidden.dynprompt is None or not isinstance(model, Model) or not has_own_latents(model):
         return
     classes: Any = import_module("nodes")  # ComfyUI's module of that name, not this package
     for given in node.inputs:

@@ -21,8 +21,14 @@ Preview = tuple[str, Any, int]
 def has_native_latents(model: Model) -> bool:
     """Whether a model's latents are those of Stable Diffusion, which ComfyUI's own nodes make and take."""
     autoencoder = model.pipeline.autoencoder
-    latents = autoencoder and (autoencoder.config.latent_channels, autoencoder.config.scaling_factor)
-    return latents == STABLE_DIFFUSION
+    if autoencoder is None:
+        return False
+    return (autoencoder.config.latent_channels, autoencoder.config.scaling_factor) == STABLE_DIFFUSION
+
+
+def has_own_latents(model: Model) -> bool:
+    """Whether nobody else's latents mean anything to a model: they are neither Stable Diffusion's nor pictures."""
+    return model.pipeline.autoencoder is not None and not has_native_latents(model)
 
 
 def previewer(model: Model) -> Callable[[Tensor], Preview] | None:
