@@ -55,11 +55,11 @@ def sample(
     aspect_ratio: Annotated[str, Choice("at the area that the model was trained at", (*RATIOS, SIZE))] = "1:1",
     width: Annotated[
         int,
-        Number("of what will be drawn, in pixels; yours to choose where aspect ratio is width and height", 8, 4096, 8),
+        Number("of what will be drawn, in pixels; yours where the aspect ratio is width and height", 8, 4096, 8),
     ] = 256,
     height: Annotated[
         int,
-        Number("of what will be drawn, in pixels; yours to choose where aspect ratio is width and height", 8, 4096, 8),
+        Number("of what will be drawn, in pixels; yours where the aspect ratio is width and height", 8, 4096, 8),
     ] = 256,
     batch_size: Annotated[int, Number("pictures at once", 1, 64, 1)] = 1,
     sampler: Annotated[

@@ -9,7 +9,9 @@ export const STYLE = `
     padding: 6px; font: 12px/1.4 sans-serif; color: var(--input-text, inherit); }
 .starflow-likelihood canvas { flex: 1 1 0; min-height: 0; width: 100%; object-fit: contain; image-rendering: pixelated;
     cursor: crosshair; }
-.starflow-likelihood .scale { height: 10px; border-radius: 3px; }
+.starflow-likelihood .value { text-align: center; min-height: 1.4em; }
+.starflow-likelihood span { white-space: nowrap; }
+.starflow-likelihood .scale { flex: 1 1 auto; height: 10px; border-radius: 3px; }
 .starflow-likelihood .row { display: flex; justify-content: space-between; gap: 8px; align-items: center; }
 .starflow-likelihood input { flex: 1 1 auto; min-width: 40px; }
 .starflow-likelihood button { padding: 0 8px; }
@@ -35,11 +37,11 @@ export class LikelihoodView {
         this.root = make("div", "starflow-likelihood");
         this.canvas = make("canvas", "", this.root);
         this.canvas.role = "img";
+        this.value = make("div", "value", this.root);
         const ends = make("div", "row", this.root);
         this.low = make("span", "", ends);
-        this.value = make("span", "", ends);
+        this.scale = make("div", "scale", ends);
         this.high = make("span", "", ends);
-        this.scale = make("div", "scale", this.root);
         const controls = make("label", "row", this.root);
         controls.append("overlay");
         this.opacity = make("input", "", controls);

@@ -1,8 +1,10 @@
-// Width and height of STARFlow Sampler show what will be drawn: where the aspect ratio decides, that of the model.
+// Width and height of STARFlow Sampler show what will be drawn: those of the model at the aspect ratio. Whoever changes
+// them chooses them.
 
 import { app } from "../../scripts/app.js";
 
 const [LOADER, SAMPLER] = ["STARFlowLoader", "STARFlowSampler"];
+const OWN = "width and height"; // the aspect ratio that leaves them to the person
 let sizes = {}; // [width, height] by model and aspect ratio
 
 app.registerExtension({
@@ -18,6 +20,7 @@ app.registerExtension({
         if (node.comfyClass === LOADER) onChange(node, "model", updateAll);
         if (node.comfyClass !== SAMPLER) return;
         onChange(node, "aspect_ratio", () => update(node));
+        for (const name of ["width", "height"]) onChange(node, name, () => (widget(node, "aspect_ratio").value = OWN));
         const connected = node.onConnectionsChange;
         node.onConnectionsChange = function () {
             connected?.apply(this, arguments);
@@ -52,13 +55,8 @@ function updateAll() {
 
 function update(node) {
     const size = sizes[modelOf(node)]?.[widget(node, "aspect_ratio")?.value];
-    const isConnected = node.inputs?.some((input) => input.name === "noise" && input.link != null);
-    ["width", "height"].forEach((name, i) => {
-        const one = widget(node, name);
-        if (!one) return;
-        if (size && !isConnected) one.value = size[i];
-        one.disabled = Boolean(size || isConnected); // of noise, the size is the noise's
-    });
+    if (!size) return; // they are the person's own, or nobody knows yet
+    [widget(node, "width").value, widget(node, "height").value] = size;
     node.setDirtyCanvas?.(true, true);
 }
 
