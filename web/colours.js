@@ -2,7 +2,7 @@
 
 import { app } from "../../scripts/app.js";
 
-const COLOURS = { STARFLOW_MODEL: "#8f6bf2", STARFLOW_TEXT_ENCODER: "#e07b39" };
+const COLOURS = { STARFLOW_MODEL: "#12a594", STARFLOW_TEXT_ENCODER: "#c99700" };
 
 app.registerExtension({
     name: "STARFlow.Colours",

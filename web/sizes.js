@@ -4,6 +4,7 @@
 import { app } from "../../scripts/app.js";
 
 const [LOADER, SAMPLER] = ["STARFlowLoader", "STARFlowSampler"];
+const SIDES = ["width", "height"];
 const OWN = "width and height"; // the aspect ratio that leaves them to the person
 let sizes = {}; // [width, height] by model and aspect ratio
 
@@ -20,7 +21,12 @@ app.registerExtension({
         if (node.comfyClass === LOADER) onChange(node, "model", updateAll);
         if (node.comfyClass !== SAMPLER) return;
         onChange(node, "aspect_ratio", () => update(node));
-        for (const name of ["width", "height"]) onChange(node, name, () => (widget(node, "aspect_ratio").value = OWN));
+        SIDES.forEach((name, i) =>
+            onChange(node, name, () => {
+                const size = sizeOf(node);
+                if (size && widget(node, name).value !== size[i]) widget(node, "aspect_ratio").value = OWN;
+            }),
+        );
         const connected = node.onConnectionsChange;
         node.onConnectionsChange = function () {
             connected?.apply(this, arguments);
@@ -54,11 +60,14 @@ function updateAll() {
 }
 
 function update(node) {
-    const size = sizes[modelOf(node)]?.[widget(node, "aspect_ratio")?.value];
-    if (!size) return; // they are the person's own, or nobody knows yet
-    [widget(node, "width").value, widget(node, "height").value] = size;
+    const size = sizeOf(node);
+    if (!size) return;
+    SIDES.forEach((name, i) => (widget(node, name).value = size[i]));
     node.setDirtyCanvas?.(true, true);
 }
+
+// Width and height by the aspect ratio; undefined where they are the person's own, or nobody knows yet.
+const sizeOf = (node) => sizes[modelOf(node)]?.[widget(node, "aspect_ratio")?.value];
 
 // The name of the model that is connected; undefined where that is not to be seen from here.
 function modelOf(node) {
