@@ -26,10 +26,10 @@ SETTINGS = {
 VUE_NODES = {"Comfy.VueNodes.Enabled": True}
 NODE_TITLE = 30  # its height, in the graph's units
 # What every fresh ComfyUI complains of, whatever packs it has: it asks for things outside, also for the models of its
-# own first graph, and its own parts use what is deprecated.
+# own first graph, its own parts use what is deprecated, and a newer front end misses what an older server lacks.
 HARMLESS = (
     *("ERR_NAME_NOT_RESOLVED", "status of 404", "user.css", "ERR_INTERNET_DISCONNECTED", "ERR_NETWORK"),
-    *("huggingface.co/Comfy-Org", "ComfyApp graph accessed before initialization"),
+    *("huggingface.co/Comfy-Org", "ComfyApp graph accessed before initialization", "[Jobs API] Error fetching jobs"),
 )
 READY = "() => Boolean(window.app?.vueAppReady && window.app.canvas?.graph)"
 RUN = """() => new Promise((resolve, reject) => {

@@ -30,6 +30,7 @@ SOURCES = ROOT / "tests" / "data" / "workflows"
 PICTURE = (320, 400)  # of nodes that show a picture
 PROMPT = (320, 170)
 PREVIEW = 220  # below the sampler's fields, for its preview
+LIKELIHOOD = 620  # of the node that shows the heatmap, at least
 QUALITY = 86
 
 Graph = dict[str, Any]
@@ -84,6 +85,8 @@ def measured(graph: Graph, classic: dict[str, Size], vue: dict[str, Size]) -> di
             width, height = PROMPT
         if node["class_type"] == "STARFlowSampler":
             height += PREVIEW
+        if node["class_type"] == "STARFlowLikelihood":
+            height = max(height, LIKELIHOOD)
         sizes[name] = (max(width, 260), height)
     return sizes
 

@@ -174,7 +174,7 @@ TEMPLATES = {
                 ),
             ),
         ),
-        (Frame("6", "STARFlow’s draft"),),
+        (Frame("6", "STARFlow’s draft, for SD 1.5 to go on from"),),
     ),
 }
 
