@@ -18,11 +18,12 @@ app.registerExtension({
         if (node.comfyClass !== NODE) return;
         const view = new LikelihoodView();
         views.set(node, view);
-        node.addDOMWidget("likelihood", "starflow_likelihood", view.root, {
+        const widget = node.addDOMWidget("likelihood", "starflow_likelihood", view.root, {
             serialize: false,
             hideOnZoom: false,
             getMinHeight: () => 240,
         });
+        widget.serialize = false; // it holds nothing, and fields to come must not read it
         after(node, "onExecuted", (output) => {
             show(node, output);
             remember(node, output);
