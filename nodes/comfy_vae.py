@@ -57,7 +57,7 @@ class StarFlowVae:
         return self.encode(pixels)
 
     def get_sd(self) -> dict[str, Any]:
-        """The weights, under diffusers' names, which Load VAE reads.
+        """The weights, under diffusers' names, for VAE Save.
 
         Raises:
             ValueError: there are none.

@@ -15,7 +15,8 @@ from torch import Tensor
 
 MARKS = 2  # channels: the checksum, and whose noise it is
 OWNERS = 2**20
-SIGN = 3 * 2**20  # beside an owner's number: a constant that no picture, latent or noise holds; exact in float32
+SIGN = 3 * 2**20  # beside an owner's number; their sum is exact in float32
+FAR = 100  # that no channel of a picture, latent or noise is everywhere; the sign is, even where it was scaled down
 CHECKSUMS = 2**20
 MIXERS = (0x9E3779B1, 0x85EBCA6B)  # odd numbers, of 32 bits, with well-spread digits
 
@@ -32,7 +33,8 @@ def is_marked(samples: Tensor) -> bool:
     if samples.ndim != 4 or samples.shape[1] <= MARKS or not samples.numel():
         return False
     whose = samples[:, -1]
-    return bool((whose == whose.flatten()[0]).all() and whose.flatten()[0].abs() >= 2)
+    first = whose.flatten()[0]
+    return bool((whose == first).all() and first.abs() >= FAR)
 
 
 def is_of(samples: Tensor, owner: str) -> bool:

@@ -84,15 +84,14 @@ def sample(
         z = varied(z, temperature * seeded_noise(z.shape[1:], seed, len(z)), variation)
     else:
         z = temperature * seeded_noise(_shape(model, aspect_ratio, width, height), seed, batch_size)
+    is_guided = guide.strength > 0
     condition = conditions.condition(host, model, positive, len(z))
-    unconditional = None
-    if guide.strength > 0:
-        unconditional = conditions.condition(host, model, negative, len(z))
-        condition, unconditional = conditions.of_one_length(condition, unconditional)
+    unconditional = conditions.condition(host, model, negative, len(z)) if is_guided else None
+    condition, unconditional = conditions.of_one_length(condition, unconditional)
     denoises = denoise == "on" or (denoise == "default" and defaults.denoise and noise is None)
     parts = _parts(flow, z) if denoises else []
     steps = _Steps(host.progress(model), len(parts))
-    with host.in_memory(model.flow, sampling_memory(flow, len(z), flow.grid(z), condition, guided=guide.strength > 0)):
+    with host.in_memory(model.flow, sampling_memory(flow, len(z), flow.grid(z), condition, guided=is_guided)):
         x = flow.inverse(
             z,
             condition,

@@ -22,6 +22,11 @@ def sampler(**inputs: Any) -> dict[str, Any]:
     return node("STARFlowSampler", **own | inputs)
 
 
+def saved(number: str, name: str = "saved") -> dict[str, Any]:
+    """Saves the pictures of a node's first output."""
+    return node("SaveImage", images=[number, 0], filename_prefix=name)
+
+
 def drawing(model: str = "starflow-mini", text: str = "red heart", **inputs: Any) -> Graph:
     """Text or class to a saved picture."""
     graph = {

@@ -59,4 +59,5 @@ class StarFlow(Flow):
     def rotary(self, block: FlowBlock, grid: tuple[int, int], given: Tensor | None) -> Rotary | None:
         if not self.config.rope:
             return None
-        return rotary_table(self.config, grid, 0 if given is None else given.shape[1], like=block.proj_in.weight)
+        text_tokens = 0 if given is None else given.shape[1]
+        return rotary_table(self.config, grid, text_tokens, device=self.device, dtype=self.dtype)

@@ -40,7 +40,7 @@ def test_what_a_flow_cannot_heed_is_refused_by_name(
     starflow: tuple[Model, Any], heart: Conditioning, more: dict[str, Any], node: str, name: str
 ) -> None:
     given = changed(heart, **more)
-    inputs = {
+    inputs: dict[str, dict[str, Any]] = {
         "Sampler": {"positive": given},
         "Sampler negative": {"negative": given, "guidance": 1.0},
         "Invert": {"image": torch.rand(1, 64, 64, 3), "conditioning": given},
