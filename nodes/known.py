@@ -35,8 +35,12 @@ def _sizes(folder: Path) -> dict[str, tuple[int, int]]:
     flow, autoencoder = read_flow_config(folder), folder / "vae" / "config.json"
     factor = AutoencoderConfig.from_dict(json.loads(autoencoder.read_text())).factor if autoencoder.exists() else 1
     is_fixed = flow.block(0).positions > 0
-    sides = {ratio: map(int, ratio.split(":")) for ratio in (("1:1",) if is_fixed else RATIOS)}
-    return {ratio: fitted_size(*s, factor * flow.img_size, factor * flow.patch_size) for ratio, s in sides.items()}
+
+    def size(ratio: str) -> tuple[int, int]:
+        across, down = map(int, ratio.split(":"))
+        return fitted_size(across, down, factor * flow.img_size, factor * flow.patch_size)
+
+    return {ratio: size(ratio) for ratio in (("1:1",) if is_fixed else RATIOS)}
 
 
 def _read(read: Callable[[Path], Found]) -> dict[str, Found]:

@@ -81,7 +81,7 @@ def test_every_node_lies_in_a_group_with_a_note(path: Path) -> None:
     workflow, template = read(path), TEMPLATES[path.stem]
     groups = {group["title"]: group["bounding"] for group in workflow["groups"]}
     assert set(groups) == {group.title for row in template.rows for group in row}
-    around = {title: [] for title in groups}
+    around: dict[str, list[str]] = {title: [] for title in groups}
     for node in workflow["nodes"]:
         (x, y), (width, height) = node["pos"], list(node["size"])
         holding = [
