@@ -15,10 +15,10 @@ from starflow_core.sampling import Sampling
 from . import conditions, convert
 from .declaration import CONDITIONING, LATENT, MODEL, Choice, Number, Output, Seed, Socket, node
 from .host import Host
+from .known import RATIOS
 from .values import Conditioning, Latent, Model
 
 OWN = -1.0  # guidance and temperature: the model's
-RATIOS = ("1:1", "2:3", "3:2", "4:5", "5:4", "9:16", "16:9", "9:21", "21:9")
 SIZE = "width and height"
 DENOISE = ("default", "on", "off")
 
@@ -29,6 +29,9 @@ DENOISE = ("default", "on", "off")
     "Draws latents with a normalizing flow: from noise of a seed, or from the noise of a picture, which gives that "
     "picture back.",
     outputs=(Output("latent", LATENT, "for STARFlow Decode or VAE Decode"),),
+    category="sampling",
+    aliases=("normalizing flow", "TarFlow", "text to image", "generate", "draw", "KSampler", "jacobi", "variation"),
+    essentials="Image Generation",
 )
 def sample(
     host: Host,
@@ -45,8 +48,14 @@ def sample(
         Number("how strongly to steer to the positive and away from the negative; -1 is the model's own", -1, 30, 0.1),
     ] = OWN,
     aspect_ratio: Annotated[str, Choice("at the area that the model was trained at", (*RATIOS, SIZE))] = "1:1",
-    width: Annotated[int, Number("in pixels, where the aspect ratio says so", 8, 4096, 8)] = 256,
-    height: Annotated[int, Number("in pixels, where the aspect ratio says so", 8, 4096, 8)] = 256,
+    width: Annotated[
+        int,
+        Number("of what will be drawn, in pixels; yours where the aspect ratio is width and height", 8, 4096, 8),
+    ] = 256,
+    height: Annotated[
+        int,
+        Number("of what will be drawn, in pixels; yours where the aspect ratio is width and height", 8, 4096, 8),
+    ] = 256,
     batch_size: Annotated[int, Number("pictures at once", 1, 64, 1)] = 1,
     sampler: Annotated[
         str, Choice("jacobi is faster; sequential is the reference", ("jacobi", "sequential"))
