@@ -70,7 +70,7 @@ def sample(
         z = convert.noise(model, noise)
         z = varied(z, temperature * seeded_noise(z.shape[1:], seed, len(z)), variation)
     else:
-        z = temperature * seeded_noise(_shape(model, aspect_ratio, width, height), seed, batch_size)
+        z = temperature * seeded_noise(datum_shape(model, aspect_ratio, width, height), seed, batch_size)
     condition = convert.condition(model, positive, len(z))
     unconditional = convert.condition(model, negative, len(z)) if guide.strength > 0 else None
     with host.in_memory(model.flow, sampling_memory(flow, len(z), flow.grid(z), condition, guided=guide.strength > 0)):
@@ -94,7 +94,7 @@ def chosen_or_none(value: float) -> float | None:
     return None if value == OWN else value
 
 
-def _shape(model: Model, aspect_ratio: str, width: int, height: int) -> tuple[int, int, int]:
+def datum_shape(model: Model, aspect_ratio: str, width: int, height: int) -> tuple[int, int, int]:
     """Of one datum, (C, H, W)."""
     pipeline = model.pipeline
     side, multiple = pipeline.trained_side, pipeline.multiple

@@ -23,7 +23,7 @@ class Demo:
     """A server; use it as a context.
 
     Args:
-        folder: for its log and what it writes; must be empty.
+        folder: for its log and what it writes; must be empty, or not be there yet.
         root: the checkout that it runs from.
         program: a file or module of it, and arguments.
         environment: of its process, beside that of this one.
@@ -42,6 +42,7 @@ class Demo:
         self.environment = os.environ | files | {OUTSIDE: str(self.outside)} | (environment or {})
 
     def __enter__(self) -> Demo:
+        self.folder.mkdir(parents=True, exist_ok=True)
         port = free_port()
         self.address = f"http://127.0.0.1:{port}"
         command = [sys.executable, __file__, *self.program, "--port", str(port)]

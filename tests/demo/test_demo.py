@@ -330,5 +330,5 @@ def test_example_graph_runs_to_its_picture(tmp_path: Path, pipeline: Any) -> Non
 )
 def test_graph_reads_no_other_files(tmp_path: Path, path: Any) -> None:
     runner = graph.Runner(tmp_path)
-    with pytest.raises(ValueError, match="not of this graph"):
+    with pytest.raises(ValueError, match="no file that was uploaded here"):
         runner.functions()["MaskToImage"](path)
