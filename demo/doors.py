@@ -65,7 +65,8 @@ class Doors(gradio.Blocks):
         return self
 
     def launch(self, *args: Any, **named: Any) -> Any:
-        """As Gradio's, behind the gate, and without what would read other files or keep runs elsewhere."""
+        """As Gradio's, behind the gate; no file elsewhere is read, and nobody elsewhere is told of what happens here."""
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # which the client obeys that agents' calls go through
         options = {
             "app_kwargs": {"middleware": [Middleware(Gate, more=self.more_open)]},
             "blocked_paths": [os.getcwd()],

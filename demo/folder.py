@@ -99,7 +99,7 @@ def _is_own(folder: Path) -> bool:
 
 
 def _lock(folder: Path) -> FileLock:
-    return FileLock(f"{folder}.lock")
+    return FileLock(folder.with_name(f".{folder.name}.lock"))
 
 
 def _remove(folder: Path, lock: FileLock) -> None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
-import posixpath
 import secrets
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import gradio
-from fastapi import HTTPException, Request
+from fastapi import Request
 from fastapi.responses import JSONResponse
 from gradio import routes
 from gradio.route_utils import MultiPartException, upload_fn
 from gradio.utils import get_upload_folder
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -77,8 +78,9 @@ def _identified(scope: Scope) -> str:
 def _is_open(method: str, path: str, names: Collection[str]) -> bool:
     """Whether a request may go on to Gradio: of files, only what lies in the demo's folder."""
     if path.startswith(ADDRESS):
-        file = Path(posixpath.normpath(path.removeprefix(ADDRESS)))
-        return file.is_relative_to(Path(get_upload_folder()).resolve())
+        with contextlib.suppress(gradio.Error), open_upload(path.removeprefix(ADDRESS), Path(get_upload_folder())):
+            return True
+        return False
     if path.startswith(API):
         return path.removeprefix(API).split("/")[0] in names
     return method in ("GET", "HEAD") and path.split("/")[1] not in CLOSED
@@ -150,6 +152,8 @@ async def _uploaded(request: Request) -> JSONResponse:
         UPLOADS.forget(upload)
         if isinstance(error, TooMuch):
             raise HTTPException(429, str(error)) from None
+        if isinstance(error, OSError):
+            raise HTTPException(400, "This file has no name that can be used here; rename it.") from None
         if isinstance(error, ClientDisconnect):
             raise HTTPException(400, "The upload broke off.") from None
         if isinstance(error, MultiPartException):

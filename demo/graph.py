@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import os
 import threading
 import uuid
 import warnings
@@ -107,7 +106,6 @@ def main() -> None:
     parser.add_argument("graph", choices=names(), nargs="?", default="text_to_image")
     parser.add_argument("--port", type=int, help="to listen at; the first free one from 7860 by default")
     options = parser.parse_args()
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     with contextlib.suppress(KeyboardInterrupt), own_folder() as folder:
         saved = json.loads((WORKFLOWS / f"{options.graph}.json").read_text(encoding="utf-8"))
         file = folder / f"{options.graph}.json"

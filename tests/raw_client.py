@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import secrets
 import urllib.error
 import urllib.request
@@ -29,12 +31,12 @@ class RawClient:
     def post(self, path: str, body: Any, headers: dict[str, str] | None = None) -> tuple[int, str]:
         """Status and text of what is answered; `body` is bytes, or becomes JSON."""
         data = body if isinstance(body, bytes) else json.dumps(body).encode()
-        return self._asked(urllib.request.Request(
+        return self.asked(urllib.request.Request(
             self.demo.address + path, data, {"Content-Type": "application/json", **self._headers, **(headers or {})}
         ))  # fmt: skip
 
     def get(self, path: str) -> tuple[int, str]:
-        return self._asked(urllib.request.Request(self.demo.address + path, headers=self._headers))
+        return self.asked(urllib.request.Request(self.demo.address + path, headers=self._headers))
 
     def config(self) -> dict[str, Any]:
         config: dict[str, Any] = json.loads(self.get("/config")[1])
@@ -74,7 +76,16 @@ class RawClient:
         """All that is told of this session's jobs, to their end."""
         return self.get(f"/gradio_api/queue/data?session_hash={self.session}")[1]
 
-    def _asked(self, request: urllib.request.Request) -> tuple[int, str]:
+    def served(self, answer: str) -> list[bytes]:
+        """What can be had at the addresses in an answer."""
+        found = []
+        for address in set(re.findall(r"/gradio_api/file=[^\"\\ ]+", answer)):
+            with contextlib.suppress(urllib.error.HTTPError):
+                request = urllib.request.Request(self.demo.address + address, headers=self._headers)
+                found.append(urllib.request.urlopen(request, timeout=WAIT).read())
+        return found
+
+    def asked(self, request: urllib.request.Request) -> tuple[int, str]:
         try:
             with urllib.request.urlopen(request, timeout=WAIT) as reply:
                 return reply.status, reply.read().decode(errors="replace")
