@@ -10,6 +10,7 @@ from typing import Any
 import anyio.to_thread
 import gradio
 from gradio.utils import get_upload_folder
+from huggingface_hub import constants
 from starlette.middleware import Middleware
 
 from .files import Hold
@@ -65,8 +66,10 @@ class Doors(gradio.Blocks):
         return self
 
     def launch(self, *args: Any, **named: Any) -> Any:
-        """As Gradio's, behind the gate; no file elsewhere is read, and nobody elsewhere is told of what happens here."""
-        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # which the client obeys that agents' calls go through
+        """As Gradio's, behind the gate; nobody elsewhere is told of what happens here."""
+        # The client that agents' calls go through would tell, and ask the Hub for names of agents.
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+        constants.HF_HUB_OFFLINE = True
         options = {
             "app_kwargs": {"middleware": [Middleware(Gate, more=self.more_open)]},
             "blocked_paths": [os.getcwd()],

@@ -115,9 +115,6 @@ def main() -> None:
 
 def serve(file: Path, uploads: Path, port: int | None) -> None:
     """The canvas, until it is stopped."""
-    from huggingface_hub import constants
-
-    constants.HF_HUB_OFFLINE = True  # the canvas would ask the Hub which models it can offer
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "gr.Workflow is currently in beta")
         canvas = Canvas(str(file), bind=Runner(uploads).functions())

@@ -84,6 +84,15 @@ class Demo:
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
 
+    def peak_memory(self) -> int:
+        """The most that the process has ever held, in bytes."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+
+    def uploads(self) -> list[Path]:
+        """Files that visitors have sent, and that are there still."""
+        return [path for path in self.folder.glob("files/starflow-demo-*/files/uploads/**/*") if path.is_file()]
+
 
 def note_outside(event: str, arguments: tuple[object, ...]) -> None:
     """An audit hook."""
