@@ -70,11 +70,11 @@ def draw_all(model_name: str, wanted: Sequence[Wanted], watch: Watch) -> list[li
     host = DemoHost(watch)
     asked = [prompted(host, model_name, request.prompt, request.negative) for request in wanted]
     model = asked[0][0]
+    noise = convert.noise_latent(model, torch.cat([_noise(model, request.sampling) for request in wanted]))
     for request in wanted:
         check(work_of(sample, {"model": model, **request.sampling}))
     counts = [request.sampling["batch_size"] for request in wanted]
     shared = {name: wanted[0].sampling[name] for name in SHARED}
-    noise = convert.noise_latent(model, torch.cat([_noise(model, request.sampling) for request in wanted]))
     latent = one(
         sample,
         host,

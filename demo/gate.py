@@ -32,6 +32,7 @@ OPEN = {
 }
 CLOSED = {"monitoring", "login", "logout"}  # of what is not below API
 MOST_BYTES = 2**20  # of a request that is no upload
+DRAINED = 64 * 2**20  # bytes that are read of a request that is refused
 UPLOADED = "uploads"  # the folder of uploads
 # Agents' calls come back by a request of this program to itself; this header, which nobody else can write, says whose.
 HEADER, SECRET = b"x-starflow-visitor", secrets.token_hex(16)
@@ -52,16 +53,37 @@ class Gate:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         scope[VISITOR] = _identified(scope)
+        body = _Body(receive)
         try:
             if not _is_open(scope["method"], scope["path"], self._open):
                 raise HTTPException(403, "There is nothing here.")
             if scope["path"].rstrip("/") == f"{API}upload":
-                reply = await _uploaded(Request(scope, receive))
-                return await reply(scope, receive, send)
-            receive = await _bounded(scope, receive)
+                reply = await _uploaded(Request(scope, body))
+                return await reply(scope, body, send)
+            receive = await _bounded(scope, body)
         except HTTPException as error:
-            return await JSONResponse({"detail": error.detail}, error.status_code)(scope, receive, send)
+            await body.drain()
+            return await JSONResponse({"detail": error.detail}, error.status_code)(scope, body, send)
         await self._app(scope, receive, send)
+
+
+class _Body:
+    """What comes of a request."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._is_whole = False
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._is_whole = not message.get("more_body", False)
+        return message
+
+    async def drain(self) -> None:
+        """Read on, and keep nothing: clients that are cut off while they send do not see the answer."""
+        left = DRAINED
+        while left > 0 and not self._is_whole:
+            left -= len((await self()).get("body", b""))
 
 
 def _identified(scope: Scope) -> str:

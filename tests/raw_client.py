@@ -91,3 +91,15 @@ class RawClient:
                 return reply.status, reply.read().decode(errors="replace")
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode(errors="replace")
+
+
+def endpoint(client: RawClient, name: str, **changed: Any) -> tuple[int, list[Any]]:
+    """An endpoint's number, and its data as on the page, with some of it changed."""
+    config = client.config()
+    found = next(one for one in config["dependencies"] if one["api_name"] == name)
+    components = {component["id"]: component for component in config["components"]}
+    info = json.loads(client.get("/gradio_api/info")[1])["named_endpoints"][f"/{name}"]["parameters"]
+    data = [components[number]["props"].get("value") for number in found["inputs"]]
+    for i, parameter in enumerate(info):
+        data[i] = changed.get(parameter["parameter_name"], data[i])
+    return found["id"], data

@@ -8,14 +8,14 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from demo_server import Demo
 from PIL import Image
-from raw_client import RawClient
+from raw_client import RawClient, endpoint
 
 META = {"meta": {"_type": "gradio.FileData"}}
+SMALL = {"aspect_ratio": "width and height", "width": 32, "height": 32}
 PATIENCE = 300  # seconds for what must come at last
 
 
@@ -23,18 +23,6 @@ PATIENCE = 300  # seconds for what must come at last
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
     with Demo(tmp_path_factory.mktemp("demo"), environment={"MALLOC_ARENA_MAX": "2"}) as server:
         yield server
-
-
-def function(client: RawClient, name: str, **changed: Any) -> tuple[int, list[Any]]:
-    """An endpoint's number, and its data as on the page, with some of it changed."""
-    config = client.config()
-    found = next(one for one in config["dependencies"] if one["api_name"] == name)
-    components = {component["id"]: component for component in config["components"]}
-    info = json.loads(client.get("/gradio_api/info")[1])["named_endpoints"][f"/{name}"]["parameters"]
-    data = [components[number]["props"].get("value") for number in found["inputs"]]
-    for i, parameter in enumerate(info):
-        data[i] = changed.get(parameter["parameter_name"], data[i])
-    return found["id"], data
 
 
 def comes(condition: Callable[[], bool]) -> bool:
@@ -48,8 +36,8 @@ def comes(condition: Callable[[], bool]) -> bool:
 def test_visitor_who_floods_the_queue_delays_others_by_a_job(demo: Demo) -> None:
     """Two hundred requests of one address, from many pages; then one of another."""
     pages = [RawClient(demo, "192.0.2.1") for _ in range(51)]
-    number, data = function(pages[0], "create", prompt="a red heart")
-    place = data.index(0.01)  # the tolerance
+    number, data = endpoint(pages[0], "create", prompt="a red heart", sampler="sequential", **SMALL)
+    place = data.index(0.01)  # the tolerance, which means nothing here
     answers = []
     for i, page in enumerate(pages * 4):
         one = [*data[:place], 0.01 + 0.001 * i, *data[place + 1 :]]  # nothing of this can be done at once
@@ -62,7 +50,7 @@ def test_visitor_who_floods_the_queue_delays_others_by_a_job(demo: Demo) -> None
     waiting = json.loads(pages[0].get("/gradio_api/queue/status")[1])["queue_size"]
     assert 8 <= waiting <= 32
     quiet = RawClient(demo, "192.0.2.2")
-    assert '"success":true' in quiet.call(*function(quiet, "create", prompt="owl"))
+    assert '"success":true' in quiet.call(*endpoint(quiet, "create", prompt="owl", **SMALL))
     left = json.loads(pages[0].get("/gradio_api/queue/status")[1])["queue_size"]
     assert waiting - left <= 5
     assert comes(lambda: json.loads(pages[0].get("/gradio_api/queue/status")[1])["queue_size"] == 0)
@@ -70,7 +58,7 @@ def test_visitor_who_floods_the_queue_delays_others_by_a_job(demo: Demo) -> None
 
 def test_page_has_few_jobs_at_a_time(demo: Demo) -> None:
     page = RawClient(demo, "192.0.2.3")
-    number, data = function(page, "create", prompt="a red heart", sampler="sequential")
+    number, data = endpoint(page, "create", prompt="a red heart", sampler="sequential", **SMALL)
     statuses = [page.join(number, data)[0] for _ in range(6)]
     assert statuses[:4] == [200] * 4
     assert 429 in statuses
@@ -116,7 +104,7 @@ def test_uploads_go_with_the_page(demo: Demo, tmp_path: Path) -> None:
     page = RawClient(demo, "192.0.2.7")
     Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
     path = Path(page.uploaded(tmp_path / "red.png"))
-    page.call(*function(page, "invert", picture={"path": str(path), **META}, count=1))
+    page.call(*endpoint(page, "invert", picture={"path": str(path), **META}, count=1))
     assert path.exists()
     with urllib.request.urlopen(f"{demo.address}/gradio_api/heartbeat/{page.session}", timeout=60) as alive:
         alive.readline()
@@ -138,7 +126,7 @@ def test_memory_is_flat_over_large_pictures(demo: Demo, tmp_path: Path) -> None:
 
     def measured(path: Path, count: int) -> str:
         files = [{"image": {"path": client.uploaded(path), **META}, "caption": None} for _ in range(count)]
-        return client.call(*function(client, "likelihood", pictures=files, draws=1))
+        return client.call(*endpoint(client, "likelihood", pictures=files, draws=1))
 
     assert "bits_per_dim" in measured(small, 4)
     before = demo.peak_memory()
