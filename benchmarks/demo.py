@@ -3,9 +3,9 @@
 Seconds from asking for the page until it can be typed into, and from the click to the first preview and to the picture
 with its likelihood; medians over visits, each in a browser of its own, with nothing kept from the one before.
 
-`python -m benchmarks.demo crowd [SECONDS] [CHECKOUT …]` instead has twenty visitors draw one picture after another, each
-for so many seconds (90 by default), and says how many pictures came and how long one was waited for: of the demo in
-each checkout, or in this one.
+`python -m benchmarks.demo crowd [SECONDS] [CHECKOUT …]` instead has twenty visitors draw one picture after another for
+so many seconds (90 by default), and says how many pictures came and how long one was waited for: of the demo in each
+checkout, or in this one.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def crowd(demo: Demo, seconds: float) -> list[float]:
     def visit(number: int) -> list[float]:
         visitor, times = RawClient(demo), []
         while (start := time.monotonic()) < end:
-            status, answer = visitor.join(*endpoint(visitor, "create", prompt="a red heart", seed=number))
+            status, _ = visitor.join(*endpoint(visitor, "create", prompt="a red heart", seed=number))
             if status == 200 and '"success":true' in visitor.followed() and time.monotonic() <= end:
                 times.append(time.monotonic() - start)
         return times
@@ -73,7 +73,7 @@ def crowds(seconds: float, checkouts: Sequence[Path]) -> None:
 
 def main() -> None:
     if sys.argv[1:2] == ["crowd"]:
-        return crowds(float([*sys.argv, 90][2]), [Path(name) for name in sys.argv[3:]] or [ROOT])
+        return crowds(float([*sys.argv, "90"][2]), [Path(name) for name in sys.argv[3:]] or [ROOT])
     with tempfile.TemporaryDirectory() as folder, Demo(Path(folder)) as demo:
         measured = [waits(demo) for _ in range(VISITS)]
     print("| | median | largest |\n| --- | --- | --- |")
