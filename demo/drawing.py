@@ -14,7 +14,7 @@ from nodes import convert
 from nodes.likelihood import Scored
 from nodes.pictures import decode
 from nodes.sampling import chosen_or_none, datum_shape, sample
-from nodes.values import Conditioning, Model
+from nodes.values import Conditioning, Latent, Model
 from starflow_core.flow.noise import seeded_noise
 from starflow_core.png_text import settings_of
 from starflow_core.sampling import Sampling
@@ -70,25 +70,40 @@ def draw_all(model_name: str, wanted: Sequence[Wanted], watch: Watch) -> list[li
     host = DemoHost(watch)
     asked = [prompted(host, model_name, request.prompt, request.negative) for request in wanted]
     model = asked[0][0]
-    noise = convert.noise_latent(model, torch.cat([_noise(model, request.sampling) for request in wanted]))
     for request in wanted:
         check(work_of(sample, {"model": model, **request.sampling}))
-    counts = [request.sampling["batch_size"] for request in wanted]
-    shared = {name: wanted[0].sampling[name] for name in SHARED}
-    latent = one(
-        sample,
-        host,
-        model=model,
-        positive=_joined([positive for _, positive, _ in asked], counts),
-        negative=_joined([negative for _, _, negative in asked], counts),
-        noise=noise,
-        **{**shared, "denoise": _denoise(model, shared["denoise"])},
-    )
+    positive, negative = ([pair[side] for pair in asked] for side in (1, 2))
+    if len(wanted) == 1:  # bit by bit as the command draws it
+        latent = one(sample, host, model=model, positive=positive[0], negative=negative[0], **wanted[0].sampling)
+    else:
+        latent = _at_once(host, model, wanted, positive, negative)
     pictures = iter(convert.pictures(one(decode, host, model=model, latent=latent)))
     return [
         [_drawn(watch, host, model, positive, request, seed, next(pictures)) for seed in _seeds(request)]
         for request, (_, positive, _) in zip(wanted, asked, strict=True)
     ]
+
+
+def _at_once(
+    host: DemoHost,
+    model: Model,
+    wanted: Sequence[Wanted],
+    positive: Sequence[Conditioning | None],
+    negative: Sequence[Conditioning | None],
+) -> Latent:
+    counts = [request.sampling["batch_size"] for request in wanted]
+    shared = {name: wanted[0].sampling[name] for name in SHARED}
+    noise = torch.cat([_noise(model, request.sampling) for request in wanted])
+    latent: Latent = one(
+        sample,
+        host,
+        model=model,
+        positive=_joined(positive, counts),
+        negative=_joined(negative, counts),
+        noise=convert.noise_latent(model, noise),
+        **{**shared, "denoise": _denoise(model, shared["denoise"])},
+    )
+    return latent
 
 
 def _noise(model: Model, sampling: dict[str, Any]) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from PIL import Image
@@ -13,6 +14,7 @@ from nodes.likelihood import Scored, likelihood
 from nodes.loading import load
 from nodes.sampling import SIZE
 from nodes.values import Conditioning, Model
+from starflow_core.images import checked_size
 
 from .host import DemoHost
 
@@ -39,7 +41,11 @@ def scoring_work(pictures: float, draws: int) -> float:
 
 
 def work_of(node: Node, values: dict[str, Any]) -> float:
-    """That of a node, as `check` takes it."""
+    """That of a node, as `check` takes it.
+
+    Raises:
+        ValueError: the model makes no pictures of this size.
+    """
     model = values.get("model")
     if not isinstance(model, Model):
         return 0.0
@@ -49,7 +55,8 @@ def work_of(node: Node, values: dict[str, Any]) -> float:
         samples = latent["samples"]
         pictures = len(samples) * samples[0, 0].numel() * model.pipeline.factor**2 / model.pipeline.trained_side**2
     elif values.get("aspect_ratio") == SIZE:
-        pictures *= values["width"] * values["height"] / model.pipeline.trained_side**2
+        size = checked_size((values["width"], values["height"]), model.pipeline.trained_side, model.pipeline.multiple)
+        pictures *= math.prod(size) / model.pipeline.trained_side**2
     if node is likelihood:
         return scoring_work(pictures, values.get("draws", 1))
     return pictures

@@ -21,7 +21,7 @@ from demo.errors import NO_MEMORY, OUR_FAULT, friendly
 from demo.handles import Handles, size_of
 from demo.host import MOST_MEMORY, DemoHost
 from demo.models import Models, available, licence_notice
-from demo.steps import Cancelled, Done, Step, Watch, in_steps
+from demo.steps import Cancelled, Done, Listener, Step, Watch, in_steps
 from nodes.catalogue import NODES
 from nodes.declaration import Choice, Flag, Input, Node, Number, Seed, Text
 from nodes.values import Placed
@@ -233,6 +233,16 @@ def test_errors_are_told_in_words(error: Exception, told: str, is_generator: boo
 def test_job_that_would_take_too_much_memory_is_refused() -> None:
     with pytest.raises(ValueError, match="GB of memory"), DemoHost(Watch()).in_memory(Placed(None), MOST_MEMORY + 1):
         raise AssertionError
+
+
+def test_work_beside_the_sampling_is_cancelled_too() -> None:
+    listener = Listener()
+    host = DemoHost(Watch(listeners=[listener]))
+    host.steps()(1, 3)
+    assert listener.news.get() == Step(0.0)
+    listener.has_left.set()
+    with pytest.raises(Cancelled):
+        host.steps()(2, 3)
 
 
 # Models
