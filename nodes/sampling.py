@@ -82,7 +82,7 @@ def sample(
         z = convert.noise(model, noise)
         z = varied(z, pipeline.temperature(chosen) * seeded_noise(z.shape[1:], seed, len(z)), variation)
     else:
-        shape = pipeline.shape(_size(model, aspect_ratio, width, height))
+        shape = datum_shape(model, aspect_ratio, width, height)
         z = pipeline.temperature(chosen) * seeded_noise(shape, seed, batch_size)
     is_guided = pipeline.guidance(chosen).strength > 0
     condition = conditions.condition(host, model, positive, len(z))
@@ -102,9 +102,10 @@ def chosen_or_none(value: float) -> float | None:
     return None if value == OWN else value
 
 
-def _size(model: Model, aspect_ratio: str, width: int, height: int) -> tuple[int, int]:
-    """Width and height of a picture, in pixels."""
+def datum_shape(model: Model, aspect_ratio: str, width: int, height: int) -> tuple[int, int, int]:
+    """Of one datum, (C, H, W), for a picture of a ratio or of a width and height in pixels."""
+    pipeline = model.pipeline
     if aspect_ratio == SIZE:
-        return width, height
+        return pipeline.shape((width, height))
     across, down = map(int, aspect_ratio.split(":"))
-    return fitted_size(across, down, model.pipeline.trained_side, model.pipeline.multiple)
+    return pipeline.shape(fitted_size(across, down, pipeline.trained_side, pipeline.multiple))
