@@ -329,7 +329,7 @@ def test_example_graph_runs_to_its_picture(tmp_path: Path, pipeline: Any) -> Non
     made = WorkflowGraph(graph_format.converted(saved, "text to image"))
     words = {node["id"]: node["data"]["out"] for node in made.references}
     file = WorkflowExecutor(made, {"fn": call}).run(made.subjects[0]["id"], words)
-    expected = pipeline.generate("red heart", seed=7, count=4)
+    expected = pipeline.generate("dog face", seed=7, count=4)
     with Image.open(file) as row:
         found = np.asarray(row)
     assert (found == np.concatenate([np.asarray(picture) for picture in expected], axis=1)).all()
