@@ -14,8 +14,8 @@ from torch import Tensor
 
 from .levels import as_8_bit, levels_of_dtype, to_8_bit
 
-# A picture as people have it: PIL's, the path of a file, a numpy array (H, W) or (H, W, C), or a torch tensor (H, W) or
-# (C, H, W). levels.py says which of an array's or a tensor's numbers are black and white.
+# An input picture: PIL's, the path of a file, a numpy array (H, W) or (H, W, C), or a torch tensor (H, W) or (C, H, W).
+# levels.py defines black and white of an array or a tensor.
 AnyImage = Image.Image | str | os.PathLike[str] | np.ndarray | Tensor
 
 MAX_ASPECT_RATIO = 4.0

@@ -87,7 +87,8 @@ class Computing(nn.Module):
             keeps weights elsewhere, or in another dtype, sets them separately.
 
     Args:
-        device, dtype: as torch takes them for new tensors, None for its defaults.
+        device: as torch takes it for new tensors; None for its default.
+        dtype: as torch takes it for new tensors; None for its default.
     """
 
     def __init__(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> None:

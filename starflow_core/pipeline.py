@@ -223,10 +223,10 @@ class Pipeline:
         return score(self.flow, x, condition, draws=draws, seed=seed)
 
     def scored_condition(self, prompt: str | None) -> Tensor | None:
-        """What a likelihood is given, as the flow takes it; nothing in particular where the prompt is None.
+        """The flow's condition of a likelihood; that of the empty prompt for None.
 
         Raises:
-            ValueError: the model knows no prompts, or no such class.
+            ValueError: the model takes no prompts, or the class is unknown.
         """
         if prompt is not None and not self.is_conditional:
             raise ValueError(f"The model {self.name!r} knows no prompts; score the picture without one.")
@@ -427,10 +427,10 @@ def check_draws(draws: int) -> None:
 
 
 class _Steps:
-    """The steps of sampling, and those of denoising after them, told as one count.
+    """Progress of sampling and of denoising after it, as one count.
 
     Args:
-        report: told of every step.
+        report: called after every step.
         more: steps of denoising.
     """
 
@@ -444,7 +444,7 @@ class _Steps:
             self._report(dataclasses.replace(step, total=self._total))
 
     def denoised(self, x: Tensor) -> None:
-        """One more step; `x` (B, C, H, W) is how far it is."""
+        """Report one step of denoising; `x` (B, C, H, W) is the current result."""
         self._done += 1
         if self._report is not None:
             self._report(Progress(self._done, self._total, lambda: x))

@@ -38,7 +38,8 @@ def picture_targets(
     Args:
         output: a file's name, which gets the number of the prompt and the seed where there are several; or a folder.
         output_dir: a folder; both None for the working directory.
-        prompts, seeds: each prompt is drawn with all seeds.
+        prompts: what to draw.
+        seeds: each prompt is drawn with all of them.
 
     Raises:
         ValueError: the file is of a kind that cannot be written.

@@ -208,7 +208,7 @@ class _Attention(nn.Module):
         return mixed
 
     def bias(self, x: Tensor, mask: Tensor, previous: Tensor | None) -> Tensor:
-        """What is added to the scores, (B, heads, L, L): the bias, or the layer's before; least where not masked in."""
+        """The additive bias of the scores, (B, heads, L, L), or the layer's before; the lowest number at padding."""
         if self.relative_attention_bias is None:
             assert previous is not None
             return previous

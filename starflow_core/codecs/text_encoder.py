@@ -34,7 +34,7 @@ class TextEncoder:
     Args:
         model: its output has `last_hidden_state`: a `T5Encoder`, or a model of transformers, such as `GemmaModel`.
         tokenizer: its tokenizer, or one of transformers' fast ones.
-        tokens: text tokens L a prompt.
+        tokens: text tokens L per prompt.
         device: where the model computes, which whoever moves it sets.
         reload: reads the model again; without it, `release` does nothing.
     """
@@ -70,9 +70,11 @@ class TextEncoder:
         """An encoder from folders that transformers wrote; nothing is fetched, and no code in them is run.
 
         Args:
-            model, tokenizer: the folders.
-            tokens: text tokens L a prompt.
-            device, dtype: of the weights and of the computation; what a model must keep in float32, it does.
+            model: folder of the language model.
+            tokenizer: folder of the tokenizer.
+            tokens: text tokens L per prompt.
+            device: of the weights and of the computation.
+            dtype: of the weights and of the computation; parts that a model must keep in float32 stay in it.
             operations: namespace that `Linear` and `Embedding` are taken from.
 
         Raises:
@@ -158,7 +160,8 @@ class TextEncoder:
         """Write the folders that `from_folders` reads, and transformers as well.
 
         Args:
-            model, tokenizer: the folders.
+            model: folder of the language model.
+            tokenizer: folder of the tokenizer.
             dtype: of the weights on disk; by default unchanged.
         """
         if isinstance(self.model, t5.T5Encoder):

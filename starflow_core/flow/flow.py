@@ -94,7 +94,8 @@ class Flow(Computing):
         Args:
             config: of this kind of flow, `StarFlowConfig` or `TarFlowConfig`.
             state_dict: under the published names.
-            device, dtype: of the parameters and of the computation; as the tensors are by default.
+            device: of the parameters and of the computation; by default that of the tensors.
+            dtype: of the parameters and of the computation; by default that of the tensors.
             operations: as for the flow itself.
 
         Raises:

@@ -31,7 +31,8 @@ class Guidance(Protocol):
         """The guided prediction of N tokens.
 
         Args:
-            conditional, unconditional: predictions, (B, N, D) each.
+            conditional: prediction with the condition, (B, N, D).
+            unconditional: prediction without it, (B, N, D).
             place: (N, 1), position of each token in the block's order, from 0 for the first to 1 for the last.
         """
         ...

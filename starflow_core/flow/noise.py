@@ -43,7 +43,8 @@ def varied(noise: Tensor, fresh: Tensor, strength: float) -> Tensor:
     """A mixture of noise and fresh noise, √(1 − s²)·noise + s·fresh, of unit variance where both have it.
 
     Args:
-        noise, fresh: standard normal, of one shape.
+        noise: standard normal.
+        fresh: standard normal, of the same shape.
         strength: s; 0 keeps the noise, 1 replaces it.
 
     Raises:

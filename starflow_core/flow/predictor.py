@@ -41,7 +41,8 @@ class Predictor:
         guidance: how to guide; None for no guidance.
         batch: images B.
         tokens: tokens T of an image.
-        device, dtype: to compute on and in.
+        device: of the computation.
+        dtype: of the computation.
     """
 
     def __init__(

@@ -55,7 +55,8 @@ def rotary_table(
         config: of the flow.
         grid: (H', W') of the token grid.
         text_tokens: length L of the text prefix; 0 for a block without text.
-        device, dtype: of the table.
+        device: of the table.
+        dtype: of the table.
     """
     rows, columns = grid
     scale = config.trained_side / math.sqrt(rows * columns)

@@ -14,8 +14,8 @@ from .sequential import Sequential
 
 # The errors of the blocks add up; each block gets this share of the tolerance.
 BLOCK_SHARE = 0.5
-# What reading a block's weights costs, in rows of its matrix products: on a CPU as measured; elsewhere a step for one
-# token is so short that starting it is what takes the time.
+# The cost of reading a block's weights, in rows of its matrix products: measured on a CPU; elsewhere a step for one
+# token is so short that launching it dominates.
 WEIGHT_ROWS = {"cpu": 10}
 WEIGHT_ROWS_ELSEWHERE = 256
 # An iteration's share of the cost of all tokens in float32: some are drafts, and late ones see only the last tokens.
