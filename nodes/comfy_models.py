@@ -1,4 +1,4 @@
-"""Models as ComfyUI holds them: in its dtypes, of its layers, in its patchers, which it moves and lets go of."""
+"""Models in ComfyUI's memory management: its dtypes, its layers, and its patchers, which it moves and frees."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from .comfy_vae import StarFlowVae
 from .values import Model, Placed
 
 OWN = "default"
-COMPUTING = [torch.bfloat16, torch.float32]  # dtypes that a flow computes well in
+COMPUTING = [torch.bfloat16, torch.float32]  # dtypes for a flow's computation
 TEXT_DTYPES = {"fp16_text_enc": torch.float16, "bf16_text_enc": torch.bfloat16, "fp32_text_enc": torch.float32}
 FLOAT8 = ("fp8_e4m3fn_text_enc", "fp8_e5m2_text_enc")
 
 
 def load(name: str, dtype: str, on_progress: OnProgress) -> tuple[Model, Placed | None, Any]:
-    """See `host.Host.load`; told of the bytes read, `on_progress` ends the loading by raising."""
+    """See `host.Host.load`; `on_progress` gets the bytes read, and ends the loading by raising."""
     folder = model_folder(name)
     stored = _dtype(folder) if dtype == OWN else getattr(torch, dtype)
     computing = management.unet_manual_cast(stored, management.get_torch_device(), COMPUTING) or stored
@@ -49,22 +49,22 @@ def load(name: str, dtype: str, on_progress: OnProgress) -> tuple[Model, Placed 
 
 
 def bring(placed: Placed, memory: int) -> int:
-    """Have a part where it computes, with so many bytes free beside it; how many are, which may be fewer.
+    """Move a part to its device, with this many bytes free beside it; return the free bytes, which may be fewer.
 
-    Of a large part, ComfyUI may leave layers elsewhere, and brings each when it is needed.
+    ComfyUI may leave layers of a large part elsewhere, and moves each at use.
     """
     patcher = placed.placement
     management.load_models_gpu([patcher], memory_required=memory)
     for module in patcher.model.modules():
         if not hasattr(module, "comfy_cast_weights") and not list(module.children()):
-            module.to(patcher.load_device)  # small, and of another library, which brings nothing when it is needed
+            module.to(patcher.load_device)  # small, and of another library, which moves no layer at use
     placed.part.device = patcher.load_device
     free: int = getattr(patcher, "get_free_memory", management.get_free_memory)(patcher.load_device)
     return free
 
 
 def _dtype(folder: Path) -> torch.dtype:
-    """Of a flow's weights, by ComfyUI's own flags; of one of 8-bit pictures, whose steps bfloat16 blurs, float32."""
+    """The dtype of a flow's weights by ComfyUI's flags; float32 for 8-bit pictures, whose steps bfloat16 blurs."""
     if read_flow_config(folder).noise_std == 0:
         return torch.float32
     parameters = size_of_weights(folder) // torch.bfloat16.itemsize
@@ -73,7 +73,7 @@ def _dtype(folder: Path) -> torch.dtype:
 
 
 def _text_dtype(flow: torch.dtype) -> torch.dtype:
-    """Of a text encoder, by ComfyUI's flags, or else as its flow computes, which was trained on such features."""
+    """The dtype of a text encoder by ComfyUI's flags, or else its flow's, which was trained on such features."""
     if any(getattr(args, flag, False) for flag in FLOAT8):
         logging.warning("STARFlow's text encoder does not compute with weights of 8 bits; it keeps its own dtype.")
     asked = [dtype for flag, dtype in TEXT_DTYPES.items() if getattr(args, flag, False)]
@@ -81,7 +81,7 @@ def _text_dtype(flow: torch.dtype) -> torch.dtype:
 
 
 class _Holder(nn.Module):
-    """A part in a module whose device ComfyUI may write down."""
+    """A module around a part; ComfyUI may set its `device`."""
 
     def __init__(self, part: nn.Module) -> None:
         super().__init__()
@@ -91,7 +91,7 @@ class _Holder(nn.Module):
 
 def _placed(part: Any, load_device: torch.device, offload_device: torch.device) -> Placed:
     module = part.model if isinstance(part, TextEncoder) else part
-    # Newer versions have a kind of patcher of their own choice, which shares memory between all models.
+    # Newer versions choose their own kind of patcher, which shares memory between all models.
     patcher = getattr(comfy.model_patcher, "CoreModelPatcher", comfy.model_patcher.ModelPatcher)
     return Placed(part, patcher(_Holder(module.to(offload_device)), load_device, offload_device))
 

@@ -98,7 +98,7 @@ def sample(
 
 
 def chosen_or_none(value: float) -> float | None:
-    """A setting as `Sampling` has it: None for the model's own."""
+    """A setting for `Sampling`: None for the model's own."""
     return None if value == OWN else value
 
 

@@ -6,7 +6,7 @@
     pipeline.generate("a red heart", seed=1)[0].save("heart.png")
     pipeline.score(image, "a red heart").bits_per_dim
 
-Names are imported when they are first used, so that importing the package is quick and imports no torch.
+Names are imported at their first use: importing the package is quick and does not import torch.
 """
 
 from __future__ import annotations

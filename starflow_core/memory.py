@@ -1,4 +1,4 @@
-"""How many bytes a flow needs beside its weights, so that whoever shares a device's memory can make room."""
+"""Memory that a flow needs beside its weights, for hosts that share a device's memory."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from .samplers import Jacobi, Sampler, Sequential
 from .samplers.secant import RANK
 
 FLOAT32, BFLOAT16 = 4, 2  # bytes
-# Tensors of the transformer's width that are alive at once in a layer, for each token: while queries, keys and values
-# are turned, there are four of them threefold, beside the hidden state; while they attend, one, beside the result.
+# Tensors of the transformer's width that are alive at once in a layer, for each token: during the rotation, four
+# times queries, keys and values, and the hidden state; during attention, once, and the result.
 TURNING, ATTENDING = 13, 5
-# Those that a layer keeps for the gradient, while it is computed: both norms' inputs, queries, keys, values, what
-# attention made of them, and the widened ones; and those of the gradients.
+# Those that a layer keeps for the gradient: both norms' inputs, queries, keys, values, attention's output, and the
+# widened ones of the MLP; and the gradients themselves.
 KEPT, GRADIENTS = 6, 8
-# Tensors of the size of the tokens: the noise, the contexts, and what becomes of them; the secant has more.
+# Tensors of the size of the tokens: the noise, the contexts, and their results; the secant has more.
 TOKENS = 8
 SECANT = 4 * RANK + 4
 
@@ -36,16 +36,16 @@ def sampling_memory(
     sampler: Sampler | None = None,
     denoise: bool = False,
 ) -> int:
-    """Bytes to draw a batch: of the block that needs most, or of denoising where that needs more.
+    """Bytes to draw a batch: those of the largest block, or of denoising if it needs more.
 
     Args:
-        flow: to draw with, where and in the dtype that it computes in.
+        flow: to draw with, on the device and in the dtype of its computation.
         batch: pictures at once.
         grid: tokens (H', W') of each.
         condition: as the flow takes it.
-        guidance: how the drawing is guided.
-        sampler: that inverts the blocks; `Jacobi()` by default.
-        denoise: whether the pictures are denoised, a few at a time.
+        guidance: of the drawing.
+        sampler: inverts the blocks; `Jacobi()` by default.
+        denoise: the pictures are denoised, a few at a time.
     """
     drawing = 0
     for block in flow.blocks:
@@ -88,7 +88,7 @@ def _sampling(
     condition: Tensor | None,
     sampler: Sampler,
 ) -> int:
-    """Bytes to invert a block, in rows sequences of a batch of pictures."""
+    """Bytes to invert a block, with `rows` sequences for a batch of pictures."""
     shape, tokens = block.shape, grid[0] * grid[1]
     text = _text_tokens(shape, condition)
     total, D = tokens + text, shape.token_dim
@@ -113,12 +113,12 @@ def _sampling(
 
 
 def _text_tokens(shape: BlockShape, condition: Tensor | None) -> int:
-    """Of features (B, L, D), where the block reads them; labels (B,) are no tokens."""
+    """The number of text tokens L of features (B, L, D); 0 for labels and for blocks without text."""
     return 0 if condition is None or condition.ndim < 3 or not shape.text_dim else condition.shape[1]
 
 
 def _activations(flow: Flow, shape: BlockShape, N: int, M: int, dtype: torch.dtype) -> int:
-    """Bytes of a layer on N tokens that attend to M."""
+    """Bytes of a layer's activations for N tokens that attend to M."""
     wide = N * shape.width * dtype.itemsize
     turning = 0 if shape.positions else TURNING * wide
     attending = ATTENDING * wide + _attention(flow, shape, N, M, dtype)
@@ -131,7 +131,7 @@ def _rotary(shape: BlockShape, M: int, dtype: torch.dtype) -> int:
 
 
 def _attention(flow: Flow, shape: BlockShape, N: int, M: int, dtype: torch.dtype) -> int:
-    """Bytes of the attention's matrices, N × M a head, where the device's kernel makes them."""
+    """Bytes of attention's matrices, N × M per head, if the device's kernel stores them."""
     heads, device = shape.width // shape.head_dim, flow.device.type
     is_fused = device == "cuda" or (device == "cpu" and dtype != torch.bfloat16)
     if is_fused or N == 1:

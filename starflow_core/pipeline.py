@@ -1,5 +1,5 @@
-"""A flow joined with what encodes its condition and its data: prompts or classes to pictures, pictures to likelihoods
-and to noise and back."""
+"""A flow with its text encoder or classes and its autoencoder: prompts or classes → pictures, pictures → likelihoods,
+pictures ↔ noise."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """A picture that went to noise and back.
+    """A picture mapped to noise and back.
 
     Attributes:
-        image: the picture that came back.
-        latent_error: relative L2 error of what came back through the flow, latents or pixels; zero but for rounding.
-        psnr: in dB, against the picture that went in; what the autoencoder loses, where there is one.
+        image: the reconstructed picture.
+        latent_error: relative L2 error of the latents, or pixels, that the flow's inverse returns; rounding only.
+        psnr: in dB, against the input picture; the loss of the autoencoder, if there is one.
         noise: (C, H, W), the flow's noise for the picture.
     """
 
@@ -48,7 +48,7 @@ class Reconstruction:
 
 
 class Picture(NamedTuple):
-    """A picture, and the prompt and seed that it is of."""
+    """A picture with its prompt and seed."""
 
     image: Image.Image
     prompt: str
@@ -61,20 +61,20 @@ class _Job(NamedTuple):
 
 
 class Pipeline:
-    """A model with all its parts, ready for use.
+    """A model with all its parts.
 
     Args:
         flow: between data and noise.
         autoencoder: between images and latents; None for a flow of pictures.
         text_encoder: of prompts; None for a flow without text.
         name: of the model.
-        defaults: how the model is best sampled.
-        classes: of a class-conditional flow; None for one without classes. Names of classes stand where others take
+        defaults: the model's own settings of sampling.
+        classes: of a class-conditional flow; None for one without classes. Names of classes take the place of
             prompts.
-        keep_text_encoder: in memory, when prompts have been encoded; otherwise it is read again for other prompts.
+        keep_text_encoder: keep it in memory after encoding; otherwise new prompts read it again.
 
     Raises:
-        ValueError: the parts are those of another flow.
+        ValueError: the parts do not fit together.
     """
 
     def __init__(
@@ -119,23 +119,23 @@ class Pipeline:
         flow.guide(self.defaults.guidance, **guidance_options(Sampling(), self.defaults))
 
     def parts(self) -> dict[str, nn.Module]:
-        """The parts that there are, by name."""
+        """The model's parts by name."""
         encoder = None if self.text_encoder is None else self.text_encoder.model
         parts = {"flow": self.flow, "autoencoder": self.autoencoder, "text encoder": encoder}
         return {name: part for name, part in parts.items() if part is not None}
 
     def jacobi(self, tolerance: float = 0.01) -> Jacobi:
-        """The fast sampler, with what is known of this model."""
+        """The fast sampler, with this model's iteration counts."""
         return Jacobi(tolerance=tolerance, iterations=self.defaults.iterations)
 
     @property
     def factor(self) -> int:
-        """Pixels a side of one of the flow's data."""
+        """Pixels per latent along a side; 1 for a flow of pictures."""
         return 1 if self.autoencoder is None else self.autoencoder.config.factor
 
     @property
     def multiple(self) -> int:
-        """What the sides of pictures must be multiples of, in pixels."""
+        """The sides of pictures are multiples of this, in pixels."""
         return self.factor * self.flow.config.patch_size
 
     @property
@@ -145,7 +145,7 @@ class Pipeline:
 
     @property
     def is_conditional(self) -> bool:
-        """Whether pictures can be asked for, by prompts or classes."""
+        """Whether the model takes prompts or classes."""
         return self.text_encoder is not None or self.classes is not None
 
     def generate(
@@ -159,21 +159,21 @@ class Pipeline:
         """Pictures of one or more prompts.
 
         Args:
-            prompt: what to draw, in words or as the name of a class; of a list of prompts, `count` pictures each.
-            sampling: the settings of the drawing; all of them the model's own by default.
-            progress: called after every step; what it raises ends the sampling.
-            settings: by name, such as `seed=1, count=4`, in the place of those of `sampling`; see `Sampling`.
+            prompt: what to draw, in words or as the name of a class; or a list, which gives `count` pictures each.
+            sampling: the settings of the drawing; by default the model's own.
+            progress: called after every step; an exception that it raises ends the sampling.
+            settings: by name, such as `seed=1, count=4`; they replace those of `sampling`; see `Sampling`.
 
         Raises:
-            ValueError: a setting is out of range; the message says what is allowed.
-            TypeError: there is no such setting.
+            ValueError: a setting is out of range; the message gives the range.
+            TypeError: a setting is unknown.
         """
         return [picture.image for picture in self.pictures(prompt, chosen(sampling, settings), progress)]
 
     def pictures(
         self, prompt: str | Sequence[str], sampling: Sampling, progress: ProgressCallback | None = None
     ) -> Iterator[Picture]:
-        """What `generate` returns, one by one, each as soon as it is done; arguments as there."""
+        """The pictures of `generate`, one by one, each as soon as it is finished; arguments as there."""
         overflowed = []
         for jobs, x in self._drawn(prompt, sampling, progress):
             finite = x.isfinite().all(dim=3).all(dim=2).all(dim=1).tolist()
@@ -193,7 +193,7 @@ class Pipeline:
         progress: ProgressCallback | None = None,
         **settings: Any,
     ) -> Tensor:
-        """What `generate` decodes: data of the flow (prompts·count, C, H, W), float32; arguments as there."""
+        """The latents or pixels of `generate`: (prompts·count, C, H, W), float32; arguments as there."""
         return torch.cat([x for _, x in self._drawn(prompt, chosen(sampling, settings), progress)])
 
     def score(
@@ -209,8 +209,8 @@ class Pipeline:
 
         Args:
             image: any picture, or the path of its file; see `AnyImage` and `fit`.
-            prompt: what the picture is thought to show; None for the unconditional likelihood.
-            draws: noise draws that are averaged over.
+            prompt: what the picture shows; None for the unconditional likelihood.
+            draws: number of noise draws to average over.
             seed: of the draws.
             size: scale the picture to this size instead.
 
@@ -223,10 +223,10 @@ class Pipeline:
         return score(self.flow, x, condition, draws=draws, seed=seed)
 
     def scored_condition(self, prompt: str | None) -> Tensor | None:
-        """What a likelihood is given, as the flow takes it; nothing in particular where the prompt is None.
+        """The flow's condition of a likelihood; that of the empty prompt for None.
 
         Raises:
-            ValueError: the model knows no prompts, or no such class.
+            ValueError: the model takes no prompts, or the class is unknown.
         """
         if prompt is not None and not self.is_conditional:
             raise ValueError(f"The model {self.name!r} knows no prompts; score the picture without one.")
@@ -236,7 +236,7 @@ class Pipeline:
     def reconstruct(
         self, image: AnyImage, prompt: str = "", *, size: int | Sequence[int] | None = None
     ) -> Reconstruction:
-        """A picture to noise and back, by the flow and its exact inverse; arguments as for `score`."""
+        """Map a picture to noise and back, by the flow and its exact inverse; arguments as for `score`."""
         fitted = self.fit(image, size=size)
         x = self.encode(fitted, size=fitted.size)
         condition = self.condition([prompt])
@@ -251,10 +251,10 @@ class Pipeline:
         )
 
     def fit(self, image: AnyImage, *, size: int | Sequence[int] | None = None) -> Image.Image:
-        """A picture as upright RGB at a size that the model takes.
+        """A picture as upright RGB, scaled to a size that the model takes.
 
-        That is the size given, or else the trained area at the nearest aspect ratio, or the middle of the picture for
-        a model of a single size.
+        The size is `size`, or else the trained area at the nearest aspect ratio. A model of a single size takes the
+        largest centred square.
         """
         rgb = as_rgb(image)
         if size is None and self.flow.has_fixed_size:
@@ -278,7 +278,7 @@ class Pipeline:
         return [to_images(self.autoencoder.decode(one[None]))[0] for one in x]
 
     def condition(self, prompts: Sequence[str]) -> Tensor | None:
-        """What the flow takes for prompts or names of classes, "" for anything; None where it knows neither.
+        """The flow's condition for prompts or names of classes, "" for no condition; None for an unconditional model.
 
         Raises:
             ValueError: there is no such class.
@@ -293,14 +293,14 @@ class Pipeline:
     def _drawn(
         self, prompt: str | Sequence[str], sampling: Sampling, progress: ProgressCallback | None
     ) -> Iterator[tuple[list[_Job], Tensor]]:
-        """Data of the flow (B, C, H, W) in batches, with what each of them is of."""
+        """Batches of the flow's data (B, C, H, W), each with its jobs."""
         prompts = [prompt] if isinstance(prompt, str) else prompt
         if not isinstance(prompts, Sequence):
             raise ValueError(f"prompt is {prompt!r}; it must be a text or a list of texts.")
         if not prompts:
             raise ValueError("There is no prompt; give at least one, which may be empty.")
         shape = self.shape(sampling.size)
-        # All at once, so that text encoder and flow need not be in memory together.
+        # Encode all prompts first: text encoder and flow need not be in memory together.
         texts = [sampling.negative, *prompts]
         conditions = self.condition(texts)
         temperature, size = self.temperature(sampling), self.at_once(shape, conditions, sampling)
@@ -321,13 +321,13 @@ class Pipeline:
         sampling: Sampling,
         progress: ProgressCallback | None = None,
     ) -> Tensor:
-        """Data of the flow (B, C, H, W), float32, from noise, `at_once` pictures at a time.
+        """The flow's data (B, C, H, W), float32, from noise, `at_once` pictures at a time.
 
         Args:
-            noise: (B, C, H, W), of the temperature that is wanted.
+            noise: (B, C, H, W), already scaled by the temperature.
             condition: as the flow takes it.
-            unconditional: the same of what is steered away from, (B, …) or (1, …) for all.
-            sampling: settings of the drawing; seed, count, size and temperature are the noise's.
+            unconditional: the condition that guidance steers away from, (B, …) or (1, …) for all.
+            sampling: settings of the drawing; its seed, count, size and temperature are ignored, the noise has them.
             progress: called after every step; what it raises ends the drawing.
 
         Raises:
@@ -354,20 +354,20 @@ class Pipeline:
         return torch.cat(drawn)
 
     def shape(self, size: int | Sequence[int] | None) -> tuple[int, int, int]:
-        """Of the flow's data (C, H, W), for pictures of a side or of width and height, or of the trained size.
+        """Shape (C, H, W) of the flow's data for a side, for width and height, or for the trained size.
 
         Raises:
-            ValueError: the model makes no pictures of this size.
+            ValueError: the model cannot draw this size.
         """
         width, height = checked_size(size, self.trained_side, self.multiple)
         return self.flow.config.in_channels, height // self.factor, width // self.factor
 
     def at_once(self, shape: Sequence[int], condition: Tensor | None, sampling: Sampling) -> int:
-        """Pictures that are drawn at once: as many as are fast, or as fit into the memory allowed; at least one.
+        """The number of pictures to draw at once: as many as are fast and fit into the allowed memory; at least one.
 
         Args:
             shape: of the flow's data (C, H, W).
-            condition: as the flow takes it, of any number of pictures.
+            condition: as the flow takes it, for any number of pictures.
             sampling: settings of the drawing.
         """
         if sampling.memory is None:
@@ -376,7 +376,7 @@ class Pipeline:
         return next((b for b in sizes if self.memory(b, shape, condition, sampling) <= sampling.memory), 1)
 
     def memory(self, batch: int, shape: Sequence[int], condition: Tensor | None, sampling: Sampling) -> int:
-        """Bytes beside the weights that drawing a batch takes; arguments as for `at_once`."""
+        """Bytes to draw a batch, beside the weights; arguments as for `at_once`."""
         patch = self.flow.config.patch_size
         return sampling_memory(
             self.flow,
@@ -389,14 +389,14 @@ class Pipeline:
         )
 
     def sampler(self, sampling: Sampling) -> Sampler:
-        """The sampler that is asked for, or the fast one."""
+        """The chosen sampler, or the fast one."""
         return sampling.sampler or self.jacobi()
 
     def denoises(self, sampling: Sampling) -> bool:
-        """Whether the last noise is taken off, as is asked for or as the model is best sampled.
+        """Whether to remove the noise of training: the chosen setting, or the model's own.
 
         Raises:
-            ValueError: it is asked of a model that knows no such noise.
+            ValueError: the model was trained without Gaussian noise.
         """
         denoises = self.defaults.denoise if sampling.denoise is None else sampling.denoise
         if denoises and not self.flow.config.noise_std:
@@ -404,33 +404,33 @@ class Pipeline:
         return denoises
 
     def guidance(self, sampling: Sampling) -> Guidance:
-        """The guidance that is asked for, or the model's own."""
+        """The chosen guidance, or the model's own."""
         strength = self.defaults.guidance if sampling.guidance is None else sampling.guidance
         guidance = self.flow.guide(strength, **guidance_options(sampling, self.defaults))
         if self.is_conditional or guidance.attention_temperature != 1:
             return guidance
-        return self.flow.guide(0.0)  # there is nothing to guide towards
+        return self.flow.guide(0.0)  # no condition to guide towards
 
     def temperature(self, sampling: Sampling) -> float:
-        """The temperature that is asked for, or the model's own."""
+        """The chosen temperature, or the model's own."""
         return self.defaults.temperature if sampling.temperature is None else sampling.temperature
 
 
 def check_draws(draws: int) -> None:
-    """Raise where a number of draws cannot be one.
+    """Check a number of draws.
 
     Raises:
-        ValueError: it is no whole number from 1 to 10,000.
+        ValueError: it is not a whole number from 1 to 10,000.
     """
     if isinstance(draws, bool) or not isinstance(draws, int) or not 1 <= draws <= MAX_DRAWS:
         raise ValueError(f"draws is {draws!r}; it must be a whole number from 1 to {MAX_DRAWS}.")
 
 
 class _Steps:
-    """The steps of sampling, and those of denoising after them, told as one count.
+    """Progress of sampling and of denoising after it, as one count.
 
     Args:
-        report: told of every step.
+        report: called after every step.
         more: steps of denoising.
     """
 
@@ -444,14 +444,14 @@ class _Steps:
             self._report(dataclasses.replace(step, total=self._total))
 
     def denoised(self, x: Tensor) -> None:
-        """One more step; `x` (B, C, H, W) is how far it is."""
+        """Report one step of denoising; `x` (B, C, H, W) is the current result."""
         self._done += 1
         if self._report is not None:
             self._report(Progress(self._done, self._total, lambda: x))
 
 
 def _of_batch(progress: ProgressCallback, number: int, batches: int) -> ProgressCallback:
-    """A callback that sees one batch's progress as part of that of all batches."""
+    """A callback that reports one batch's progress as a part of all batches."""
 
     def report(step: Progress) -> None:
         progress(dataclasses.replace(step, done=number * step.total + step.done, total=batches * step.total))

@@ -1,4 +1,4 @@
-"""What a person may choose when pictures are drawn, checked at the door."""
+"""Settings of a drawing, checked when they are made."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ class Sampling:
             `count` pictures each.
         count: pictures a prompt and seed.
         guidance: strength w of classifier-free guidance; 0 is off.
-        negative: what to steer away from with guidance; "" for no more than "anything".
+        negative: what guidance steers away from; "" for the unconditional prediction.
         size: side of a square or (width, height) in pixels.
         sampler: how the flow is inverted.
-        denoise: take the last noise off by the score.
+        denoise: remove the noise of training by the score.
         temperature: standard deviation of the noise, from 0 to 2. Below 1, pictures are likelier and less varied; at 0,
             all seeds give the same one (arXiv 1807.03039).
         guided, annealed, attention_temperature: of the guidance of a TarFlow, see `TarFlowGuidance`.
-        memory: bytes that drawing may take beside the weights; fewer pictures are drawn at once where they are few.
+        memory: bytes that drawing may take beside the weights; it limits the number of pictures at once.
             None for as many at once as are fast.
 
     Raises:
-        ValueError: a setting is out of range; the message says what is allowed.
+        ValueError: a setting is out of range; the message gives the range.
     """
 
     seed: int | Sequence[int] = 0
@@ -77,13 +77,13 @@ class Sampling:
 
 @dataclass(frozen=True)
 class SamplingDefaults:
-    """What a model folder says on how its model is best sampled.
+    """A model's own settings of sampling, from its folder.
 
     Attributes:
         guidance: strength w of classifier-free guidance.
         denoise: whether pictures are score-denoised.
         temperature: standard deviation of the noise.
-        iterations: that each block of the flow needs, as `count_iterations` measures them; None where unknown.
+        iterations: of each block of the flow, as `count_iterations` measures them; None where unknown.
         guided, annealed, attention_temperature: of the guidance of a TarFlow; None for its own defaults.
 
     Raises:
@@ -120,37 +120,37 @@ class SamplingDefaults:
 
 
 def chosen(sampling: Sampling | None, settings: Mapping[str, Any]) -> Sampling:
-    """Settings by name in the place of those of `sampling`.
+    """`sampling` with some settings replaced by name.
 
     Raises:
         ValueError: a setting is out of range.
-        TypeError: there is no such setting.
+        TypeError: a setting is unknown.
     """
     return dataclasses.replace(sampling or Sampling(), **settings)
 
 
 def guidance_options(sampling: Sampling, defaults: SamplingDefaults) -> dict[str, Any]:
-    """Options of the guidance as they were chosen, or else as the model's defaults have them; none where neither do."""
+    """Options of the guidance: the chosen ones, or else the model's defaults; unset ones are left out."""
     chosen = {name: getattr(sampling, name) for name in GUIDANCE_OPTIONS}
     values = {name: getattr(defaults, name) if value is None else value for name, value in chosen.items()}
     return {name: value for name, value in values.items() if value is not None}
 
 
 def check_guidance(guidance: float) -> None:
-    """Raise where a strength cannot be one.
+    """Check a strength of guidance.
 
     Raises:
-        ValueError: it is no number from 0 to 100.
+        ValueError: it is not a number from 0 to 100.
     """
     if not _is_between(guidance, MAX_GUIDANCE):
         raise ValueError(f"guidance is {guidance!r}; it must be a number from 0 (off) to {MAX_GUIDANCE:g}.")
 
 
 def check_temperature(temperature: float) -> None:
-    """Raise where a temperature cannot be one.
+    """Check a temperature.
 
     Raises:
-        ValueError: it is no number from 0 to 2.
+        ValueError: it is not a number from 0 to 2.
     """
     if not _is_between(temperature, MAX_TEMPERATURE):
         raise ValueError(f"temperature is {temperature!r}; it must be a number from 0 to {MAX_TEMPERATURE:g}.")

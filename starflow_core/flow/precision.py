@@ -1,6 +1,6 @@
-"""Which precision is fast here, told by what the processor says of itself.
+"""Which precision is fast on this processor, by its own flags.
 
-Nothing is timed: a timing comes out differently on a busy machine, and with it would what a seed draws.
+Nothing is timed: timings vary on a busy machine, and the result of a seed would vary with them.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ from pathlib import Path
 import torch
 
 CPU_INFO = Path("/proc/cpuinfo")
-# Instructions of x86 processors that multiply matrices in bfloat16. Without them, torch does it slower than in float32.
+# Instructions of x86 processors that multiply matrices in bfloat16. Without them, float32 is faster in torch.
 BFLOAT16 = {"amx_bf16", "avx512_bf16"}
 
 
 @cache
 def bfloat16_is_faster(device_type: str) -> bool:
-    """Whether matrix products in bfloat16 are clearly faster than in float32; False where nothing is known of it."""
+    """Whether matrix products in bfloat16 are clearly faster than in float32; False where unknown."""
     if device_type == "cuda":
         return torch.cuda.is_bf16_supported()
     return device_type == "cpu" and bool(BFLOAT16 & _cpu_flags())
 
 
 def _cpu_flags() -> set[str]:
-    """What Linux lists of the processor's instructions; nothing elsewhere."""
+    """The processor's flags, as Linux lists them; empty elsewhere."""
     if not sys.platform.startswith("linux"):
         return set()
     try:

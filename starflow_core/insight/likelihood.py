@@ -1,4 +1,4 @@
-"""Likelihood of images under a flow, and what its gradient is good for."""
+"""Likelihood of images under a flow, and denoising by its gradient."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..flow.tokens import patchify
 from ..progress import OnProgress
 
 DRAW_BATCH = 8  # noise draws at once, so that memory does not grow with their number
-DENOISED_AT_ONCE = 1024  # tokens of pictures that are denoised together: each keeps all of its activations
+DENOISED_AT_ONCE = 1024  # tokens of pictures to denoise together: each keeps all of its activations
 TOKENS_AT_ONCE = 4096  # of pictures and draws together: enough for large matrix products, whatever the model's size
 
 
@@ -46,16 +46,16 @@ class Likelihood:
 
 
 def bits_per_dim(log_prob: float, dimensions: int, levels: float = 1.0) -> float:
-    """Nats of a whole image as bits a dimension: −(log_prob − dimensions·ln levels) / (ln 2 · dimensions).
+    """Bits per dimension from the nats of a whole image: −(log_prob − dimensions·ln levels) / (ln 2 · dimensions).
 
-    `levels` is the number of quantisation steps in a unit of the data, of which the density is turned into one a step:
-    128 for 8-bit images in [−1, 1].
+    `levels` is the number of quantisation steps per unit of the data: 128 for 8-bit images in [−1, 1]. It turns the
+    density into one per step.
     """
     return (math.log(levels) - log_prob / dimensions) / math.log(2)
 
 
 def with_training_noise(flow: Flow, x: Tensor, seed: int, draws: int) -> Tensor:
-    """Draws (K, C, H, W) of one datum (C, H, W) with noise as in training: Gaussian, or uniform within 8-bit steps."""
+    """K copies (K, C, H, W) of one datum (C, H, W) with training noise: Gaussian, or uniform within 8-bit steps."""
     if flow.is_dequantized:
         return dequantized(x, seeded_uniform(x.shape, seed, draws).to(x))
     return x + flow.config.noise_std * seeded_noise(x.shape, seed, draws).to(x)
@@ -73,15 +73,15 @@ def score(
 ) -> Likelihood:
     """The likelihood of one image or its latents, with noise as in training.
 
-    The density is that of noised data, since that is what the flow has learnt; each draw adds other noise.
+    The density is that of noised data, on which the flow was trained; each draw adds other noise.
 
     Args:
         flow: the model.
         x: (C, H, W), without noise: latents, scaled, or a picture in [−1, 1].
-        condition: (1, …) as for the flow: features of the prompt, or a label; None for a model without.
+        condition: (1, …) as for the flow: features of the prompt, or a label; None for a model without either.
         draws: noise draws K.
         seed: of the first draw; draw i is that of seed + i.
-        on_progress: told of the draws done, of all K, after every few; what it raises ends the work.
+        on_progress: called with the finished draws, of all K; an exception that it raises ends the work.
 
     Raises:
         ValueError: a shape does not fit the model, or numbers overflow.
@@ -116,7 +116,7 @@ def discrete_bits_per_dim(
     """Bits per dimension of 8-bit pictures, (B,), bounded from above by K importance draws (arXiv 1509.00519).
 
     With x_k = (v + u_k)/128 − 1, u_k uniform in [0, 1), the probability of the integers v is estimated by
-    P(v) ≈ 1/K Σ_k p(x_k | condition) / 128^D. Its logarithm is on average too small, the less so the larger K is.
+    P(v) ≈ 1/K Σ_k p(x_k | condition) / 128^D. Its expected logarithm is below log P(v), and closer for larger K.
 
     Args:
         flow: of pictures.
@@ -143,7 +143,7 @@ def discrete_bits_per_dim(
 
 
 def check_has_pixels(flow: Flow) -> None:
-    """Raise where a flow knows no pixels.
+    """Check that a flow has likelihoods of pixels.
 
     Raises:
         ValueError: it is a flow of latents.
@@ -162,15 +162,15 @@ def denoise(
 ) -> Tensor:
     """Score denoising, Tweedie's formula: x + σ²·∇ log p(x | condition), (B, C, H, W).
 
-    It is the same in a caller's `torch.no_grad()` and `torch.inference_mode()`. A few pictures at a time are denoised,
-    so that memory does not grow with their number.
+    It works inside a caller's `torch.no_grad()` and `torch.inference_mode()` too. It denoises a few pictures at a time,
+    so memory does not grow with their number.
 
     Args:
         flow: the model.
         x: data (B, C, H, W) with the noise that the model was trained with.
         condition: as for the flow.
         noise_std: σ; the model's own by default.
-        report: told of all of them after every few; what it raises ends the denoising.
+        report: called with all pictures after every few; an exception that it raises ends the denoising.
 
     Raises:
         ValueError: a shape does not fit the model.
@@ -190,14 +190,14 @@ def denoise(
 
 
 def denoised_at_once(grid: tuple[int, int]) -> int:
-    """Pictures of a token grid (H', W') that are denoised together."""
+    """The number of pictures of a token grid (H', W') to denoise together."""
     return max(1, DENOISED_AT_ONCE // (grid[0] * grid[1]))
 
 
 def _score(flow: Flow, x: Tensor, condition: Tensor | None) -> Tensor:
     """∇ log p(x | condition), like x."""
     with torch.enable_grad():
-        x = x.clone().requires_grad_()  # tensors of inference mode can be copied, but take no part in a gradient
+        x = x.clone().requires_grad_()  # a copy, because tensors of inference mode cannot take part in a gradient
         given = None if condition is None else condition.clone()
         (gradient,) = torch.autograd.grad(flow(x, given).log_prob.sum(), x)
     return gradient

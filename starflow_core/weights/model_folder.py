@@ -1,4 +1,4 @@
-"""Models as folders in the Hub's layout: read with a clear word on whatever is wrong, and written.
+"""Models as folders in the Hub's layout: read, with clear errors, and written.
 
 config.json                 {"model_type": "starflow" or "tarflow", "flow": {…}, "sampling": {…}, "classes": […]}
 model.safetensors           or shards, with model.safetensors.index.json
@@ -51,7 +51,7 @@ def embedded_models() -> list[str]:
 
 
 def model_folder(name_or_folder: str | Path) -> Path:
-    """The folder of a model: an embedded one, a folder, or one that was fetched.
+    """The folder of a model: embedded, given as a folder, or fetched.
 
     Raises:
         ValueError: there is no such model and no such folder.
@@ -72,7 +72,7 @@ def model_folder(name_or_folder: str | Path) -> Path:
     raise ValueError(f"There is no model {name!r}: it is no folder, and the models known are {known}.")
 
 
-@torch.inference_mode(False)  # whose tensors could not take part in a gradient later
+@torch.inference_mode(False)  # not in inference mode, whose tensors cannot take part in a gradient later
 def load(
     name_or_folder: str | Path = DEFAULT_MODEL,
     *,
@@ -86,17 +86,17 @@ def load(
 
     Args:
         name_or_folder: `starflow-mini`, `tarflow-mini`, or a folder in this module's layout.
-        device: `cuda`, `mps` or `cpu`; the best there is by default.
+        device: `cuda`, `mps` or `cpu`; the best available one by default.
         dtype: of the flow and the text encoder; by default bfloat16 on CUDA and where the weights are over 4 GB, and
-            float32 elsewhere. The autoencoder is float32, and so is a flow of dequantised pictures by default, whose
-            steps bfloat16 cannot tell apart. Or those of the parts, by name: `flow`, `text_encoder`, `autoencoder`.
-        keep_text_encoder: in memory, when prompts have been encoded; by default, where it is of less than 1 GB.
-        operations: namespace whose Linear, LayerNorm, Conv2d, GroupNorm and Embedding the parts are built of; by
-            default, of layers that cast their weights to what they compute on.
-        on_progress: told of the bytes of weights that are read, of all; what it raises ends the loading.
+            float32 elsewhere. The autoencoder is float32, and so is a flow of dequantised pictures by default: bfloat16
+            cannot separate their steps. Or a dtype per part, by name: `flow`, `text_encoder`, `autoencoder`.
+        keep_text_encoder: keep it in memory after encoding; by default, if it is below 1 GB.
+        operations: namespace that Linear, LayerNorm, Conv2d, GroupNorm and Embedding of the parts are taken from; by
+            default, layers that cast their weights at use.
+        on_progress: called with the bytes read, of all bytes of weights; an exception that it raises ends the loading.
 
     Raises:
-        ValueError: there is no such model, no such device, or something is wrong with the folder.
+        ValueError: the model or device does not exist, or the folder is damaged.
     """
     from ..pipeline import Pipeline
 
@@ -132,9 +132,9 @@ def save(pipeline: Pipeline, folder: str | Path, *, dtype: torch.dtype | None = 
 
     Args:
         pipeline: what to save.
-        folder: made where it does not exist; files of the same names are replaced.
-        dtype: of the weights on disk; by default as they are, so that the model is the same. bfloat16 takes half the
-            room of float32, and costs a flow of 8-bit pictures about 0.01 bits per dimension.
+        folder: created if it does not exist; files of the same names are replaced.
+        dtype: of the weights on disk; by default unchanged, which saves the model exactly. bfloat16 halves the size of
+            float32, and costs a flow of 8-bit pictures about 0.01 bits per dimension.
     """
     folder = Path(folder)
     flow, autoencoder, text_encoder = pipeline.flow, pipeline.autoencoder, pipeline.text_encoder
@@ -163,10 +163,10 @@ def write_config(
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The folder's `config.json`, its parts of the right kind.
+    """The folder's `config.json`, with parts of the right types.
 
     Raises:
-        ValueError: it is missing, no JSON, or not that of a STARFlow or TarFlow model.
+        ValueError: it is missing, is not JSON, or is not of a STARFlow or TarFlow model.
     """
     config = read_json(folder, "config.json")
     if config.get("model_type") not in KINDS:
@@ -186,7 +186,7 @@ def read_flow_config(folder: Path) -> StarFlowConfig | TarFlowConfig:
     """The configuration of the folder's flow.
 
     Raises:
-        ValueError: the folder's `config.json` is missing, or something is wrong with it.
+        ValueError: the folder's `config.json` is missing or wrong.
     """
     config = read_config(folder)
     make_config, _ = KINDS[config["model_type"]]
@@ -200,7 +200,7 @@ def size_of_weights(folder: Path, file: str = WEIGHTS) -> int:
 
 
 def checked_device(device: torch.device | str | None) -> torch.device:
-    """The device asked for, or the best there is.
+    """The requested device, or the best available one.
 
     Raises:
         ValueError: this machine has no such device.
@@ -225,7 +225,7 @@ def checked_device(device: torch.device | str | None) -> torch.device:
 def _dtypes(
     asked: torch.dtype | Mapping[str, torch.dtype] | None, folder: Path, device: torch.device, *, dequantized: bool
 ) -> dict[str, torch.dtype]:
-    """Of each part: as asked for, or what suits the device and the size of the weights."""
+    """The dtype of each part: the chosen one, or one that suits the device and the size of the weights."""
     is_short = device.type == "cuda" or size_of_weights(folder) > BIG_FLOW
     suits = torch.bfloat16 if is_short and not dequantized else torch.float32
     chosen = asked if isinstance(asked, torch.dtype) else suits
@@ -252,7 +252,7 @@ def _load_text_encoder(folder: Path, tokens: int, **how: Any) -> TextEncoder:
 
 
 def _in_folder(folder: Path, build: Any, *args: Any, **kwargs: Any) -> Any:
-    """Call, with the folder named in what goes wrong."""
+    """Call a function; its errors name the folder."""
     try:
         return build(*args, **kwargs)
     except ValueError as error:
