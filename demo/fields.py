@@ -20,7 +20,7 @@ MODEL_NAME = next(given for given in load.inputs if given.name == "model")
 
 def model_field() -> Any:
     """A choice among the models on this machine, with a word on classes, and on licences that are not open."""
-    model = component(MODEL_NAME, choices=available(), info="those on this machine")
+    model = component(MODEL_NAME)
     notice = gr.Markdown(visible=False)
 
     def tell(name: str) -> Any:

@@ -12,7 +12,7 @@ from starflow_core.images import as_rgb, open_image
 MAX_FILE = 20 * 2**20  # bytes
 MAX_PIXELS = 50_000_000  # a camera's picture; what a few kilobytes can unfold to is far more
 MAX_PICTURES = 16
-KINDS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+KINDS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 
 
 def opened(path: str | None) -> Image.Image:
