@@ -17,6 +17,7 @@ from gradio import processing_utils
 from gradio.mcp import GradioMCPServer
 from gradio_client import handle_file
 from gradio_client.utils import is_file_obj_with_meta
+from huggingface_hub import constants
 
 SERVED = "/gradio_api/file="
 EMBEDDED = re.compile(r"data:image/[^\"']+")
@@ -31,9 +32,9 @@ class Agents(GradioMCPServer):
         return _with_what_is_taken(simple), places
 
     def convert_strings_to_filedata(self, value: Any, filedata_positions: list[list[str | int]]) -> Any:
-        """What an agent gave, with files where text stands for them; one file may stand for a list of it."""
+        """What an agent gave, with files where text stands for them."""
         return {
-            name: [_file(one) for one in ([given] if isinstance(given, str) else given)]
+            name: [_file(one) for one in given]
             if [name, "items"] in filedata_positions
             else _file(given)
             if [name] in filedata_positions and given is not None
@@ -43,6 +44,8 @@ class Agents(GradioMCPServer):
 
     def postprocess_output_data(self, data: Any, root_url: str) -> list[Any]:
         """Outputs as contents: each picture as a picture and an address, and the rest as text."""
+        if len(data) == 1:  # all outputs as one, where the tool's progress was not asked for; ours have several
+            (data,) = data
         data = processing_utils.add_root_url(data, root_url, None)
         contents: list[Any] = []
         for part in _parts(data):
@@ -55,6 +58,7 @@ class Agents(GradioMCPServer):
 
 def install() -> None:
     """Have Gradio serve these tools from the next launch on."""
+    constants.HF_HUB_OFFLINE = True  # the client that the server has within would call the Hub
     gradio.mcp.GradioMCPServer = Agents  # type: ignore[misc]
 
 
@@ -103,9 +107,7 @@ def _file(given: Any) -> Any:
 def _parts(data: Any) -> Iterator[Any]:
     """Outputs one by one; of galleries, captions and pictures one by one."""
     for output in data:
-        if isinstance(output, tuple):
-            yield from _parts(output)
-        elif isinstance(output, list) and output and all(_shows(one) for one in output):
+        if isinstance(output, (list, tuple)) and output and all(_shows(one) for one in output):
             for one in output:
                 yield from [one["caption"], one["image"]] if "image" in one else [one]
         elif output not in (None, "", []):

@@ -49,7 +49,7 @@ def page() -> CreatePage:
     """Build the page, in the blocks at hand."""
     with gr.Row(elem_id="bar"):
         prompt = component(
-            PROMPT, label="Prompt", info=None, lines=1, max_lines=1, placeholder="What do you want to see?",
+            PROMPT, label="Prompt", info=None, lines=1, max_lines=1, placeholder="What shall it draw?",
             autofocus=True, elem_id="prompt", show_label=False, container=False, scale=5,
         )  # fmt: skip
         go = gr.Button("Draw", variant="primary", elem_id="draw", scale=0)

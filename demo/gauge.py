@@ -60,6 +60,6 @@ def _words(one: Likelihood, log_probs: Sequence[float], least: Likelihood, most:
     if not _differ(one, most):
         return "about as likely as the likeliest"
     if not _differ(one, least):
-        return "about as unlikely as the last"
+        return "about as unlikely as the least likely"
     place = 1 + sum(value > one.log_prob for value in log_probs)
     return f"{ORDINALS.get(place, f'{place}th')} likeliest of these {count}"

@@ -36,7 +36,7 @@ def build() -> gr.Blocks:
     # Pictures are kept for an hour.
     with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(HOUR // 4, HOUR), fill_width=False) as site:
         gr.HTML(INTRODUCTION, elem_id="introduction")
-        with gr.Tabs(elem_id="pages") as tabs:
+        with gr.Tabs(elem_id="pages", overflow_behavior="wrap") as tabs:
             with gr.Tab("Create", id="create") as create_tab:
                 drawn = create.page()
             with gr.Tab("Likelihood", id="likelihood") as likelihood_tab:
