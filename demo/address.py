@@ -1,6 +1,6 @@
-"""What stands in the address: the open page, the prompt, the seed, and each setting that is not as at first.
+"""What stands in the address: the open tab, the prompt, the seed, and each setting that is not as at first.
 
-`?page=likelihood` opens a page; `?prompt=owl&seed=5&guidance=3` draws.
+`?tab=likelihood` opens a page; `?prompt=owl&seed=5&guidance=3` draws.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from nodes.declaration import Flag, Input, Number, Seed
 from .limits import here
 
 SCRIPT = Path(__file__).parent / "web" / "address.js"
-PAGES = ("create", "likelihood", "back", "developers")
+TABS = ("create", "likelihood", "back", "developers")
 
 
 def address() -> Any:
@@ -26,12 +26,12 @@ def address() -> Any:
 
 
 def arrives(place: Any, tabs: Any, fields: Sequence[tuple[Input, Any]]) -> None:
-    """Have the address fill in fields, open a page, and draw where it names a prompt."""
+    """Have the address fill in fields, open a tab, and draw where it names a prompt."""
 
     def fill(query: str) -> list[Any]:
         asked = json.loads(query)
-        page = asked.get("page") if asked.get("page") in PAGES else PAGES[0]
-        return [gr.Tabs(selected=page), *(_asked(given, asked) for given, _ in fields)]
+        tab = asked.get("tab") if asked.get("tab") in TABS else TABS[0]
+        return [gr.Tabs(selected=tab), *(_asked(given, asked) for given, _ in fields)]
 
     filled = place.arrive(
         fill,

@@ -23,6 +23,11 @@ def shown_address(picture: Image.Image) -> str:
     return _address(enlarged(picture), "WEBP", quality=88)
 
 
+def preview_address(picture: Image.Image) -> str:
+    """A picture as a data URI that is small in bytes."""
+    return _address(picture, "WEBP", quality=80)
+
+
 def png_address(picture: Image.Image, text: PngImagePlugin.PngInfo | None = None) -> str:
     """The picture itself as a data URI, with its text chunks."""
     return _address(picture, "PNG", pnginfo=text)

@@ -13,7 +13,7 @@ import gradio as gr
 from starflow_core.weights.model_folder import DEFAULT_MODEL
 
 from . import agents, create, create_endpoint, developers, inversion, likelihood, node_panels
-from .address import PAGES, address, arrives
+from .address import TABS, address, arrives
 from .models import MODELS
 from .uploads import MAX_FILE
 
@@ -47,8 +47,8 @@ def build() -> gr.Blocks:
                 developers.page()
         create_endpoint.endpoint()
         gr.Markdown(FOOTER, elem_id="footer")
-        for name, tab in zip(PAGES, (create_tab, likelihood_tab, back_tab, developers_tab), strict=True):
-            tab.select(None, js=f"() => starflow.page({name!r}, {PAGES[0]!r})", **IN_BROWSER)
+        for name, tab in zip(TABS, (create_tab, likelihood_tab, back_tab, developers_tab), strict=True):
+            tab.select(None, js=f"() => starflow.tab({name!r}, {TABS[0]!r})", **IN_BROWSER)
         arrives(address(), tabs, drawn.fields)
         _sends(drawn.cards.odd, [*measured, tabs], "[{ image: file, caption: null }]", "likelihood", "measure", "")
         _sends(drawn.cards.back, [*inverted, tabs], "file", "back", "invert", "")

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from .pictures import png_address
+from .pictures import preview_address
 from .uploads import opened
 
 UNSEEN = (".tif", ".tiff")  # kinds that browsers do not show
@@ -45,4 +45,4 @@ def _verdict(path: str) -> dict[str, Any]:
 def _preview(picture: Image.Image) -> str:
     small = picture.copy()
     small.thumbnail((PREVIEW, PREVIEW))
-    return png_address(small)
+    return preview_address(small)

@@ -40,8 +40,7 @@ class Visit:
 
     def open(self, query: str = "") -> None:
         self.page.goto(self.demo.address + query)
-        self.page.wait_for_selector("#draw, [role=tabpanel]:visible")
-        self.page.wait_for_function("() => document.querySelector('#strip img, .card, #measure, #invert, .code')")
+        self.page.locator("#draw, #measure, #invert, .code").locator("visible=true").first.wait_for()
 
     def tab(self, name: str) -> None:
         self.page.get_by_role("tab", name=name, exact=True).click()

@@ -19,10 +19,10 @@ window.starflow = {
         }
     },
 
-    // The page of tabs that is open; the first needs no word.
-    page(name, first) {
-        const { page, ...rest } = this.query();
-        if ((page ?? first) !== name) this.go(name === first ? rest : { page: name, ...rest });
+    // The tab that is open; the first needs no word. (`page` is Gradio's own.)
+    tab(name, first) {
+        const { tab, ...rest } = this.query();
+        if ((tab ?? first) !== name) this.go(name === first ? rest : { tab: name, ...rest });
     },
 
     // Parameters of an address that draws the same again: what differs from the settings at first.
@@ -47,8 +47,8 @@ window.starflow = {
 
     // The address was read, and the fields hold what it says.
     arrived() {
-        const { page, ...asked } = this.sent;
-        if (page || asked.prompt === undefined || new URLSearchParams(asked).toString() === this.drawn) return;
+        const { tab, ...asked } = this.sent;
+        if (tab || asked.prompt === undefined || new URLSearchParams(asked).toString() === this.drawn) return;
         this.isGiven = asked.seed !== undefined;
         this.press("draw");
     },
