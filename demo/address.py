@@ -38,7 +38,7 @@ def arrives(place: Any, tabs: Any, fields: Sequence[tuple[Input, Any]]) -> None:
         place,
         [tabs, *(field for _, field in fields)],
         js="() => JSON.stringify(starflow.sent)",
-        queue=False,
+        show_progress="hidden",
         api_visibility="private",
     )
     filled.then(None, js="() => starflow.arrived()", queue=False, api_visibility="private")

@@ -115,7 +115,7 @@ def pictures_field(**named: Any) -> Any:
 
 def _all_uploaded(payload: Any) -> list[str]:
     files = [] if payload is None else payload.root
-    return [one.image.path if isinstance(one, GalleryImage) else one.path for one in files]
+    return [str(one.image.path if isinstance(one, GalleryImage) else one.path) for one in files]
 
 
 def _handle_choice(**named: Any) -> Any:

@@ -112,7 +112,7 @@ def _refresh(fields: Sequence[HandleField]) -> Callable[[gr.Request], Any]:
         updates = []
         for one in fields:
             found = HANDLES.of(visitor(request), one.type)
-            chosen = {"value": found[0][1]} if found and one.is_required else {}
+            chosen: dict[str, Any] = {"value": found[0][1]} if found and one.is_required else {}
             updates.append(gr.Dropdown(choices=found, **chosen) if found else gr.skip())
         return updates if len(updates) > 1 else updates[0]
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from chromium import browser
 from demo_server import Demo
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
 DESKTOP, PHONE = (1280, 900), (390, 844)
+PATIENCE = 300_000  # milliseconds that a page may take for anything: a busy machine is no fault
 
 
 class Visit:
@@ -138,6 +139,8 @@ def visit_in(chromium: Browser, demo: Demo, size: tuple[int, int] = DESKTOP, sch
         color_scheme=scheme,  # type: ignore[arg-type]
         has_touch=size == PHONE,
     )
+    context.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
     visitor = Visit(context.new_page(), demo)
     visitor.open()
     yield visitor
