@@ -131,8 +131,8 @@ def ours(type: str) -> Node:
 
 def _decoded(host: Any, samples: Latent, vae: Any) -> Image:
     if vae is None:  # of a flow of pictures, whose latents are the pictures
-        return convert.image(to_images(samples["samples"]))
-    scaled = samples["samples"].to(vae.device) * vae.config.scaling_factor
+        return convert.image(to_images(convert.samples(samples)))
+    scaled = convert.samples(samples).to(vae.device) * vae.config.scaling_factor
     return convert.image([to_images(vae.decode(one[None]))[0] for one in scaled])
 
 

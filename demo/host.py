@@ -10,6 +10,7 @@ from PIL import Image
 
 from nodes.local_host import LocalHost
 from nodes.values import Model, Placed
+from starflow_core.progress import OnProgress
 from starflow_core.samplers import Progress
 
 from .models import MODELS
@@ -27,7 +28,7 @@ class DemoHost(LocalHost):
 
     def __init__(self, watch: Watch) -> None:
         super().__init__()
-        self._watch = watch
+        self._watch, self._share = watch, 0.0
 
     def load(self, name: str, dtype: str, accept_licence: bool) -> tuple[Model, Placed | None, Any]:
         return MODELS.load(name, dtype)
@@ -47,6 +48,11 @@ class DemoHost(LocalHost):
             def pictures() -> list[Image.Image]:
                 return model.pipeline.decode(step.partial())
 
-            self._watch.step(step.done / step.total, pictures)
+            self._share = step.done / step.total
+            self._watch.step(self._share, pictures)
 
         return report
+
+    def steps(self) -> OnProgress:
+        """Work beside the sampling can be cancelled, too; what is shown is how far the sampling is."""
+        return lambda done, total: self._watch.step(self._share)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -9,8 +11,11 @@ from comfy_api.latest import ComfyExtension, io
 
 from .catalogue import NODES
 from .comfy_host import ComfyHost
+from .comfy_preview import has_own_latents
 from .comfy_ui import likelihood_ui
-from .declaration import CATEGORY, FLOAT, Choice, Field, Flag, Input, Node, Number, Output, Seed, Socket, Text
+from .declaration import CATEGORY, FLOAT, LATENT, Choice, Field, Flag, Input, Node, Number, Output, Seed, Socket, Text
+from .provenance import foreign_source
+from .values import Model
 
 OUTPUTS = {FLOAT: io.Float}
 LARGEST_SEED = 2**64 - 1
@@ -32,6 +37,7 @@ def comfy_node(node: Node, host: ComfyHost) -> type[io.ComfyNode]:
 
         @classmethod
         def execute(cls, **values: Any) -> io.NodeOutput:
+            check_sources(node, values, cls.hidden)
             # ComfyUI runs nodes in inference mode, whose tensors know no gradients; denoising needs some.
             with torch.inference_mode(False), torch.no_grad():
                 shown = node(host, **values)
@@ -50,8 +56,36 @@ def schema(node: Node) -> io.Schema:
         description=node.help,
         inputs=[comfy_input(given) for given in node.inputs],
         outputs=[comfy_output(output) for output in node.outputs],
+        hidden=[io.Hidden.unique_id, io.Hidden.dynprompt] if reads_latents(node) else [],
         is_output_node=node.shows,
     )
+
+
+def reads_latents(node: Node) -> bool:
+    return any(isinstance(given.field, Socket) and given.field.type == LATENT for given in node.inputs)
+
+
+def check_sources(node: Node, values: Mapping[str, Any], hidden: Any) -> None:
+    """Raise for a latent that the graph shows to be of another autoencoder.
+
+    Raises:
+        ValueError: there is one.
+    """
+    model = values.get("model")
+    if hidden is None or hidden.dynprompt is None or not isinstance(model, Model) or not has_own_latents(model):
+        return
+    classes: Any = import_module("nodes")  # ComfyUI's module of that name, not this package
+    for given in node.inputs:
+        if isinstance(given.field, Socket) and given.field.type == LATENT and values.get(given.name) is not None:
+            source = foreign_source(
+                hidden.unique_id, given.name, hidden.dynprompt.get_node, classes.NODE_CLASS_MAPPINGS
+            )
+            if source is not None:
+                raise ValueError(
+                    f"This latent comes from {source}, which works with another model's autoencoder; its latents mean "
+                    f"nothing to {model.pipeline.name}. Make one with STARFlow Encode, or with the vae of STARFlow "
+                    "Loader."
+                )
 
 
 def comfy_input(given: Input) -> io.Input:

@@ -12,11 +12,12 @@ import comfy.model_management
 import comfy.utils
 import folder_paths
 
+from starflow_core.progress import OnProgress
 from starflow_core.samplers import Progress
 from starflow_core.weights.store import Store, add_place, find
 from starflow_core.weights.table import CHECKPOINTS
 
-from . import comfy_models
+from . import comfy_models, comfy_progress
 from .comfy_preview import previewer
 from .values import Model, Placed
 
@@ -40,27 +41,30 @@ class ComfyHost:
     def load(self, name: str, dtype: str, accept_licence: bool) -> tuple[Model, Placed | None, Any]:
         if name in CHECKPOINTS and find(name) is None:
             self._fetch(name, accept_licence)
-        return comfy_models.load(name, dtype)
+        return comfy_models.load(name, dtype, self.steps())
 
     def _fetch(self, name: str, accept_licence: bool) -> None:
         """Bring a model to `models/starflow`, with a progress bar, until the person cancels."""
         from starflow_core.weights.fetch import LicenceError, fetch  # not at ComfyUI's start, which it would slow down
 
-        bar = comfy.utils.ProgressBar(1)
+        report = self.steps()
         try:
             fetch(
                 name,
                 accepts=lambda licence: accept_licence,
-                report=lambda step: bar.update_absolute(step.done, step.total),
+                report=lambda step: report(step.done, step.total),
             )
         except LicenceError as error:
             raise ValueError(f"{error} Accept it with accept_licence of this node.") from error
 
     @contextmanager
     def in_memory(self, placed: Placed, memory: int) -> Iterator[None]:
-        if placed.placement is not None:
-            comfy.model_management.load_models_gpu([placed.placement], memory_required=memory)
-        yield
+        if placed.placement is None:
+            yield
+            return
+        comfy.model_management.load_models_gpu([placed.placement], memory_required=memory)
+        with comfy_progress.cancellable(placed.placement.model):
+            yield
 
     def progress(self, model: Model) -> Callable[[Progress], None]:
         bar, preview = comfy.utils.ProgressBar(1), previewer(model)
@@ -68,9 +72,13 @@ class ComfyHost:
 
         def report(step: Progress) -> None:
             nonlocal shown
+            comfy.model_management.throw_exception_if_processing_interrupted()
             picture = None
             if preview is not None and time.monotonic() - shown > PREVIEW_SECONDS:
                 picture, shown = preview(step.partial()), time.monotonic()
-            bar.update_absolute(step.done, step.total, picture)  # which raises where the person has cancelled
+            bar.update_absolute(step.done, step.total, picture)
 
         return report
+
+    def steps(self) -> OnProgress:
+        return comfy_progress.bar()

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
 import comfy.model_management as management
 import comfy.ops
 import torch
+from comfy.cli_args import args
 from comfy.model_patcher import ModelPatcher
 from torch import nn
 
 from starflow_core.pipeline import Pipeline
+from starflow_core.progress import OnProgress
 from starflow_core.weights.model_folder import load as load_pipeline
 from starflow_core.weights.model_folder import model_folder, read_flow_config, size_of_weights
 
@@ -21,21 +24,23 @@ from .values import Model, Placed
 OWN = "default"
 
 
-def load(name: str, dtype: str) -> tuple[Model, Placed | None, Any]:
-    """See `host.Host.load`."""
+def load(name: str, dtype: str, on_progress: OnProgress) -> tuple[Model, Placed | None, Any]:
+    """See `host.Host.load`; told of the bytes read, `on_progress` ends the loading by raising."""
     folder = model_folder(name)
     flow_dtype = None if dtype == OWN else getattr(torch, dtype)
+    offload = management.unet_offload_device()
     pipeline = load_pipeline(
         folder,
-        device=management.unet_offload_device(),
+        device=offload,
         dtype=flow_dtype or _dtype(folder),
+        text_encoder_dtype=_text_encoder_dtype(),
         keep_text_encoder=True,
         operations=comfy.ops.manual_cast,
+        on_progress=on_progress,
     )
-    model = Model(pipeline, _placed(pipeline.flow), _placed_autoencoder(pipeline))
-    encoder = None
-    if pipeline.text_encoder is not None:
-        encoder = Placed(pipeline.text_encoder, _patcher(pipeline.text_encoder.model))
+    encoder = _placed_text_encoder(pipeline)
+    flow = Placed(pipeline.flow, _patcher(pipeline.flow, management.get_torch_device(), offload))
+    model = Model(pipeline, flow, _placed_autoencoder(pipeline), encoder)
     return model, encoder, StarFlowVae(model)
 
 
@@ -48,6 +53,15 @@ def _dtype(folder: Path) -> torch.dtype:
     return chosen if chosen in (torch.float16, torch.bfloat16) else torch.float32
 
 
+def _text_encoder_dtype() -> torch.dtype | None:
+    """That of ComfyUI's flags; None, the flow's, where there is none of them."""
+    if args.fp8_e4m3fn_text_enc or args.fp8_e5m2_text_enc:
+        logging.warning("STARFlow's text encoder does not compute with weights of 8 bits; it keeps its own dtype.")
+        return None
+    is_set = args.fp16_text_enc or args.bf16_text_enc or args.fp32_text_enc
+    return management.text_encoder_dtype() if is_set else None
+
+
 class _Holder(nn.Module):
     """A part in a module whose device ComfyUI may write down."""
 
@@ -57,13 +71,24 @@ class _Holder(nn.Module):
         self.device: torch.device | None = None
 
 
-def _patcher(part: nn.Module) -> ModelPatcher:
-    return ModelPatcher(_Holder(part), management.get_torch_device(), management.unet_offload_device())
-
-
-def _placed(part: nn.Module) -> Placed:
-    return Placed(part, _patcher(part))
+def _patcher(part: nn.Module, device: torch.device, offload_device: torch.device) -> ModelPatcher:
+    return ModelPatcher(_Holder(part), device, offload_device)
 
 
 def _placed_autoencoder(pipeline: Pipeline) -> Placed:
-    return Placed(None) if pipeline.autoencoder is None else _placed(pipeline.autoencoder)
+    """In float32, which likelihoods need, unless ComfyUI's flags say otherwise."""
+    if pipeline.autoencoder is None:
+        return Placed(None)
+    device = management.vae_device()
+    part = pipeline.autoencoder.to(management.vae_dtype(device))
+    return Placed(part, _patcher(part, device, management.vae_offload_device()))
+
+
+def _placed_text_encoder(pipeline: Pipeline) -> Placed | None:
+    encoder = pipeline.text_encoder
+    if encoder is None:
+        return None
+    return Placed(
+        encoder,
+        _patcher(encoder.model, management.text_encoder_device(), management.text_encoder_offload_device()),
+    )

@@ -18,13 +18,24 @@ STABLE_DIFFUSION = (4, 0.18215)  # channels and scale of the latents that ComfyU
 Preview = tuple[str, Any, int]
 
 
+def has_native_latents(model: Model) -> bool:
+    """Whether a model's latents are those of Stable Diffusion, which ComfyUI's own nodes make and take."""
+    autoencoder = model.pipeline.autoencoder
+    if autoencoder is None:
+        return False
+    return (autoencoder.config.latent_channels, autoencoder.config.scaling_factor) == STABLE_DIFFUSION
+
+
+def has_own_latents(model: Model) -> bool:
+    """Whether nobody else's latents mean anything to a model: they are neither Stable Diffusion's nor pictures."""
+    return model.pipeline.autoencoder is not None and not has_native_latents(model)
+
+
 def previewer(model: Model) -> Callable[[Tensor], Preview] | None:
     """What makes a preview of data of the flow (B, C, H, W); None where the user wants none."""
     if args.preview_method == LatentPreviewMethod.NoPreviews:
         return None
-    autoencoder = model.pipeline.autoencoder
-    latents = autoencoder and (autoencoder.config.latent_channels, autoencoder.config.scaling_factor)
-    if latents == STABLE_DIFFUSION:
+    if has_native_latents(model):
         native = latent_preview.get_previewer(model.pipeline.flow.device, comfy.latent_formats.SD15())
         return native and (lambda x: native.decode_latent_to_preview_image("JPEG", x))
 

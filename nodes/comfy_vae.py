@@ -1,15 +1,19 @@
-"""The autoencoder as ComfyUI's native nodes take one: VAE Decode, VAE Encode, and their tiled kin.
+"""The autoencoder as ComfyUI's native nodes take one: VAE Decode, VAE Encode, their tiled kin, and VAE Save.
 
 ComfyUI's own class recognises autoencoders by their weights, and not these; this one has what native nodes ask of it.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import comfy.model_management as management
 import torch
 from torch import Tensor
 
 from . import convert
+from .comfy_progress import bar, cancellable
 from .pictures import PIXEL_MEMORY
 from .values import Model
 
@@ -22,25 +26,26 @@ class StarFlowVae:
         self.latent_channels = model.pipeline.flow.config.in_channels
         self.latent_dim = 2
         self.output_channels = 3
+        self.downscale_ratio = self.upscale_ratio = model.pipeline.factor
+        self.patcher = model.autoencoder.placement
+        self.first_stage_model = model.autoencoder.part
 
     def decode(self, samples: Tensor, **options: object) -> Tensor:
         pipeline = self._model.pipeline
-        self._load(samples.shape[-1] * samples.shape[-2] * pipeline.factor**2)
         with torch.inference_mode(False), torch.no_grad():
             x = convert.data(self._model, {"samples": samples})
             if pipeline.autoencoder is not None:
-                x = pipeline.autoencoder.decode(x)
+                x = self._each(pipeline.autoencoder.decode, x, x.shape[-1] * x.shape[-2] * pipeline.factor**2)
             return ((x.clamp(-1, 1) + 1) / 2).movedim(1, -1).to(management.intermediate_device())
 
     def encode(self, pixels: Tensor) -> Tensor:
         pipeline = self._model.pipeline
         multiple = pipeline.multiple
         height, width = (side - side % multiple for side in pixels.shape[1:3])
-        self._load(width * height)
         with torch.inference_mode(False), torch.no_grad():
             x = pixels[:, :height, :width, :3].movedim(-1, 1) * 2 - 1
             if pipeline.autoencoder is not None:
-                x = pipeline.autoencoder.encode(x)
+                x = self._each(pipeline.autoencoder.encode, x, width * height)
             encoded: Tensor = convert.latent(self._model, x)["samples"]
             return encoded.to(management.intermediate_device())
 
@@ -51,6 +56,23 @@ class StarFlowVae:
     def encode_tiled(self, pixels: Tensor, **tiles: object) -> Tensor:
         return self.encode(pixels)
 
+    def get_sd(self) -> dict[str, Any]:
+        """The weights, under diffusers' names, for VAE Save.
+
+        Raises:
+            ValueError: there are none.
+        """
+        autoencoder = self._model.pipeline.autoencoder
+        if autoencoder is None:
+            raise ValueError(
+                f"{self._model.pipeline.name} is a flow of pictures; it has no autoencoder, and there is nothing to "
+                "save."
+            )
+        return autoencoder.state_dict()
+
+    def throw_exception_if_invalid(self) -> None:
+        """Native nodes ask whether the autoencoder was recognised; this one always is."""
+
     def spacial_compression_decode(self) -> int:
         return self._model.pipeline.factor
 
@@ -60,7 +82,13 @@ class StarFlowVae:
     def temporal_compression_decode(self) -> None:
         return None
 
-    def _load(self, pixels: int) -> None:
-        placement = self._model.autoencoder.placement
-        if placement is not None:
-            management.load_models_gpu([placement], memory_required=pixels * PIXEL_MEMORY)
+    def _each(self, work: Callable[[Tensor], Tensor], batch: Tensor, pixels: int) -> Tensor:
+        """The work on every one of a batch, with progress; `pixels` is the size of a picture."""
+        management.load_models_gpu([self.patcher], memory_required=pixels * PIXEL_MEMORY)
+        report = bar()
+        done: list[Tensor] = []
+        with cancellable(self.patcher.model):
+            for one in batch:
+                done += work(one[None])
+                report(len(done), len(batch))
+        return torch.stack(done)

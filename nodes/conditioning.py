@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from . import convert
+from . import conditions, words
 from .declaration import CONDITIONING, MODEL, TEXT_ENCODER, Output, Socket, Text, node
 from .host import Host
 from .values import Conditioning, Model, Placed
-
-PROMPT_MEMORY = 512 * 2**20  # bytes, for the activations of the largest text encoder on one prompt
 
 
 @node(
@@ -26,8 +24,8 @@ def encode_text(
 ) -> Conditioning:
     if text_encoder is None:
         raise ValueError("This model reads no text; name a class with STARFlow Class Label instead.")
-    with host.in_memory(text_encoder, PROMPT_MEMORY):
-        return convert.conditioning(text_encoder.part.encode([text]), "a model that reads text")
+    features = conditions.encoded(host, text_encoder, [words.plain(text)])
+    return conditions.conditioning(features, "a model that reads text")
 
 
 @node(
@@ -44,4 +42,4 @@ def label_class(
     classes = model.pipeline.classes
     if classes is None:
         raise ValueError(f"{model.pipeline.name} knows no classes; use STARFlow Text Encode instead.")
-    return convert.conditioning(classes.encode([name]), "a model of classes")
+    return conditions.conditioning(classes.encode([name]), "a model of classes")

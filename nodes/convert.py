@@ -10,7 +10,8 @@ from torch import Tensor
 
 from starflow_core.images import to_images
 
-from .values import NOISE_OF, OF_MODEL, Conditioning, Image, Latent, Mask, Model
+from . import noise_mark
+from .values import NOISE_OF, Image, Latent, Mask, Model
 
 
 def image(pictures: Sequence[Picture.Image]) -> Image:
@@ -21,8 +22,16 @@ def image(pictures: Sequence[Picture.Image]) -> Image:
 
 
 def pictures(image: Image) -> list[Picture.Image]:
-    """The pictures of an IMAGE."""
-    return to_images(image[..., :3].movedim(-1, 1) * 2 - 1)
+    """The pictures of an IMAGE, grey ones as RGB.
+
+    Raises:
+        ValueError: it holds no pictures.
+    """
+    if not isinstance(image, Tensor) or image.ndim != 4 or not image.numel():
+        got = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
+        raise ValueError(f"This image is {got}; it must be one or more pictures (B, H, W, 3). Connect Load Image.")
+    colours = image[..., :3] if image.shape[-1] >= 3 else image[..., :1].expand(*image.shape[:-1], 3)
+    return to_images(colours.movedim(-1, 1) * 2 - 1)
 
 
 def mask(maps: Tensor, size: tuple[int, int]) -> Mask:
@@ -41,66 +50,72 @@ def data(model: Model, latent: Latent) -> Tensor:
     """A LATENT as data of a flow (B, C, H, W).
 
     Raises:
-        ValueError: it is another model's, or noise.
+        ValueError: it is another model's, empty, or noise.
     """
-    samples = latent["samples"]
-    if NOISE_OF in latent:
+    values = samples(latent)
+    _check_shape(model, values)
+    if model.pipeline.autoencoder is not None and not values.any():
+        raise ValueError(
+            "This latent is empty: all of it is zero, as Empty Latent Image makes it. A flow draws from a seed, and "
+            "STARFlow Sampler needs no empty latent; connect one that holds a picture, such as that of STARFlow Encode."
+        )
+    return values * _scale(model)
+
+
+def samples(latent: Latent) -> Tensor:
+    """The values of a LATENT (B, C, H, W).
+
+    Raises:
+        ValueError: it has none, or is noise.
+    """
+    values = _samples(latent)
+    if NOISE_OF in latent or noise_mark.is_marked(values):
         raise ValueError("This latent is noise, made by STARFlow Invert; connect it to the noise of STARFlow Sampler.")
-    _check_shape(model, samples)
-    return samples * _scale(model)
+    return values
+
+
+def unmasked(model: Model, latent: Latent) -> Tensor:
+    """The same where all of the latent is read, whatever mask it has.
+
+    Raises:
+        ValueError: as above, or there is a mask.
+    """
+    _check_mask(latent)
+    return data(model, latent)
 
 
 def noise_latent(model: Model, z: Tensor) -> Latent:
     """A flow's noise (B, C, H, W) as a LATENT that says so."""
-    return {"samples": z.float().cpu(), NOISE_OF: model.pipeline.name}
+    return {"samples": noise_mark.marked(z.cpu(), model.pipeline.name), NOISE_OF: model.pipeline.name}
 
 
 def noise(model: Model, latent: Latent) -> Tensor:
-    """A LATENT of noise as the flow takes it.
+    """A LATENT of noise as the flow takes it, (B, C, H, W).
 
     Raises:
-        ValueError: it is no noise, or that of another model.
+        ValueError: it is no noise, its values were changed, or it is that of another model.
     """
-    made_by = latent.get(NOISE_OF)
-    if made_by is None:
+    values, name = _samples(latent), model.pipeline.name
+    is_noise = noise_mark.is_marked(values)
+    if not is_noise and NOISE_OF not in latent:
         raise ValueError(
             "This latent is no noise of a flow; make one with STARFlow Invert, or leave noise unconnected."
         )
-    if made_by != model.pipeline.name:
-        raise ValueError(f"This noise is of the model {made_by}, and means nothing to {model.pipeline.name}.")
-    _check_shape(model, latent["samples"])
-    return latent["samples"]
-
-
-def conditioning(features: Tensor, kind: str) -> Conditioning:
-    """Features (1, L, D) or labels (1,) as a CONDITIONING; `kind` is whose they are."""
-    return [[features.float().cpu() if features.is_floating_point() else features.cpu(), {OF_MODEL: kind}]]
-
-
-def condition(model: Model, conditioning: Conditioning | None, batch: int) -> Tensor | None:
-    """A CONDITIONING, or that of nothing in particular, as a flow takes it for a batch.
-
-    Raises:
-        ValueError: it was not made for this model.
-    """
-    config = model.pipeline.flow.config
-    if conditioning is None:
-        if config.txt_size:
-            raise ValueError(
-                f"{model.pipeline.name} needs the encoding of a prompt, if only of an empty one: connect STARFlow Text "
-                "Encode."
-            )
-        return None
-    if len(conditioning) != 1:
-        raise ValueError(f"{len(conditioning)} conditionings are combined here; a flow takes one.")
-    features, more = conditioning[0]
-    wanted = "STARFlow Text Encode" if config.txt_size else "STARFlow Class Label"
-    if OF_MODEL not in more:
-        raise ValueError(f"This conditioning was made for another kind of model; use {wanted} instead.")
-    fits = features.ndim == 3 and features.shape[-1] == config.txt_dim if config.txt_size else features.ndim == 1
-    if not fits:
-        raise ValueError(f"This conditioning was made for {more[OF_MODEL]}; use {wanted} of {model.pipeline.name}.")
-    return features.expand(batch, *features.shape[1:])
+    _check_mask(latent)
+    if not is_noise or not noise_mark.is_intact(values):
+        raise ValueError(
+            "The values of this noise were changed after STARFlow Invert, as by Latent Blend, Latent Add, Latent "
+            "Multiply or Upscale Latent. A flow draws from noise of variance 1 only, which those do not keep. Connect "
+            "STARFlow Invert directly, or by nodes that choose, repeat, turn or cut latents; to depart from the "
+            "picture, raise the variation of STARFlow Sampler."
+        )
+    if not noise_mark.is_of(values, name):
+        made_by = latent.get(NOISE_OF)
+        whose = f"of the model {made_by}" if made_by not in (None, name) else "that of another model"
+        raise ValueError(f"This noise is {whose}, and means nothing to {name}; make it with STARFlow Invert of {name}.")
+    z = noise_mark.unmarked(values)
+    _check_shape(model, z)
+    return z
 
 
 def _scale(model: Model) -> float:
@@ -108,9 +123,24 @@ def _scale(model: Model) -> float:
     return 1.0 if autoencoder is None else autoencoder.config.scaling_factor
 
 
+def _samples(latent: Latent) -> Tensor:
+    values = latent.get("samples") if isinstance(latent, dict) else None
+    if not isinstance(values, Tensor):
+        raise ValueError(f"This latent is {type(latent).__name__} without samples; connect that of STARFlow Encode.")
+    return values
+
+
+def _check_mask(latent: Latent) -> None:
+    if latent.get("noise_mask") is not None:
+        raise ValueError(
+            "This latent has a mask, of Set Latent Noise Mask or VAE Encode (for Inpainting), which a flow cannot "
+            "heed: it reads and draws whole pictures. Take the mask off, by connecting the latent from before it."
+        )
+
+
 def _check_shape(model: Model, samples: Tensor) -> None:
     channels = model.pipeline.flow.config.in_channels
-    if samples.ndim != 4 or samples.shape[1] != channels:
+    if samples.ndim != 4 or samples.shape[1] != channels or not samples.numel():
         raise ValueError(
             f"This latent has shape {tuple(samples.shape)}; {model.pipeline.name} takes (B, {channels}, H, W). Encode "
             "the picture with STARFlow Encode and this model."

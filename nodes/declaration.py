@@ -13,6 +13,7 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, get_type_hints
 
 CATEGORY = "STARFlow"
@@ -29,7 +30,7 @@ class Field:
     help: str = ""
 
     def checked(self, value: Any) -> Any:
-        """What was filled in, where front ends do not see to it themselves.
+        """What was filled in, or came along a wire.
 
         Raises:
             ValueError: it is not of this kind, or out of range; the message goes on from the input's name.
@@ -61,12 +62,16 @@ class Number(Field):
         return isinstance(self.step, int)
 
     def checked(self, value: Any) -> Any:
-        is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-        if not is_number or not self.least <= value <= self.most or (self.is_whole and value % self.step):
+        if not _is_number(value) or not self.least <= value <= self.most or (self.is_whole and value % self.step):
             steps = f"; it must be a multiple of {self.step}" if self.is_whole and self.step > 1 else ""
             kind = "whole number" if self.is_whole else "number"
             raise ValueError(f"is {value!r}, and must be a {kind} from {self.least:g} to {self.most:g}{steps}.")
         return int(value) if self.is_whole else float(value)
+
+
+def _is_number(value: Any) -> bool:
+    """Whether it is a finite number, of Python or of NumPy, whose numbers some nodes hand on."""
+    return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
 
 
 @dataclass(frozen=True)
@@ -74,7 +79,7 @@ class Seed(Field):
     """The seed of what is drawn at random, from 0 to 2⁶⁴ − 1, which front ends can change after a run."""
 
     def checked(self, value: Any) -> int:
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value) or value % 1:
+        if not _is_number(value) or value % 1:
             raise ValueError(f"is {value!r}, and must be a whole number.")
         if not 0 <= value < 2**64:
             raise ValueError(f"is {value!r}, and must be from 0 to {2**64 - 1}.")
@@ -205,8 +210,15 @@ class Node:
     shows: bool = False
 
     def __call__(self, host: Any, **values: Any) -> Shown:
-        """Run it; the outputs in order, with what it shows."""
-        result = self.function(host, **values)
+        """Run it; the outputs in order, with what it shows.
+
+        Front ends check what is filled in, but not what comes along wires; here all of it is checked.
+
+        Raises:
+            ValueError: a value is not of its field's kind, or out of its range; or what the node itself finds wrong.
+        """
+        inputs = {given.name: given for given in self.inputs}
+        result = self.function(host, **{name: inputs[name].checked(value) for name, value in values.items()})
         if isinstance(result, Shown):
             return result
         return Shown(result if isinstance(result, tuple) else (result,))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from starflow_core.progress import OnProgress
 from starflow_core.samplers import Progress
 
 from .values import Model, Placed
@@ -28,3 +29,6 @@ class Host(Protocol):
 
     def progress(self, model: Model) -> Callable[[Progress], None]:
         """What to tell of every step of a sampler: it shows it, and raises where the person has cancelled."""
+
+    def steps(self) -> OnProgress:
+        """What to tell of every step of other work, in which nothing can be seen yet; it raises likewise."""

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import torch
 
+from starflow_core.insight.likelihood import TOKENS_AT_ONCE
 from starflow_core.memory import forward_memory
 
-from . import convert
+from . import conditions, convert
 from .declaration import CONDITIONING, IMAGE, LATENT, MODEL, Output, Socket, node
 from .host import Host
 from .likelihood import data_of
@@ -31,6 +32,14 @@ def invert(
 ) -> Latent:
     x = data_of(host, model, image, latent)
     flow = model.pipeline.flow
-    condition = convert.condition(model, conditioning, len(x))
-    with host.in_memory(model.flow, forward_memory(flow, len(x), flow.grid(x), condition)), torch.no_grad():
-        return convert.noise_latent(model, flow(x, condition).z)
+    condition = conditions.condition(host, model, conditioning, 1)
+    H, W = flow.grid(x)
+    parts = x.split(max(1, TOKENS_AT_ONCE // (H * W)))
+    report = host.steps()
+    z: list[torch.Tensor] = []
+    with host.in_memory(model.flow, forward_memory(flow, len(parts[0]), (H, W), condition)), torch.no_grad():
+        for part in parts:
+            given = None if condition is None else condition.expand(len(part), *condition.shape[1:])
+            z += flow(part, given).z
+            report(len(z), len(x))
+    return convert.noise_latent(model, torch.stack(z))

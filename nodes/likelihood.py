@@ -12,11 +12,12 @@ from PIL import Image as Picture
 from starflow_core.insight.heatmap import STOPS, heatmap
 from starflow_core.insight.likelihood import DRAW_BATCH, Likelihood, score
 from starflow_core.memory import forward_memory
+from starflow_core.progress import part_of
 
-from . import convert
+from . import conditions, convert
 from .declaration import CONDITIONING, FLOAT, IMAGE, LATENT, MASK, MODEL, Number, Output, Seed, Shown, Socket, node
 from .host import Host
-from .pictures import PIXEL_MEMORY, encoded
+from .pictures import decoded, encoded
 from .values import Conditioning, Image, Latent, Model
 
 
@@ -64,9 +65,13 @@ def likelihood(
     x = data_of(host, model, image, latent)
     pipeline = model.pipeline
     flow = pipeline.flow
-    given = convert.condition(model, conditioning, 1)
+    given = conditions.condition(host, model, conditioning, 1)
+    report, total = host.steps(), len(x) * draws
     with host.in_memory(model.flow, forward_memory(flow, min(draws, DRAW_BATCH), flow.grid(x), given)):
-        scores = [score(flow, one, given, draws=draws, seed=seed) for one in x]
+        scores = [
+            score(flow, one, given, draws=draws, seed=seed, on_progress=part_of(report, i * draws, total))
+            for i, one in enumerate(x)
+        ]
     size = (x.shape[-1] * pipeline.factor, x.shape[-2] * pipeline.factor)
     outputs = (
         sum(found.log_prob for found in scores) / len(scores),
@@ -74,8 +79,7 @@ def likelihood(
         convert.image([heatmap(found.map, size) for found in scores]),
         convert.mask(torch.stack([found.map for found in scores]), size),
     )
-    with host.in_memory(model.autoencoder, size[0] * size[1] * PIXEL_MEMORY):
-        pictures = pipeline.decode(x)
+    pictures = decoded(host, model, x)
     return Shown(outputs, [Scored(picture, found) for picture, found in zip(pictures, scores, strict=True)])
 
 
@@ -86,7 +90,7 @@ def data_of(host: Host, model: Model, image: Image | None, latent: Latent | None
         ValueError: there is neither, or both.
     """
     if latent is not None and image is None:
-        return convert.data(model, latent)
+        return convert.unmasked(model, latent)
     if image is not None and latent is None:
         return encoded(host, model, image)
     raise ValueError("Connect an image or a latent, and not both.")

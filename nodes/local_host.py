@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from starflow_core.codecs.text_encoder import TextEncoder
+from starflow_core.progress import OnProgress
 from starflow_core.samplers import Progress
 from starflow_core.weights.fetch import fetch
 from starflow_core.weights.model_folder import load
@@ -26,17 +27,24 @@ class LocalHost:
     Args:
         report: told of every step of a sampler; what it raises ends the sampling.
         device: as for `starflow_core.load`.
+        on_progress: told of every step of other work; what it raises ends that.
     """
 
-    def __init__(self, report: Callable[[Progress], None] = lambda step: None, device: str | None = None) -> None:
-        self._report, self._device = report, device
+    def __init__(
+        self,
+        report: Callable[[Progress], None] = lambda step: None,
+        device: str | None = None,
+        on_progress: OnProgress = lambda done, total: None,
+    ) -> None:
+        self._report, self._device, self._on_progress = report, device, on_progress
 
     def load(self, name: str, dtype: str, accept_licence: bool) -> tuple[Model, Placed | None, Any]:
         if name in CHECKPOINTS and find(name) is None:
             fetch(name, accepts=lambda licence: accept_licence)
         pipeline = load(name, device=self._device, dtype=None if dtype == OWN else getattr(torch, dtype))
         encoder = None if pipeline.text_encoder is None else Placed(pipeline.text_encoder, pipeline.keep_text_encoder)
-        return Model(pipeline, Placed(pipeline.flow), Placed(pipeline.autoencoder)), encoder, pipeline.autoencoder
+        model = Model(pipeline, Placed(pipeline.flow), Placed(pipeline.autoencoder), encoder)
+        return model, encoder, pipeline.autoencoder
 
     @contextmanager
     def in_memory(self, placed: Placed, memory: int) -> Iterator[None]:
@@ -46,3 +54,6 @@ class LocalHost:
 
     def progress(self, model: Model) -> Callable[[Progress], None]:
         return self._report
+
+    def steps(self) -> OnProgress:
+        return self._on_progress

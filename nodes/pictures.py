@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
+from PIL import Image as Picture
 
 from . import convert
 from .declaration import IMAGE, LATENT, MODEL, Output, Socket, node
@@ -25,10 +26,7 @@ def decode(
     model: Annotated[Model, Socket("from STARFlow Loader", MODEL)],
     latent: Annotated[Latent, Socket("from STARFlow Sampler", LATENT)],
 ) -> Image:
-    x = convert.data(model, latent)
-    pixels = x.shape[-1] * x.shape[-2] * model.pipeline.factor**2
-    with host.in_memory(model.autoencoder, pixels * PIXEL_MEMORY):
-        return convert.image(model.pipeline.decode(x))
+    return convert.image(decoded(host, model, convert.data(model, latent)))
 
 
 @node(
@@ -50,5 +48,22 @@ def encoded(host: Host, model: Model, image: Image) -> torch.Tensor:
     pipeline = model.pipeline
     fitted = [pipeline.fit(picture) for picture in convert.pictures(image)]
     width, height = fitted[0].size
+    report = host.steps()
+    x: list[torch.Tensor] = []
     with host.in_memory(model.autoencoder, width * height * PIXEL_MEMORY):
-        return torch.cat([pipeline.encode(picture, size=picture.size) for picture in fitted])
+        for picture in fitted:
+            x += pipeline.encode(picture, size=picture.size)
+            report(len(x), len(fitted))
+    return torch.stack(x)
+
+
+def decoded(host: Host, model: Model, x: torch.Tensor) -> list[Picture.Image]:
+    """Pictures of data of the flow (B, C, H, W)."""
+    pixels = x.shape[-1] * x.shape[-2] * model.pipeline.factor**2
+    report = host.steps()
+    pictures: list[Picture.Image] = []
+    with host.in_memory(model.autoencoder, pixels * PIXEL_MEMORY):
+        for one in x:
+            pictures += model.pipeline.decode(one[None])
+            report(len(pictures), len(x))
+    return pictures

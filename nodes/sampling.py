@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated
 
 import torch
+from torch import Tensor
 
+from starflow_core.flow.flow import Flow
 from starflow_core.flow.noise import seeded_noise, varied
 from starflow_core.images import checked_size, fitted_size
+from starflow_core.insight.likelihood import TOKENS_AT_ONCE
 from starflow_core.insight.likelihood import denoise as without_noise
 from starflow_core.memory import sampling_memory
-from starflow_core.samplers import Jacobi, Sampler, Sequential
+from starflow_core.samplers import Jacobi, Progress, ProgressCallback, Sampler, Sequential
 from starflow_core.sampling import Sampling
 
-from . import convert
+from . import conditions, convert
 from .declaration import CONDITIONING, LATENT, MODEL, Choice, Number, Output, Seed, Socket, node
 from .host import Host
 from .values import Conditioning, Latent, Model
@@ -71,22 +75,57 @@ def sample(
         z = varied(z, temperature * seeded_noise(z.shape[1:], seed, len(z)), variation)
     else:
         z = temperature * seeded_noise(_shape(model, aspect_ratio, width, height), seed, batch_size)
-    condition = convert.condition(model, positive, len(z))
-    unconditional = convert.condition(model, negative, len(z)) if guide.strength > 0 else None
-    with host.in_memory(model.flow, sampling_memory(flow, len(z), flow.grid(z), condition, guided=guide.strength > 0)):
+    is_guided = guide.strength > 0
+    condition = conditions.condition(host, model, positive, len(z))
+    unconditional = conditions.condition(host, model, negative, len(z)) if is_guided else None
+    condition, unconditional = conditions.of_one_length(condition, unconditional)
+    denoises = denoise == "on" or (denoise == "default" and defaults.denoise and noise is None)
+    parts = _parts(flow, z) if denoises else []
+    steps = _Steps(host.progress(model), len(parts))
+    with host.in_memory(model.flow, sampling_memory(flow, len(z), flow.grid(z), condition, guided=is_guided)):
         x = flow.inverse(
             z,
             condition,
             guidance=guide,
             unconditional=unconditional,
             sampler=_sampler(model, sampler, tolerance),
-            progress=host.progress(model),
+            progress=steps.sampled,
         )
-        if denoise == "on" or (denoise == "default" and defaults.denoise and noise is None):
-            x = without_noise(flow, x, condition)
+        for part in parts:
+            x[part] = without_noise(flow, x[part], None if condition is None else condition[part])
+            steps.denoised(x)
     if not bool(torch.isfinite(x).all()):
         raise ValueError("Numbers grew beyond bounds; lower the guidance, or choose another seed.")
     return convert.latent(model, x)
+
+
+class _Steps:
+    """The steps of sampling, and those of denoising after them, told as one count.
+
+    Args:
+        report: told of every step.
+        more: steps of denoising.
+    """
+
+    def __init__(self, report: ProgressCallback, more: int) -> None:
+        self._report, self._more = report, more
+        self._done = self._total = 0
+
+    def sampled(self, step: Progress) -> None:
+        self._done, self._total = step.done, step.total + self._more
+        self._report(dataclasses.replace(step, total=self._total))
+
+    def denoised(self, x: Tensor) -> None:
+        """One more step; `x` (B, C, H, W) is how far it is."""
+        self._done += 1
+        self._report(Progress(self._done, self._total, lambda: x))
+
+
+def _parts(flow: Flow, z: Tensor) -> list[slice]:
+    """Batches of what is denoised at once, since its memory grows with their size."""
+    H, W = flow.grid(z)
+    at_once = max(1, TOKENS_AT_ONCE // (H * W))
+    return [slice(first, first + at_once) for first in range(0, len(z), at_once)]
 
 
 def chosen_or_none(value: float) -> float | None:

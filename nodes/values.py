@@ -3,7 +3,7 @@
 IMAGE         (B, H, W, 3) float32 in [0, 1]
 MASK          (B, H, W) float32 in [0, 1]
 LATENT        {"samples": (B, C, H, W) float32, …}: latents as the autoencoder makes them, not scaled for the flow; of a
-              flow of pictures, the pictures in [−1, 1]
+              flow of pictures, the pictures in [−1, 1]. Noise of a flow has its mark in two more channels
 CONDITIONING  [[features (1, L, D), {…}], …]; of classes, labels (1,), with the model's name beside them
 """
 
@@ -42,8 +42,10 @@ class Model:
         pipeline: with the flow, the autoencoder, the classes and the defaults, but no text encoder.
         flow: the pipeline's.
         autoencoder: the pipeline's; of a flow of pictures, nothing.
+        text_encoder: reads the empty prompt, where no other is connected; None for a flow without text.
     """
 
     pipeline: Pipeline
     flow: Placed
     autoencoder: Placed
+    text_encoder: Placed | None = None

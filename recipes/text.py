@@ -10,6 +10,7 @@ from tokenizers.models import WordLevel
 from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
 from starflow_core.codecs.text_encoder import TextEncoder
+from starflow_core.training.loop import device
 
 from .captions import FRAMES, WORDS
 from .colours import COLOURS
@@ -72,7 +73,7 @@ def build(config: Config, subjects: list[Subject]) -> TextEncoder:
             **settings,
         )
     )
-    return TextEncoder(model, tokenizer, max_tokens)
+    return TextEncoder(model.to(device()), tokenizer, max_tokens, device=device())
 
 
 def with_unknown_words(caption: str, share: float, rng: random.Random) -> str:

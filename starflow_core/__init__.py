@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from .weights.fetch import fetch as fetch
     from .weights.model_folder import load as load
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "Autoencoder": "codecs.autoencoder",

@@ -3,31 +3,37 @@
 from __future__ import annotations
 
 import math
+import os
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
+from .levels import as_8_bit, levels_of_dtype, to_8_bit
+
+# A picture as people have it: PIL's, the path of a file, a numpy array (H, W) or (H, W, C), or a torch tensor (H, W) or
+# (C, H, W). levels.py says which of an array's or a tensor's numbers are black and white.
+AnyImage = Image.Image | str | os.PathLike[str] | np.ndarray | Tensor
+
 MAX_ASPECT_RATIO = 4.0
 MAX_AREA = 16  # times the area that a model was trained at
 
 
-def open_image(path: Path | str) -> Image.Image:
-    """A picture from a file; of an animation, the first frame.
+def open_image(path: os.PathLike[str] | str) -> Image.Image:
+    """A picture from a file; of an animation, the first frame. More than 8 bits become 8, as levels.py says.
 
     Raises:
-        ValueError: the file is missing, no picture, damaged or too large.
+        ValueError: the file is missing, no picture, damaged or too large, or nothing says what is white in it.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # it comes at half of what is refused
             with Image.open(path) as image:
                 image.load()
-                return image.copy()
+                return _in_8_bits(path, image).copy()
     except FileNotFoundError:
         raise ValueError(f"There is no file {path}.") from None
     except IsADirectoryError:
@@ -40,16 +46,14 @@ def open_image(path: Path | str) -> Image.Image:
         raise ValueError(f"{path} cannot be read as a picture: {error}.") from error
 
 
-def as_rgb(image: Image.Image) -> Image.Image:
-    """Any picture as upright RGB, what is transparent on white.
+def as_rgb(image: AnyImage) -> Image.Image:
+    """Any picture as upright RGB, what is transparent on white. What is black and what white, levels.py says.
 
     Raises:
-        ValueError: the picture's data cannot be read.
+        ValueError: it is no picture, its data cannot be read, or nothing says what is white in it.
     """
     try:
-        image = ImageOps.exif_transpose(image)
-        if image.mode in ("I", "I;16", "I;16L", "I;16B", "F"):  # Pillow clips these instead of scaling them
-            image = Image.fromarray(_to_8_bit(np.asarray(image)))
+        image = ImageOps.exif_transpose(as_8_bit(_opened(image)))
         if image.mode == "La":  # Pillow has no way from here to RGBA but by LA
             image = image.convert("LA")
         if image.mode in ("LA", "PA", "RGBA", "RGBa") or "transparency" in image.info:
@@ -58,6 +62,42 @@ def as_rgb(image: Image.Image) -> Image.Image:
         return image.convert("RGB")
     except (OSError, SyntaxError) as error:
         raise ValueError(f"The picture cannot be read: {error}.") from error
+
+
+def _in_8_bits(path: os.PathLike[str] | str, image: Image.Image) -> Image.Image:
+    try:
+        return as_8_bit(image)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _opened(image: AnyImage) -> Image.Image:
+    """Whatever a picture is given as, as Pillow has it."""
+    if isinstance(image, Image.Image):
+        return image
+    if isinstance(image, (str, os.PathLike)):
+        return open_image(image)
+    if isinstance(image, Tensor):
+        numbers = image.detach().cpu()
+        numbers = numbers.float() if numbers.dtype in (torch.float16, torch.bfloat16) else numbers
+        return _from_array(numbers.movedim(0, -1).numpy() if numbers.ndim == 3 else numbers.numpy(), "(C, H, W)")
+    if isinstance(image, np.ndarray):
+        return _from_array(image, "(H, W, C)")
+    raise ValueError(
+        f"A picture is a {type(image).__name__}; it must be a PIL image, a path, a numpy array (H, W, C) or a torch "
+        "tensor (C, H, W)."
+    )
+
+
+def _from_array(pixels: np.ndarray, layout: str) -> Image.Image:
+    """A picture from numbers (H, W) or (H, W, C), of one to four channels."""
+    if pixels.ndim not in (2, 3) or pixels.size == 0 or (pixels.ndim == 3 and not 1 <= pixels.shape[2] <= 4):
+        raise ValueError(
+            f"A picture is given as numbers of the shape {pixels.shape}; it must be (H, W) or {layout} with 1 channel "
+            "(grey), 2 (with alpha), 3 (RGB) or 4 (with alpha), one picture at a time."
+        )
+    grey = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
+    return Image.fromarray(np.ascontiguousarray(to_8_bit(grey, levels_of_dtype(grey.dtype))))
 
 
 def fitted_size(width: int, height: int, side: int, multiple: int) -> tuple[int, int]:
@@ -126,10 +166,3 @@ def _pair(size: int | Sequence[int]) -> tuple[int, int]:
     if not isinstance(size, Sequence) or len(size) != 2:
         raise ValueError(f"size is {size!r}; it must be a side or (width, height), in whole pixels.")
     return size[0], size[1]
-
-
-def _to_8_bit(pixels: np.ndarray) -> np.ndarray:
-    """16-bit and floating grey values as 8 bits."""
-    pixels = np.nan_to_num(pixels.astype(np.float32))
-    top = 65535.0 if pixels.max(initial=0) > 255 else 255.0 if pixels.max(initial=0) > 1 else 1.0
-    return (pixels.clip(0, top) * (255 / top)).round().astype(np.uint8)

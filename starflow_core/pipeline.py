@@ -19,7 +19,7 @@ from .codecs.text_encoder import TextEncoder
 from .flow.flow import Flow
 from .flow.guidance import Guidance, Guided
 from .flow.noise import seeded_noise
-from .images import as_rgb, checked_size, fitted_size, middle_square, psnr, to_images, to_tensor
+from .images import AnyImage, as_rgb, checked_size, fitted_size, middle_square, psnr, to_images, to_tensor
 from .insight.likelihood import Likelihood, denoise, score
 from .samplers import Jacobi, Progress, ProgressCallback, Sampler
 from .sampling import Sampling, SamplingDefaults, guidance_options
@@ -150,7 +150,7 @@ class Pipeline:
         self,
         prompt: str | Sequence[str],
         *,
-        seed: int = 0,
+        seed: int | Sequence[int] = 0,
         count: int = 1,
         guidance: float | None = None,
         negative: str = "",
@@ -212,7 +212,7 @@ class Pipeline:
 
     def score(
         self,
-        image: Image.Image,
+        image: AnyImage,
         prompt: str | None = None,
         *,
         draws: int = 4,
@@ -222,7 +222,7 @@ class Pipeline:
         """The likelihood of a picture, given a prompt or not.
 
         Args:
-            image: any picture; see `fit`.
+            image: any picture, or the path of its file; see `AnyImage` and `fit`.
             prompt: what the picture is thought to show; None for the unconditional likelihood.
             draws: noise draws that are averaged over.
             seed: of the draws.
@@ -232,14 +232,23 @@ class Pipeline:
             ValueError: the picture cannot be read, or an argument is out of range.
         """
         check_draws(draws)
+        condition = self.scored_condition(prompt)
+        x = self.encode(image, size=size)[0]
+        return score(self.flow, x, condition, draws=draws, seed=seed)
+
+    def scored_condition(self, prompt: str | None) -> Tensor | None:
+        """What a likelihood is given, as the flow takes it; nothing in particular where the prompt is None.
+
+        Raises:
+            ValueError: the model knows no prompts, or no such class.
+        """
         if prompt is not None and not self.is_conditional:
             raise ValueError(f"The model {self.name!r} knows no prompts; score the picture without one.")
-        x = self.encode(image, size=size)[0]
-        return score(self.flow, x, self.condition([prompt or ""]), draws=draws, seed=seed)
+        return self.condition([prompt or ""])
 
     @torch.no_grad()
     def reconstruct(
-        self, image: Image.Image, prompt: str = "", *, size: int | Sequence[int] | None = None
+        self, image: AnyImage, prompt: str = "", *, size: int | Sequence[int] | None = None
     ) -> Reconstruction:
         """A picture to noise and back, by the flow and its exact inverse; arguments as for `score`."""
         fitted = self.fit(image, size=size)
@@ -255,22 +264,22 @@ class Pipeline:
             noise=noise[0].cpu(),
         )
 
-    def fit(self, image: Image.Image, *, size: int | Sequence[int] | None = None) -> Image.Image:
+    def fit(self, image: AnyImage, *, size: int | Sequence[int] | None = None) -> Image.Image:
         """A picture as upright RGB at a size that the model takes.
 
         That is the size given, or else the trained area at the nearest aspect ratio, or the middle of the picture for
         a model of a single size.
         """
-        image = as_rgb(image)
+        rgb = as_rgb(image)
         if size is None and self.flow.has_fixed_size:
-            return middle_square(image, self.trained_side, Image.Resampling.LANCZOS)
+            return middle_square(rgb, self.trained_side, Image.Resampling.LANCZOS)
         if size is None:
-            size = fitted_size(*image.size, side=self.trained_side, multiple=self.multiple)
+            size = fitted_size(*rgb.size, side=self.trained_side, multiple=self.multiple)
         size = checked_size(size, self.trained_side, self.multiple)
-        return image if image.size == size else image.resize(size, Image.Resampling.LANCZOS)
+        return rgb if rgb.size == size else rgb.resize(size, Image.Resampling.LANCZOS)
 
     @torch.no_grad()
-    def encode(self, image: Image.Image, *, size: int | Sequence[int] | None = None) -> Tensor:
+    def encode(self, image: AnyImage, *, size: int | Sequence[int] | None = None) -> Tensor:
         """A picture as data of the flow (1, C, H, W), without noise, on the model's device."""
         pixels = to_tensor(self.fit(image, size=size))[None].to(self.flow.device)
         return pixels if self.autoencoder is None else self.autoencoder.encode(pixels)

@@ -1,10 +1,11 @@
-"""What a drawn picture's PNG file says of how it was drawn."""
+"""What a drawn picture's file says of how it was drawn: text chunks in PNG, a comment in the Exif data of others."""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from PIL import Image
 from PIL.PngImagePlugin import PngInfo
 
 from . import __version__
@@ -12,6 +13,18 @@ from .sampling import Sampling, guidance_options
 
 if TYPE_CHECKING:
     from .pipeline import Pipeline
+
+EXIF_IFD, USER_COMMENT = 0x8769, 0x9286
+UNICODE = b"UNICODE\0"  # in front of a comment in UTF-16
+MOST_IN_EXIF = 5_000  # characters of a text: all that a JPEG file says of itself must fit into 64 kB
+
+
+class Origin(NamedTuple):
+    """What a picture is of, and the settings that it was drawn with."""
+
+    prompt: str
+    seed: int
+    settings: dict[str, Any]
 
 
 def png_text(prompt: str, seed: int, settings: dict[str, Any]) -> PngInfo:
@@ -21,6 +34,16 @@ def png_text(prompt: str, seed: int, settings: dict[str, Any]) -> PngInfo:
     text.add_itxt("seed", str(seed))
     text.add_itxt("settings", json.dumps(settings))
     return text
+
+
+def exif_of(origin: Origin) -> Image.Exif:
+    """Exif data whose UserComment is a JSON object of `prompt`, `seed` and `settings`; texts are cut where too long."""
+    settings = {name: _cut(value) for name, value in origin.settings.items()}
+    told = {"prompt": _cut(origin.prompt), "seed": origin.seed, "settings": settings}
+    exif = Image.Exif()
+    exif.endian = ">"  # of the UTF-16, which readers take to be big-endian whatever the file's own order is
+    exif.get_ifd(EXIF_IFD)[USER_COMMENT] = UNICODE + json.dumps(told, ensure_ascii=False).encode("utf-16-be", "replace")
+    return exif
 
 
 def settings_of(pipeline: Pipeline, sampling: Sampling, sampler: str, tolerance: float) -> dict[str, Any]:
@@ -36,3 +59,7 @@ def settings_of(pipeline: Pipeline, sampling: Sampling, sampler: str, tolerance:
         "temperature": pipeline.temperature(sampling),
         "version": __version__,
     }
+
+
+def _cut(value: Any) -> Any:
+    return value[:MOST_IN_EXIF] if isinstance(value, str) else value

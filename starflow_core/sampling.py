@@ -22,8 +22,9 @@ class Sampling:
     """Settings of the drawing; None is the model's default everywhere.
 
     Attributes:
-        seed: of the first picture of each prompt; picture i is that of seed + i, whatever the count.
-        count: pictures a prompt.
+        seed: of the first picture of each prompt; picture i is that of seed + i, whatever the count. Of several seeds,
+            `count` pictures each.
+        count: pictures a prompt and seed.
         guidance: strength w of classifier-free guidance; 0 is off.
         negative: what to steer away from with guidance; "" for no more than "anything".
         size: side of a square or (width, height) in pixels.
@@ -37,7 +38,7 @@ class Sampling:
         ValueError: a setting is out of range; the message says what is allowed.
     """
 
-    seed: int = 0
+    seed: int | Sequence[int] = 0
     count: int = 1
     guidance: float | None = None
     negative: str = ""
@@ -52,7 +53,10 @@ class Sampling:
     def __post_init__(self) -> None:
         if isinstance(self.count, bool) or not isinstance(self.count, int) or not 1 <= self.count <= MAX_COUNT:
             raise ValueError(f"count is {self.count!r}; it must be a whole number from 1 to {MAX_COUNT}.")
-        check_seed(self.seed)
+        if not self._first_seeds():
+            raise ValueError("seed is empty; give at least one seed.")
+        for seed in self._first_seeds():
+            check_seed(seed)
         if self.guidance is not None:
             check_guidance(self.guidance)
         if self.temperature is not None:
@@ -60,7 +64,10 @@ class Sampling:
 
     def seeds(self) -> list[int]:
         """The seed of each of a prompt's pictures."""
-        return [(self.seed + i) % SEEDS for i in range(self.count)]
+        return [(seed + i) % SEEDS for seed in self._first_seeds() for i in range(self.count)]
+
+    def _first_seeds(self) -> tuple[int, ...]:
+        return tuple(self.seed) if isinstance(self.seed, (list, tuple)) else (self.seed,)  # type: ignore[return-value]
 
 
 @dataclass(frozen=True)

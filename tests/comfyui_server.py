@@ -24,7 +24,8 @@ from server_process import free_port, stop
 from websockets.sync.client import ClientConnection, connect
 
 PACK = Path(__file__).parent.parent
-STARTED = 120  # seconds to start in
+HOUR = 3600  # seconds; a guard against waiting for ever, and no limit of how slow a machine may be
+POLL = 0.2  # seconds
 FINISHED = ("execution_success", "execution_error", "execution_interrupted")
 PREVIEW_EVENTS = (1, 4)  # of ComfyUI's binary messages
 
@@ -93,33 +94,32 @@ class ComfyUI:
         stop(self.process)
 
     def _wait_until_it_answers(self) -> None:
-        end = time.monotonic() + STARTED
-        while time.monotonic() < end and self.process.poll() is None:
+        while self.process.poll() is None:
             if self._answers():
                 return
-            time.sleep(0.2)
+            time.sleep(POLL)
         raise RuntimeError(f"ComfyUI did not start:\n{self.log.read_text()[-3000:]}")
 
     def _answers(self) -> bool:
         try:
             self.get("/system_stats")
-        except OSError:
+        except urllib.error.URLError:
             return False
         return True
 
     def get(self, path: str) -> Any:
-        with urllib.request.urlopen(self.address + path, timeout=30) as reply:
+        with urllib.request.urlopen(self.address + path, timeout=HOUR) as reply:
             return json.loads(reply.read() or b"null")
 
     def post(self, path: str, content: Any) -> Any:
         request = urllib.request.Request(self.address + path, json.dumps(content).encode())
         request.add_header("Content-Type", "application/json")
-        with urllib.request.urlopen(request, timeout=30) as reply:
+        with urllib.request.urlopen(request, timeout=HOUR) as reply:
             return json.loads(reply.read() or b"null")
 
     def view(self, file: dict[str, str]) -> bytes:
         """The bytes of a picture that a node wrote."""
-        with urllib.request.urlopen(f"{self.address}/view?{urllib.parse.urlencode(file)}", timeout=30) as reply:
+        with urllib.request.urlopen(f"{self.address}/view?{urllib.parse.urlencode(file)}", timeout=HOUR) as reply:
             return bytes(reply.read())
 
     def add_input(self, path: Path) -> str:
@@ -150,7 +150,7 @@ class ComfyUI:
     def _take(
         self, events: ClientConnection, prompt: str, found: Run, on_progress: Callable[[int, int], None] | None
     ) -> None:
-        message = events.recv(timeout=120)
+        message = events.recv(timeout=HOUR)
         if isinstance(message, bytes):
             found.previews += int.from_bytes(message[:4], "big") in PREVIEW_EVENTS
             return

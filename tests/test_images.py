@@ -53,25 +53,6 @@ def test_red_stays_red(mode: str) -> None:
     assert as_rgb(Image.new("RGB", (2, 2), RED).convert(mode)).getpixel((1, 1)) == RED
 
 
-@pytest.mark.parametrize(
-    ("array", "expected"),
-    [
-        (np.array([[0, 32768, 65535]], np.uint16), [0, 128, 255]),
-        (np.array([[0, 32768, 65535]], np.int32), [0, 128, 255]),
-        (np.array([[0, 128, 255]], np.int32), [0, 128, 255]),
-        (np.array([[0, 0.5, 1]], np.float32), [0, 128, 255]),
-        (np.array([[0, 128, 255]], np.float32), [0, 128, 255]),
-        (np.array([[-3, np.nan, 1]], np.float32), [0, 0, 255]),
-        (np.array([[0, 1, np.inf]], np.float32), [0, 0, 255]),
-        (np.array([[0, 0, 0]], np.uint16), [0, 0, 0]),
-    ],
-)
-def test_deep_grey_values_are_scaled_to_8_bits(array: np.ndarray, expected: list[int]) -> None:
-    rgb = np.asarray(as_rgb(Image.fromarray(array)))
-    assert rgb[0, :, 0].tolist() == pytest.approx(expected, abs=1)
-    assert (rgb[..., 0] == rgb[..., 2]).all()
-
-
 def test_what_is_transparent_lies_on_white() -> None:
     image = Image.new("RGBA", (3, 1), (255, 0, 0, 0))
     image.putpixel((1, 0), (*RED, 255))
@@ -229,6 +210,75 @@ def test_pictures_of_any_shape_are_opened(size: tuple[int, int], tmp_path: Path)
     rgb = as_rgb(open_image(path))
     assert rgb.size == size
     assert rgb.getpixel((0, 0)) == WHITE
+
+
+# Pictures as arrays, tensors and paths
+
+
+PIXELS = np.random.default_rng(0).integers(0, 256, (5, 7, 3), dtype=np.uint8)
+SHARES = PIXELS / 255
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        PIXELS,
+        PIXELS.astype(np.uint16) * 257,
+        SHARES,
+        SHARES.astype(np.float32),
+        SHARES.astype(np.float16),
+        torch.from_numpy(PIXELS).permute(2, 0, 1),
+        torch.from_numpy(PIXELS.astype(np.uint16) * 257).permute(2, 0, 1),
+        torch.from_numpy(SHARES).permute(2, 0, 1),
+        torch.from_numpy(SHARES).permute(2, 0, 1).half(),
+        torch.from_numpy(SHARES).permute(2, 0, 1).requires_grad_(),
+        Image.fromarray(PIXELS),
+    ],
+    ids=lambda given: f"{type(given).__name__} {getattr(given, 'dtype', '')}",
+)
+def test_picture_is_the_same_however_it_is_given(given: Any) -> None:
+    assert (np.asarray(as_rgb(given)) == PIXELS).all()
+
+
+def test_short_floats_are_taken() -> None:
+    rgb = np.asarray(as_rgb(torch.from_numpy(SHARES).permute(2, 0, 1).bfloat16()), int)
+    assert np.abs(rgb - PIXELS).max() <= 1
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1), (5, 7, 2), (5, 7, 4)])
+def test_grey_and_transparent_arrays_are_taken(shape: tuple[int, ...]) -> None:
+    array = np.full(shape, 255, np.uint8)
+    if shape[-1] in (2, 4):
+        array[..., 0], array[..., -1] = 0, 0  # wholly transparent, so that white shows
+    assert as_rgb(array).getcolors() == [(35, WHITE)]
+    tensor = torch.from_numpy(array)
+    assert as_rgb(tensor.permute(2, 0, 1) if array.ndim == 3 else tensor).getcolors() == [(35, WHITE)]
+
+
+def test_true_and_false_are_white_and_black() -> None:
+    rgb = as_rgb(np.array([[True, False]]))
+    assert (rgb.getpixel((0, 0)), rgb.getpixel((1, 0))) == (WHITE, (0, 0, 0))
+
+
+@pytest.mark.parametrize("kind", [str, Path])
+def test_path_stands_for_its_picture(kind: type, tmp_path: Path) -> None:
+    Image.fromarray(PIXELS).save(tmp_path / "a.png")
+    assert (np.asarray(as_rgb(kind(tmp_path / "a.png"))) == PIXELS).all()
+    with pytest.raises(ValueError, match="There is no file"):
+        as_rgb(kind(tmp_path / "b.png"))
+
+
+@pytest.mark.parametrize("given", [None, 3, b"a.png", [[0, 1]], ("a.png",)])
+def test_what_is_no_picture_is_refused(given: Any) -> None:
+    with pytest.raises(ValueError, match="it must be a PIL image, a path, a numpy array"):
+        as_rgb(given)
+
+
+@pytest.mark.parametrize("shape", [(3,), (0, 4), (4, 0, 3), (5, 7, 5), (1, 3, 5, 7), ()])
+def test_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
+    for picture in (np.zeros(shape), torch.zeros(shape)):
+        with pytest.raises(ValueError, match="one picture at a time"):
+            as_rgb(picture)
 
 
 # Tensors

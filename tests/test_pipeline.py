@@ -3,6 +3,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -87,7 +88,7 @@ def test_seeds_in_range_work(pipeline: Pipeline, seed: int) -> None:
     assert len(pipeline.generate("cat", seed=seed, count=2, **SMALL)) == 2
 
 
-@pytest.mark.parametrize("seed", [-1, SEEDS, 1.0, math.nan, True, "1", None])
+@pytest.mark.parametrize("seed", [-1, SEEDS, 1.0, math.nan, True, "1", None, [], [3, -1], [True], ["3"], (SEEDS,)])
 def test_other_seeds_are_refused(pipeline: Pipeline, seed: Any) -> None:
     with pytest.raises(ValueError, match="seed is"):
         pipeline.generate("cat", seed=seed, **SMALL)
@@ -244,13 +245,36 @@ def test_prompts_may_be_any_sequence(pipeline: Pipeline) -> None:
 # Scores
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "I", "F"])
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I;16", "F"])
 def test_pictures_of_any_mode_are_scored(pipeline: Pipeline, mode: str) -> None:
     source = gradient(32, 16)
-    image = source.convert("I").convert(mode) if mode == "I;16" else source.convert(mode)
+    if mode == "I;16":
+        image = Image.fromarray(np.asarray(source.convert("L")).astype(np.uint16) * 257)
+    elif mode == "F":
+        image = Image.fromarray(np.asarray(source.convert("L")).astype(np.float32) / 255)
+    else:
+        image = source.convert(mode)
     result = pipeline.score(image, draws=1, size=16)
     assert math.isfinite(result.log_prob)
     assert result.map.shape == (2, 2)
+
+
+def test_picture_may_be_a_path_an_array_or_a_tensor(pipeline: Pipeline, tmp_path: Path) -> None:
+    image = gradient(32, 16)
+    image.save(tmp_path / "a.png")
+    array = np.asarray(image)
+    expected = pipeline.score(image, draws=1, size=16)
+    latents, noise = pipeline.encode(image), pipeline.reconstruct(image).noise
+    for given in (str(tmp_path / "a.png"), tmp_path / "a.png", array, torch.from_numpy(array).permute(2, 0, 1)):
+        assert pipeline.score(given, draws=1, size=16).log_prob == expected.log_prob
+        assert torch.equal(pipeline.encode(given), latents)
+        assert torch.equal(pipeline.reconstruct(given).noise, noise)
+
+
+def test_several_seeds_give_the_pictures_of_each(pipeline: Pipeline) -> None:
+    several = pipeline.generate("cat", seed=[3, 40], count=2, **SMALL)
+    single = [pipeline.generate("cat", seed=seed, **SMALL)[0] for seed in (3, 4, 40, 41)]
+    assert [image.tobytes() for image in several] == [image.tobytes() for image in single]
 
 
 def test_score_fits_the_picture_to_the_trained_area(pipeline: Pipeline) -> None:

@@ -35,6 +35,8 @@ TINY_TARFLOW = TarFlowConfig(
     head_dim=12,
     expansion=2,
 )
+# Where and in what tests compute, unless they say otherwise.
+HERE: Any = {"device": torch.device("cpu"), "dtype": torch.float32}
 # One of each kind, for what both have in common.
 TINIES = {"starflow": TINY, "tarflow": TINY_TARFLOW}
 

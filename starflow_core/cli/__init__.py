@@ -1,1 +1,1 @@
-"""The command `starflow`: main.py; weights.py: the commands on models; options.py and files.py: what they share."""
+"""The command `starflow`: main.py is its door, each command is a file, and the others are what commands share."""

@@ -1,18 +1,59 @@
-"""What all parts of the command `starflow` share."""
+"""Options that several commands have, and what becomes of them."""
 
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..pipeline import Pipeline
 
 DTYPES = ("float32", "bfloat16", "float16")
 
 
-def add_command(
-    commands: Any, name: str, run: Callable[[argparse.Namespace], None], purpose: str
+def new_command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int | None], purpose: str
 ) -> argparse.ArgumentParser:
-    """A command of `starflow`."""
+    """A command of `starflow`; `run` returns its exit status, None for success."""
     command: argparse.ArgumentParser = commands.add_parser(name, help=purpose, description=f"{purpose.capitalize()}.")
     command.set_defaults(run=run)
     return command
+
+
+def add_model_options(
+    command: argparse.ArgumentParser, dtype: str = "bfloat16 on cuda and float32 elsewhere by default"
+) -> None:
+    """Which model a command works with, and where."""
+    command.add_argument("--model", metavar="NAME", help="name or folder of the model; starflow-mini by default")
+    command.add_argument("--device", help="cuda, mps or cpu; the best there is by default")
+    command.add_argument("--dtype", choices=DTYPES, help=f"of the flow; {dtype}")
+
+
+def load_model(options: argparse.Namespace, default_dtype: str | None = None) -> Pipeline:
+    """The pipeline that a command's options ask for.
+
+    Raises:
+        ValueError: there is no such model or device, or the model cannot be read.
+    """
+    import torch
+
+    from ..weights.model_folder import DEFAULT_MODEL, load
+
+    chosen = options.dtype or default_dtype
+    dtype: torch.dtype | None = getattr(torch, chosen) if chosen else None
+    return load(options.model or DEFAULT_MODEL, device=options.device, dtype=dtype)
+
+
+def size(text: str) -> tuple[int, int]:
+    """Width and height from 64 or 96x64.
+
+    Raises:
+        ArgumentTypeError: the text is neither.
+    """
+    match = re.fullmatch(r"(\d{1,6})(?:[x×](\d{1,6}))?", text)
+    if not match:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write it like 64 or 96x64")
+    width, height = match[1], match[2] or match[1]
+    return int(width), int(height)

@@ -12,7 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .. import operations as casting
 from ..flow.state_dict import load_strict
+from ..operations import Computing
 from .tiling import blend_tiles
 
 NORM_EPS = 1e-6
@@ -259,17 +261,21 @@ class Decoder(nn.Module):
         return self.conv_out(F.silu(self.conv_norm_out(x)))
 
 
-class Autoencoder(nn.Module):
+class Autoencoder(Computing):
     """Images ↔ latents as the flow takes them, that is, multiplied by `scaling_factor`.
 
     Args:
         config: what to build.
-        operations: namespace that `Conv2d`, `Linear` and `GroupNorm` are taken from; `torch.nn` by default.
+        operations: namespace that `Conv2d`, `Linear` and `GroupNorm` are taken from; by default, of layers that cast
+            their weights at use.
         factory: `device` and `dtype` for the parameters.
+
+    Attributes:
+        device, dtype: where and in what dtype it computes, as for a `Flow`.
     """
 
-    def __init__(self, config: AutoencoderConfig, operations: Any = nn, **factory: Any) -> None:
-        super().__init__()
+    def __init__(self, config: AutoencoderConfig, operations: Any = casting, **factory: Any) -> None:
+        super().__init__(**factory)
         self.config = config
         C = config.latent_channels
         self.encoder = Encoder(config, operations, **factory)
@@ -285,7 +291,7 @@ class Autoencoder(nn.Module):
         *,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
-        operations: Any = nn,
+        operations: Any = casting,
     ) -> Autoencoder:
         """An autoencoder ready for use from a state dict in diffusers' format, new or old.
 
@@ -293,17 +299,10 @@ class Autoencoder(nn.Module):
             ValueError: tensors are missing, unexpected or of another shape than `config` says.
         """
         autoencoder = cls(config, operations, device="meta")
+        expected = (autoencoder if operations is casting else cls(config, device="meta")).state_dict()
         renamed = {_modern_name(name): tensor for name, tensor in state_dict.items()}
-        load_strict(autoencoder, renamed, what="autoencoder")
+        load_strict(autoencoder, renamed, expected, "autoencoder")
         return autoencoder.to(device=device, dtype=dtype).eval().requires_grad_(False)
-
-    @property
-    def device(self) -> torch.device:
-        return self.encoder.conv_in.weight.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        return self.encoder.conv_in.weight.dtype
 
     def moments(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and log-variance of the unscaled latents (B, latent_channels, H/f, W/f), float32."""

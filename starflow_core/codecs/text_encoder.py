@@ -1,7 +1,9 @@
-"""Prompts as features: a language model's last hidden states, over transformers."""
+"""Prompts as features: a language model's last hidden states."""
 
 from __future__ import annotations
 
+import copy
+import json
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,11 +12,18 @@ from threading import Lock
 from typing import Any
 
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
+
+from .. import operations as casting
+from ..operations import rebuilt
+from ..weights.tensors import read_json, read_weights
+from . import t5
+from .tokenizer import PromptTokenizer
 
 REMEMBERED = 64
 LONGEST_LINE = 300
-T5_TYPES = ("t5", "mt5", "umt5")
+WEIGHTS = "model.safetensors"
 
 
 class TextEncoder:
@@ -23,33 +32,58 @@ class TextEncoder:
     Prompts are padded and truncated to `tokens`; the features of padding are zero. The last encodings are remembered.
 
     Args:
-        model: a transformers model whose output has `last_hidden_state`, such as `T5EncoderModel` or `GemmaModel`.
-        tokenizer: its transformers tokenizer.
+        model: its output has `last_hidden_state`: a `T5Encoder`, or a model of transformers, such as `GemmaModel`.
+        tokenizer: its tokenizer, or one of transformers' fast ones.
         tokens: text tokens L a prompt.
+        device: where the model computes, which whoever moves it sets.
         reload: reads the model again; without it, `release` does nothing.
     """
 
-    def __init__(self, model: Any, tokenizer: Any, tokens: int, *, reload: Callable[[], Any] | None = None) -> None:
-        self.tokenizer, self.tokens = tokenizer, tokens
+    def __init__(
+        self,
+        model: Any,
+        tokenizer: Any,
+        tokens: int,
+        *,
+        device: torch.device | str = "cpu",
+        reload: Callable[[], Any] | None = None,
+    ) -> None:
+        is_ours = isinstance(tokenizer, PromptTokenizer)
+        self.tokenizer = tokenizer if is_ours else PromptTokenizer.from_transformers(tokenizer, tokens)
+        self.tokens, self.device = tokens, torch.device(device)
         self._model, self._reload = model, reload
-        self._config, self._device = model.config, model.device
+        self._config = model.config
         self._remembered: OrderedDict[str, Tensor] = OrderedDict()
         self._lock = Lock()
 
     @classmethod
     def from_folders(
-        cls, model: Path, tokenizer: Path, *, tokens: int, device: torch.device | str, dtype: torch.dtype
+        cls,
+        model: Path,
+        tokenizer: Path,
+        *,
+        tokens: int,
+        device: torch.device | str,
+        dtype: torch.dtype,
+        operations: Any = casting,
     ) -> TextEncoder:
         """An encoder from folders that transformers wrote; nothing is fetched, and no code in them is run.
 
+        Args:
+            model, tokenizer: the folders.
+            tokens: text tokens L a prompt.
+            device, dtype: of the weights and of the computation; what a model must keep in float32, it does.
+            operations: namespace that `Linear` and `Embedding` are taken from.
+
         Raises:
-            ValueError: the folders hold no encoder that transformers can load, or one without `last_hidden_state`.
+            ValueError: the folders hold no T5, and no other encoder that transformers can load.
         """
 
         def read() -> Any:
-            return _read_model(model, device, dtype)
+            return _read_model(model, device, dtype, operations)
 
-        return cls(read(), _read_tokenizer(tokenizer), tokens, reload=read)
+        with _told_of(model):
+            return cls(read(), PromptTokenizer.from_folder(tokenizer, tokens), tokens, device=device, reload=read)
 
     @property
     def model(self) -> Any:
@@ -72,17 +106,9 @@ class TextEncoder:
         config = self._config
         return int(getattr(config, "d_model", None) or config.hidden_size)
 
-    @property
-    def device(self) -> torch.device:
-        """Where the model is, which whoever shares a device's memory may have moved; or was, when it was released."""
-        model = self._model
-        if model is not None:
-            self._device = model.device
-        return self._device
-
     @torch.no_grad()
     def encode(self, prompts: Sequence[str]) -> Tensor:
-        """Features (B, L, dim) of the prompts, float32, on the model's device.
+        """Features (B, L, dim) of the prompts, float32, on the encoder's device.
 
         Prompts are encoded one by one, so that a prompt's features do not depend on its neighbours.
 
@@ -96,14 +122,18 @@ class TextEncoder:
                 raise ValueError(f"A prompt must be text, but one is {type(prompt).__name__}.")
         return torch.stack([self._features(prompt).to(self.device) for prompt in prompts])
 
+    def remembers(self, prompt: str) -> bool:
+        """Whether a prompt's features are known without the model."""
+        with self._lock:
+            return prompt in self._remembered
+
     def is_truncated(self, prompt: str) -> bool:
         """Whether a prompt has more tokens than the model reads."""
-        return len(self.tokenizer(_encodable(prompt), truncation=False, verbose=False)["input_ids"]) > self.tokens
+        return len(self.tokenizer.ids(prompt)) > self.tokens
 
     def is_unknown(self, prompt: str) -> bool:
         """Whether a prompt has words and the model knows none of them."""
-        ids = self.tokenizer(_encodable(prompt), add_special_tokens=False, verbose=False)["input_ids"]
-        return bool(ids) and all(token == self.tokenizer.unk_token_id for token in ids)
+        return self.tokenizer.is_unknown(prompt)
 
     def _features(self, prompt: str) -> Tensor:
         with self._lock:
@@ -119,63 +149,63 @@ class TextEncoder:
         return features
 
     def tokenize(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
-        """Token ids and mask, (B, L) each, on the model's device."""
-        batch = self.tokenizer(
-            [_encodable(prompt) for prompt in prompts],
-            padding="max_length",
-            max_length=self.tokens,
-            truncation=True,
-            return_tensors="pt",
+        """Token ids and mask, (B, L) each, on the encoder's device."""
+        ids, masks = zip(*(self.tokenizer.padded(prompt) for prompt in prompts), strict=True)
+        return torch.tensor(ids, device=self.device), torch.tensor(masks, device=self.device)
+
+    def save(self, model: Path, tokenizer: Path, *, dtype: torch.dtype) -> None:
+        """Write the folders that `from_folders` reads, and transformers as well.
+
+        Args:
+            model, tokenizer: the folders.
+            dtype: of the weights on disk.
+        """
+        if isinstance(self.model, t5.T5Encoder):
+            model.mkdir(parents=True, exist_ok=True)
+            text = json.dumps(self.model.config.to_dict(), indent=2) + "\n"
+            (model / "config.json").write_text(text, encoding="utf-8")
+            tensors = {name: tensor.to("cpu", dtype).contiguous() for name, tensor in self.model.state_dict().items()}
+            save_file(tensors, model / WEIGHTS, metadata={"format": "pt"})
+        else:
+            # A copy, since the one in use must keep its dtype; copied whole, so that shared weights are stored once.
+            copy.deepcopy(self.model).to(dtype).save_pretrained(model)
+        self.tokenizer.save(tokenizer)
+
+
+def _read_model(folder: Path, device: torch.device | str, dtype: torch.dtype, operations: Any) -> Any:
+    names = read_json(folder, "config.json")
+    if names.get("model_type") not in t5.TYPES:
+        return _read_by_transformers(folder, device, dtype, operations)
+    config, weights = t5.T5Config.from_dict(names), read_weights(folder, WEIGHTS)
+    return t5.T5Encoder.from_state_dict(config, weights, device=device, dtype=dtype, operations=operations)
+
+
+def _read_by_transformers(folder: Path, device: torch.device | str, dtype: torch.dtype, operations: Any) -> Any:
+    import transformers  # takes longer than all else that a T5 needs
+
+    with _no_progress_bar():
+        loaded, report = transformers.AutoModel.from_pretrained(
+            folder, dtype=dtype, local_files_only=True, use_safetensors=True, output_loading_info=True
         )
-        return batch["input_ids"].to(self.device), batch["attention_mask"].to(self.device)
+    if absent := [*report["missing_keys"], *report["mismatched_keys"]]:
+        raise ValueError(f"the weights are not those of this text encoder: {absent[0]} is missing or wrong.")
+    loaded = loaded.to(device).eval().requires_grad_(False)  # in the dtype, but for what must stay in float32
+    return rebuilt(loaded, operations)
 
 
-def _read_model(folder: Path, device: torch.device | str, dtype: torch.dtype) -> Any:
-    import transformers
-
+@contextmanager
+def _told_of(folder: Path) -> Iterator[None]:
+    """Say which encoder cannot be loaded."""
     try:
-        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
-        kind = transformers.T5EncoderModel if config.model_type in T5_TYPES else transformers.AutoModel
-        with _no_progress_bar():
-            loaded, report = kind.from_pretrained(
-                folder,
-                config=config,
-                dtype=dtype,
-                local_files_only=True,
-                use_safetensors=True,
-                output_loading_info=True,
-            )
+        yield
     except Exception as error:  # transformers raises all kinds
         raise ValueError(f"The text encoder in {folder.parent} cannot be loaded: {first_line(error)}") from error
-    if absent := [*report["missing_keys"], *report["mismatched_keys"]]:
-        raise ValueError(
-            f"The weights in {folder} are not those of this text encoder: {absent[0]} is missing or wrong."
-        )
-    return loaded.to(device=device, dtype=dtype).eval().requires_grad_(False)
-
-
-def _read_tokenizer(folder: Path) -> Any:
-    import transformers
-
-    try:
-        words = transformers.PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # tokenizers raises even a bare Exception
-        raise ValueError(f"The text encoder in {folder.parent} cannot be loaded: {first_line(error)}") from error
-    if words.pad_token is None:
-        words.pad_token = words.eos_token
-    words.padding_side = "right"  # language models pad to the left, which would move the positions of the words
-    return words
 
 
 def masked_features(model: Any, ids: Tensor, mask: Tensor) -> Tensor:
     """Last hidden states (B, L, dim) of token ids (B, L), zero at padding, float32."""
     hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state
     return hidden.float().masked_fill(mask[..., None] == 0, 0.0)  # a product would keep NaN at padding
-
-
-def _encodable(prompt: str) -> str:
-    """Without lone surrogates, which are no characters and which tokenizers refuse."""
-    return prompt.encode("utf-8", "ignore").decode("utf-8")
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -10,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from .. import operations as casting
 from .cache import KeyValueCache
 from .config import BlockShape
 from .rotary import Rotary
@@ -37,7 +37,7 @@ class FinalNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         h = x.float()
         h = h * (h.square().mean(-1, keepdim=True) + FINAL_NORM_EPS).rsqrt()
-        return (h * (1 + self.weight.float())).to(x.dtype)
+        return (h * (1 + self.weight.to(h))).to(x.dtype)
 
 
 class Condition(NamedTuple):
@@ -60,7 +60,8 @@ class Condition(NamedTuple):
 class FlowBlock(nn.Module):
     """A causal transformer that predicts the affine map of each token from the tokens before it.
 
-    All methods take tokens in the block's own order; `reorder` goes there from raster order, and back.
+    All methods take tokens in the block's own order; `reorder` goes there from raster order, and back. A block computes
+    on the device of what it is given and in the dtype that it is told; its weights are cast to both at use.
 
     Args:
         shape: what the block is made of.
@@ -100,32 +101,33 @@ class FlowBlock(nn.Module):
         """Tokens at the start that no context predicts and that pass unchanged: 1 without a start token."""
         return 0 if self.sos_embed is not None else 1
 
-    def in_dtype(self, dtype: torch.dtype) -> FlowBlock:
-        """A copy of this block with its weights in another dtype."""
-        converted = {id(p): nn.Parameter(p.to(dtype), requires_grad=False) for p in self.parameters()}
-        return copy.deepcopy(self, converted)
+    def copied(self, device: torch.device, dtype: torch.dtype) -> FlowBlock:
+        """A copy of this block with its weights on a device and in a dtype, to compute there."""
+        weights = {name: tensor.detach().to(device, dtype) for name, tensor in self.state_dict().items()}
+        block = FlowBlock(self.shape, casting, device="meta")
+        block.load_state_dict(weights, assign=True)
+        return block.requires_grad_(False)
 
     def reorder(self, tokens: Tensor) -> Tensor:
         """Tokens (B, T, …) from raster order to this block's order, or back."""
         return tokens.flip(1) if self.shape.flip else tokens
 
-    def condition(self, given: Tensor | None) -> Condition:
-        """What the block sees of text features (B, L, txt_dim), or of class labels (B,), negative for none."""
+    def condition(self, given: Tensor | None, dtype: torch.dtype) -> Condition:
+        """What the block sees, in a dtype, of text features (B, L, txt_dim), or of class labels (B,), negative for none."""
         if self.proj_txt is not None and given is not None:
-            return Condition(prefix=self.proj_txt(given.to(self.proj_txt.weight.dtype)))
+            return Condition(prefix=self.proj_txt(given.to(dtype)))
         if self.class_embed is not None:
-            anything = self.class_embed.mean(0, keepdim=True)  # the class of what has none
+            classes = self.class_embed.to(device=None if given is None else given.device, dtype=dtype)
+            anything = classes.mean(0, keepdim=True)  # the class of what has none
             if given is None:
                 return Condition(bias=anything)
-            return Condition(bias=torch.cat([self.class_embed, anything])[given.clamp(min=-1)])
+            return Condition(bias=torch.cat([classes, anything])[given.clamp(min=-1)])
         return Condition()
 
-    def new_cache(self, batch: int, capacity: int) -> KeyValueCache:
-        like, shape = self.proj_in.weight, self.shape
+    def new_cache(self, batch: int, capacity: int, *, device: torch.device, dtype: torch.dtype) -> KeyValueCache:
+        shape = self.shape
         heads = shape.width // shape.head_dim
-        return KeyValueCache(
-            len(self.attn_blocks), batch, heads, capacity, shape.head_dim, dtype=like.dtype, device=like.device
-        )
+        return KeyValueCache(len(self.attn_blocks), batch, heads, capacity, shape.head_dim, device=device, dtype=dtype)
 
     def with_start(self, tokens: Tensor) -> Tensor:
         """A copy of tokens (B, T, D) behind the start token, if there is one: entry i is what predicts token
@@ -147,7 +149,7 @@ class FlowBlock(nn.Module):
         """Predict from the next N contexts (B, N, D), behind those in the cache, and append them to it.
 
         Args:
-            contexts: entries of `with_start`, the first one following on the cache.
+            contexts: entries of `with_start`, the first one following on the cache, in the dtype to compute in.
             condition: whose prefix has been read already.
             rotary: the whole table, of prefix and image positions.
             attention: with a cache of the prefix and all contexts before.
@@ -158,16 +160,19 @@ class FlowBlock(nn.Module):
         h = self._transform(h, rotary and rotary[start:end], attention)
         return self._affine(h)
 
-    def forward(self, tokens: Tensor, given: Tensor | None, rotary: Rotary | None) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, tokens: Tensor, given: Tensor | None, rotary: Rotary | None, dtype: torch.dtype = torch.float32
+    ) -> tuple[Tensor, Tensor]:
         """Data → noise: tokens (B, T, D) → the transformed tokens and their log-determinants (B, T), float32.
 
         Args:
             tokens: in the block's order.
             given: text features or class labels, as for `condition`.
             rotary: the whole table, of prefix and image positions.
+            dtype: to compute the prediction in.
         """
-        condition = self.condition(given)
-        h = self._embed(self.with_start(tokens)[:, :-1], condition, 0)
+        condition = self.condition(given, dtype)
+        h = self._embed(self.with_start(tokens)[:, :-1].to(dtype), condition, 0)
         if condition.prefix is not None:
             h = torch.cat([condition.prefix, h], dim=1)
         h = self._transform(h, rotary and rotary[: h.shape[1]], AttentionState())
@@ -181,7 +186,7 @@ class FlowBlock(nn.Module):
         return z, log_det
 
     def _embed(self, contexts: Tensor, condition: Condition, start: int) -> Tensor:
-        h = self.proj_in(contexts.to(self.proj_in.weight.dtype))
+        h = self.proj_in(contexts)
         if self.pos_embed is not None:
             h = h + self.reorder(self.pos_embed[None])[:, start : start + h.shape[1]].to(h)
         return h if condition.bias is None else h + condition.bias.to(h)

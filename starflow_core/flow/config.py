@@ -226,7 +226,8 @@ class StarFlowConfig:
         return dataclasses.asdict(self) | {"layers_per_block": list(self.layers_per_block)}
 
 
-FlowConfig = StarFlowConfig  # the name that it had before
+FlowConfig = StarFlowConfig
+"""The former name of `StarFlowConfig`."""
 
 
 @dataclass(frozen=True)

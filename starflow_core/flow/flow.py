@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
+from .. import operations as casting
+from ..operations import Computing
 from ..samplers import Progress, ProgressCallback, Sampler, Sequential
 from .block import FlowBlock
 from .config import AnyFlowConfig
@@ -48,23 +50,28 @@ class BlockOutput:
     log_det: Tensor
 
 
-class Flow(nn.Module):
+class Flow(Computing):
     """An autoregressive flow between data and Gaussian noise.
 
     `flow(x, condition)` maps data to noise in one parallel pass; `flow.inverse(z, condition)` is its exact inverse,
-    token by token. Inputs may lie on any device and in any floating dtype; they are moved to the model's, and all
+    token by token. Inputs may lie on any device and in any floating dtype; they are moved to the flow's, and all
     densities are computed in float32. What the condition is, a kind of flow says by overriding the methods at the end.
+
+    Attributes:
+        device, dtype: where and in what dtype the transformers compute. `to` and its kin set them along with the
+            weights'; weights that lie elsewhere, or in another dtype, are cast at use.
 
     Args:
         config: what to build.
-        operations: namespace that `Linear` and `LayerNorm` are taken from; `torch.nn` by default.
+        operations: namespace that `Linear` and `LayerNorm` are taken from; by default, of layers that cast their
+            weights at use.
         factory: `device` and `dtype` for the parameters.
     """
 
     blocks: Sequence[FlowBlock]
 
-    def __init__(self, config: AnyFlowConfig, operations: Any = nn, **factory: Any) -> None:
-        super().__init__()
+    def __init__(self, config: AnyFlowConfig, operations: Any = casting, **factory: Any) -> None:
+        super().__init__(**factory)
         blocks = (FlowBlock(config.block(i), operations, **factory) for i in range(config.num_blocks))
         self.config = config
         self.blocks = nn.ModuleList(blocks)  # type: ignore[assignment]
@@ -77,7 +84,7 @@ class Flow(nn.Module):
         *,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
-        operations: Any = nn,
+        operations: Any = casting,
     ) -> Kind:
         """A flow ready for use from a state dict in the published format.
 
@@ -86,17 +93,18 @@ class Flow(nn.Module):
         Args:
             config: of this kind of flow, `StarFlowConfig` or `TarFlowConfig`.
             state_dict: under the published names.
-            device, dtype: of the parameters; as they are by default.
+            device, dtype: of the parameters and of the computation; as the tensors are by default.
             operations: as for the flow itself.
 
         Raises:
             ValueError: tensors are missing, unexpected or of another shape than `config` says.
         """
         flow = cls(config, operations, device="meta")
+        expected = (flow if operations is casting else cls(config, device="meta")).state_dict()
         weights = published_state_dict(state_dict)
-        if UNUSED_PRIOR not in flow.state_dict():
+        if UNUSED_PRIOR not in expected:
             weights.pop(UNUSED_PRIOR, None)
-        load_strict(flow, weights, what="flow")
+        load_strict(flow, weights, expected, "flow")
         flow.check_weights()
         return flow.to(device=device, dtype=dtype).eval().requires_grad_(False)
 
@@ -109,10 +117,6 @@ class Flow(nn.Module):
     def is_dequantized(self) -> bool:
         """Whether it is a flow of 8-bit pictures, trained with uniform noise within their steps."""
         return self.data == "pictures" and self.config.noise_std == 0
-
-    @property
-    def device(self) -> torch.device:
-        return self.blocks[0].proj_in.weight.device
 
     def forward(self, x: Tensor, condition: Tensor | None = None) -> FlowOutput:
         """Data → noise, with the exact log-likelihood.
@@ -141,7 +145,7 @@ class Flow(nn.Module):
         tokens = patchify(x.to(self.device, torch.float32), self.config)
         for block in self.blocks:
             given = condition if block.is_conditioned else None
-            z, log_det = block(block.reorder(tokens), given, self.rotary(block, grid, given))
+            z, log_det = block(block.reorder(tokens), given, self.rotary(block, grid, given), self.dtype)
             tokens = block.reorder(z)
             yield BlockOutput(tokens, block.reorder(log_det))
 
@@ -211,6 +215,8 @@ class Flow(nn.Module):
                     guide if guide.strength > 0 and differs else None,
                     B,
                     T,
+                    device=self.device,
+                    dtype=self.dtype,
                 ),
                 block.reorder(tokens),
             )
@@ -265,7 +271,7 @@ class Flow(nn.Module):
         raise NotImplementedError
 
     def checked_condition(self, condition: Tensor | None, batch: int, name: str = "condition") -> Tensor | None:
-        """The condition of a batch, on the model's device; `name` is what an error calls it.
+        """The condition of a batch, on the flow's device; `name` is what an error calls it.
 
         Raises:
             ValueError: it does not fit the model.

@@ -29,6 +29,7 @@ class Predictor:
         guidance: how to guide; None for no guidance.
         batch: images B.
         tokens: tokens T of an image.
+        device, dtype: to compute on and in.
     """
 
     def __init__(
@@ -40,29 +41,24 @@ class Predictor:
         guidance: Guidance | None,
         batch: int,
         tokens: int,
+        *,
+        device: torch.device,
+        dtype: torch.dtype,
     ) -> None:
         self.block, self.rotary, self.guidance, self.tokens = block, rotary, guidance, tokens
+        self.device, self.dtype = device, dtype
         self._arguments = (given, unconditional, guidance, batch, tokens)
         self.rows = batch if guidance is None else 2 * batch  # sequences that run through the transformer
         if guidance is not None and given is not None and unconditional is not None:
             given = torch.cat([given, unconditional])
-        self._condition = block.condition(given)
-        cache = block.new_cache(self.rows, self._condition.length + tokens)
+        self._condition = block.condition(given, dtype)
+        cache = block.new_cache(self.rows, self._condition.length + tokens, device=device, dtype=dtype)
         self.cache, self._attention = cache, AttentionState(cache, self._temperature(batch))
         block.read_prefix(self._condition, rotary, self._attention)
 
     @property
     def is_guided(self) -> bool:
         return self.guidance is not None
-
-    @property
-    def device(self) -> torch.device:
-        return self.block.proj_in.weight.device
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Of the weights."""
-        return self.block.proj_in.weight.dtype
 
     @property
     def position(self) -> int:
@@ -81,6 +77,7 @@ class Predictor:
 
     def predict(self, contexts: Tensor) -> Affine:
         """Read the next N contexts (B, N, D) and predict the token of each."""
+        contexts = contexts.to(self.dtype)
         if self.guidance is None:
             return self.block.predict(contexts, self._condition, self.rotary, self._attention)
         first = self.position + self.block.free_tokens
@@ -101,8 +98,10 @@ class Predictor:
 
     def draft(self) -> Predictor:
         """The same predictor in bfloat16, with a cache of its own."""
-        block = self.block.in_dtype(torch.bfloat16)
-        return Predictor(block, self.rotary and self.rotary.to(torch.bfloat16), *self._arguments)
+        dtype = torch.bfloat16
+        rotary = self.rotary and self.rotary.to(dtype)
+        block = self.block.copied(self.device, dtype)
+        return Predictor(block, rotary, *self._arguments, device=self.device, dtype=dtype)
 
     def _temperature(self, batch: int) -> Tensor | None:
         """That of the attention, (rows, 1, 1, 1): one, and another for the unconditional half."""

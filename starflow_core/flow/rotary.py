@@ -44,7 +44,9 @@ class Rotary:
         return torch.addcmul(qkv * self.cos, swapped, self.sin)
 
 
-def rotary_table(config: StarFlowConfig, grid: tuple[int, int], text_tokens: int, like: Tensor) -> Rotary:
+def rotary_table(
+    config: StarFlowConfig, grid: tuple[int, int], text_tokens: int, *, device: torch.device, dtype: torch.dtype
+) -> Rotary:
     """The rotary table of `text_tokens` text positions followed by the H'·W' image positions in raster order.
 
     Image positions are rescaled so that any grid covers the area that the model was trained at.
@@ -53,7 +55,7 @@ def rotary_table(config: StarFlowConfig, grid: tuple[int, int], text_tokens: int
         config: of the flow.
         grid: (H', W') of the token grid.
         text_tokens: length L of the text prefix; 0 for a block without text.
-        like: a tensor of the device and dtype wanted.
+        device, dtype: of the table.
     """
     rows, columns = grid
     scale = config.trained_side / math.sqrt(rows * columns)
@@ -78,7 +80,7 @@ def rotary_table(config: StarFlowConfig, grid: tuple[int, int], text_tokens: int
     sin = torch.stack([-angle.sin(), angle.sin()], dim=-1).flatten(-2)
     cos = torch.stack([cos, cos, torch.ones_like(cos)], dim=1)
     sin = torch.stack([sin, sin, torch.zeros_like(sin)], dim=1)
-    return Rotary(cos[:, :, None].to(like), sin[:, :, None].to(like))
+    return Rotary(cos[:, :, None].to(device, dtype), sin[:, :, None].to(device, dtype))
 
 
 def _with_prefix(positions: Tensor, text_tokens: int) -> Tensor:

@@ -50,12 +50,14 @@ class StarFlow(Flow):
             return self.checked_condition(unconditional, len(unconditional), "unconditional")
         if unconditional.shape != (1, *condition.shape[1:]):
             raise ValueError(
-                f"unconditional has shape {tuple(unconditional.shape)}; it must be {tuple(condition.shape)} as the "
-                f"text is, or {(1, *condition.shape[1:])}."
+                f"unconditional has shape {tuple(unconditional.shape)}, and the text {tuple(condition.shape)}; both "
+                f"must have as many tokens of the same width, for each picture or (1, …) for all of them. Encode both "
+                "prompts with the same encoder, and pad the shorter one with zeros."
             )
         return unconditional.to(self.device).expand_as(condition)
 
     def rotary(self, block: FlowBlock, grid: tuple[int, int], given: Tensor | None) -> Rotary | None:
         if not self.config.rope:
             return None
-        return rotary_table(self.config, grid, 0 if given is None else given.shape[1], like=block.proj_in.weight)
+        text_tokens = 0 if given is None else given.shape[1]
+        return rotary_table(self.config, grid, text_tokens, device=self.device, dtype=self.dtype)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from torch import Tensor, nn
+from torch import Tensor
+
+from ..operations import Computing
 
 PREFIXES = ("module.", "_orig_mod.")
 # Buffers that published checkpoints hold and nothing needs.
@@ -20,14 +22,22 @@ def published_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: tensor for name, tensor in named if not DROPPED.fullmatch(name)}
 
 
-def load_strict(module: nn.Module, state_dict: Mapping[str, Tensor], what: str) -> None:
-    """Make the tensors of a state dict the parameters of a module on the meta device.
+def load_strict(module: Computing, state_dict: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str) -> None:
+    """Make the tensors of a state dict the parameters of a module on the meta device, which then computes as the widest
+    of them is.
+
+    Args:
+        module: whose parameters they become.
+        state_dict: the tensors, by name.
+        expected: names and shapes, which layers of a host need not have before they are loaded.
+        what: the module is, for the error.
 
     Raises:
         ValueError: a tensor is missing, unexpected or of another shape; the message names them.
     """
-    check_names(module.state_dict(), state_dict, what)
+    check_names(expected, state_dict, what)
     module.load_state_dict(state_dict, strict=True, assign=True)
+    module.computes_like(max(state_dict.values(), key=lambda tensor: (tensor.is_floating_point(), tensor.itemsize)))
 
 
 def check_names(expected: Mapping[str, Tensor], state_dict: Mapping[str, Tensor], what: str) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from .. import operations as casting
 from .config import TarFlowConfig
 from .flow import Flow
 from .guidance import TarFlowGuidance
@@ -25,7 +26,7 @@ class TarFlow(Flow):
     data = "pictures"
     levels = 128.0
 
-    def __init__(self, config: TarFlowConfig, operations: Any = nn, **factory: Any) -> None:
+    def __init__(self, config: TarFlowConfig, operations: Any = casting, **factory: Any) -> None:
         super().__init__(config, operations, **factory)
         self.var: Tensor
         self.register_buffer("var", torch.ones(config.trained_side**2, config.token_dim, **factory))
@@ -33,7 +34,7 @@ class TarFlow(Flow):
     @property
     def prior_std(self) -> Tensor:
         """Square root of `var`, the prior's variance, which only a volume-preserving flow learns."""
-        return self.var.float().sqrt()
+        return self.var.to(self.device, torch.float32).sqrt()
 
     def check_weights(self) -> None:
         if not self.var.is_meta and not bool((self.var > 0).all()):

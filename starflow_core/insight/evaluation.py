@@ -152,7 +152,10 @@ def _read(entry: Entry, side: int, resize: bool) -> _Read | str:
     if resize:
         image = middle_square(image, side, Image.Resampling.BOX)  # BOX is the mean over a pixel's area
     if image.size != (side, side):
-        return f"{path} is {image.width}×{image.height}; this model measures {side}×{side}. Resize it, or ask for that."
+        return (
+            f"{path} is {image.width}×{image.height}; this model measures {side}×{side}. Measure with --resize "
+            "(Protocol(resize=True) in Python), which takes the middle square and scales it."
+        )
     return _Read(name, label, to_tensor(image))
 
 

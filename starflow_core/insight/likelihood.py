@@ -12,6 +12,7 @@ from torch import Tensor
 from ..codecs.dequantization import dequantized
 from ..flow.flow import Flow
 from ..flow.noise import SEEDS, check_seed, seeded_noise, seeded_uniform
+from ..progress import OnProgress
 
 DRAW_BATCH = 8  # noise draws at once, so that memory does not grow with their number
 TOKENS_AT_ONCE = 4096  # of pictures and draws together: enough for large matrix products, whatever the model's size
@@ -56,7 +57,15 @@ def with_training_noise(flow: Flow, x: Tensor, seed: int, draws: int) -> Tensor:
 
 
 @torch.no_grad()
-def score(flow: Flow, x: Tensor, condition: Tensor | None, *, draws: int = 4, seed: int = 0) -> Likelihood:
+def score(
+    flow: Flow,
+    x: Tensor,
+    condition: Tensor | None,
+    *,
+    draws: int = 4,
+    seed: int = 0,
+    on_progress: OnProgress = lambda done, total: None,
+) -> Likelihood:
     """The likelihood of one image or its latents, with noise as in training.
 
     The density is that of noised data, since that is what the flow has learnt; each draw adds other noise.
@@ -67,6 +76,7 @@ def score(flow: Flow, x: Tensor, condition: Tensor | None, *, draws: int = 4, se
         condition: (1, …) as for the flow: features of the prompt, or a label; None for a model without.
         draws: noise draws K.
         seed: of the first draw; draw i is that of seed + i.
+        on_progress: told of the draws done, of all K, after every few; what it raises ends the work.
 
     Raises:
         ValueError: a shape does not fit the model, or numbers overflow.
@@ -77,6 +87,7 @@ def score(flow: Flow, x: Tensor, condition: Tensor | None, *, draws: int = 4, se
         noised = with_training_noise(flow, x, (seed + first) % SEEDS, min(DRAW_BATCH, draws - first))
         given = None if condition is None else condition.expand(len(noised), *condition.shape[1:])
         maps.append(flow(noised, given).log_prob_map)
+        on_progress(first + len(noised), draws)
     by_draw = torch.cat(maps).cpu()
     if not by_draw.isfinite().all():
         raise ValueError(f"The likelihood overflows: these {flow.data} are too unlike those that the model knows.")

@@ -1,4 +1,4 @@
-"""Published `.pth` files, read as tensors and nothing else: looked through before anything in them is unpickled."""
+"""Published files, read as tensors and nothing else: `.pth` ones are looked through before anything is unpickled."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..codecs.text_encoder import first_line
 from ..flow.state_dict import published_state_dict
+from .tensors import read_safetensors
 
 MAX_PICKLE = 64 * 2**20  # bytes; that of the 7B model has less than one of these MiB
 MAX_DEPTH = 32  # marks within marks
@@ -37,12 +38,18 @@ OPCODES = frozenset(
 
 
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
-    """The tensors of a published `.pth` file, mapped into memory and not copied.
+    """The tensors of a published `.pth` or `.safetensors` file, mapped into memory and not copied.
+
+    Which of the two it is, its first bytes say.
 
     Raises:
         ValueError: there is no such file, it is damaged, or it holds anything but tensors by name.
     """
+    if _is_safetensors(path):
+        return published_state_dict(read_safetensors(path))
     check_archive(path)
+    if path.suffix == ".safetensors":  # which torch goes by
+        raise ValueError(f"{path} is called .safetensors and is a .pth file; rename it.")
     try:
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, RecursionError) as error:
@@ -71,9 +78,33 @@ def check_archive(path: Path) -> None:
         raise ValueError(f"There is no file {path}.") from None
     except (zipfile.BadZipFile, OSError, StopIteration, NotImplementedError) as error:
         raise ValueError(
-            f"{path} cannot be read as a file of tensors; it is cut short, damaged, or of an old format "
-            f"({first_line(error)}). Fetch it again."
+            f"{path} cannot be read as a file of tensors: {_what_it_is(path)} ({first_line(error)})."
         ) from error
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Whether a file begins as safetensors do: with the length of a JSON object that fits into it, and a brace."""
+    start = _first_bytes(path)
+    length = int.from_bytes(start[:8], "little")
+    return start[8:9] == b"{" and 8 + length <= path.stat().st_size
+
+
+def _what_it_is(path: Path) -> str:
+    """What may be wrong with a file that is no archive, by its first bytes."""
+    start = _first_bytes(path)
+    if path.suffix == ".safetensors" or start.startswith(b"PK"):
+        return "it is cut short or damaged; fetch it again"
+    if start.startswith(b"\x80"):
+        return "it is of an old format, from before torch 1.6; save it anew by torch.save"
+    return "it is neither of the .pth nor of the .safetensors format, cut short or damaged; fetch it again"
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(9)
+    except OSError:
+        return b""
 
 
 def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:

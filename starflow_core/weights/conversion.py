@@ -1,9 +1,10 @@
-"""A published `.pth` file as the flow of a model folder: a few hundred megabytes at a time, whatever its size."""
+"""A published file as the flow of a model folder: a few hundred megabytes at a time, whatever its size."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,7 @@ from .store import UNFINISHED
 
 SHARD = 400_000_000  # bytes, as converted
 PLAN = ".conversion.json"  # which file the shards in a folder are of, until all are written
-CONVERTIBLE = (torch.float32, torch.float16, torch.bfloat16)
+CONVERTIBLE = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 Report = Callable[[int], None]
 
 
@@ -37,12 +38,14 @@ class Converted:
         model_type: `starflow` or `tarflow`.
         config: of the flow.
         parameters: how many numbers it has.
+        noise: of the training, with where it is known from, in words.
         changes: made on the way, in words.
     """
 
     model_type: str
     config: StarFlowConfig | TarFlowConfig
     parameters: int
+    noise: str
     changes: tuple[str, ...]
 
 
@@ -59,10 +62,10 @@ def convert(
     Shards that an earlier, interrupted conversion of the same file has written are kept.
 
     Args:
-        file: the `.pth` file.
+        file: the `.pth` or `.safetensors` file.
         folder: to write into; made where it does not exist.
         dtype: of the weights on disk.
-        noise_std: of the Gaussian noise in training; the published models' where None.
+        noise_std: of the Gaussian noise in training; see `published_config` where None.
         report: told the number of bytes converted, as they come; what it raises cancels.
 
     Raises:
@@ -70,7 +73,7 @@ def convert(
         OSError: the folder cannot be written.
     """
     tensors = read_checkpoint(file)
-    config = published_config(tensors, noise_std)
+    config, noise = published_config(tensors, noise_std, file.name)
     kind: Any
     model_type, kind = next((name, kind) for name, (made, kind) in KINDS.items() if isinstance(config, made))
     dropped = [UNUSED_PRIOR] if model_type == "starflow" else []
@@ -98,7 +101,7 @@ def convert(
     target = str(dtype).removeprefix("torch.")
     changes = [f"converted from {', '.join(found)} to {target}"] if found != [target] else []
     changes += ["stored as safetensors", "buffers without meaning left out (attn_mask, feat_rope, an unused var)"]
-    return Converted(model_type, config, parameters, tuple(changes))
+    return Converted(model_type, config, parameters, noise, tuple(changes))
 
 
 def _start_over_unless_same(folder: Path, file: Path, dtype: torch.dtype, shards: int) -> None:
@@ -106,10 +109,10 @@ def _start_over_unless_same(folder: Path, file: Path, dtype: torch.dtype, shards
     status = file.stat()
     plan = {"size": status.st_size, "changed": status.st_mtime_ns, "dtype": str(dtype), "shards": shards}
     path = folder / PLAN
-    if not path.exists() or path.read_text() != json.dumps(plan):
+    if not path.exists() or path.read_text(encoding="utf-8") != json.dumps(plan):
         for old in folder.glob("model*.safetensors*"):
             old.unlink()
-        path.write_text(json.dumps(plan))
+        path.write_text(json.dumps(plan), encoding="utf-8")
 
 
 def _check_dtypes(tensors: Mapping[str, Tensor]) -> None:
@@ -170,7 +173,7 @@ def _write_index(folder: Path, shards: Sequence[Sequence[str]], size: int) -> No
         return
     names = {name: _shard_name(number, len(shards)) for number, shard in enumerate(shards, 1) for name in shard}
     index: dict[str, Any] = {"metadata": {"total_size": size}, "weight_map": names}
-    (folder / f"{WEIGHTS}.index.json").write_text(json.dumps(index, indent=1) + "\n")
+    (folder / f"{WEIGHTS}.index.json").write_text(json.dumps(index, indent=1) + "\n", encoding="utf-8")
 
 
 def convert_file(
@@ -181,13 +184,15 @@ def convert_file(
     classes: Sequence[str] = (),
     dtype: torch.dtype = torch.bfloat16,
 ) -> Converted:
-    """Write the flow of a published `.pth` file as a model folder, which it is when it is complete and not before.
+    """Write the flow of a published file as a model folder, which it is when it is complete and not before.
+
+    What an interrupted conversion has written beside the folder is gone on with; what a refused one has is removed.
 
     Args:
-        file: the `.pth` file.
+        file: the `.pth` or `.safetensors` file.
         folder: to write; must be empty or not exist.
-        noise_std: of the Gaussian noise in training, which stands in the names of published files; that of the models
-            of the table where None, and 0 for uniform dequantisation noise.
+        noise_std: of the Gaussian noise in training, 0 for uniform dequantisation noise; see `published_config` where
+            None.
         classes: their names; numbers by default.
         dtype: of the weights on disk.
 
@@ -196,10 +201,18 @@ def convert_file(
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{folder} exists and is not empty; choose another folder.")
-    class_names(classes, published_config(read_checkpoint(file), noise_std).num_classes)  # an error before the work
+    config, _ = published_config(read_checkpoint(file), noise_std, file.name)
+    class_names(classes, config.num_classes)  # an error before the work
     part = folder.with_name(folder.name + UNFINISHED)
-    converted = convert(file, part, dtype=dtype, noise_std=noise_std)
-    write_flow_config(part, converted, 0.0, classes)
+    if part.exists() and not (part / PLAN).is_file():
+        raise ValueError(f"{part}, which is needed for the work, is there already; move it elsewhere first.")
+    try:
+        converted = convert(file, part, dtype=dtype, noise_std=noise_std)
+        write_flow_config(part, converted, 0.0, classes)
+    except ValueError:
+        if (part / PLAN).is_file():
+            shutil.rmtree(part)
+        raise
     if folder.exists():
         folder.rmdir()
     os.replace(part, folder)

@@ -145,25 +145,19 @@ class _Fetch:
     def __init__(
         self, chosen: Checkpoint, store: Store, dtype: torch.dtype, report: Report, given: Path | None
     ) -> None:
-        self.chosen, self.dtype, self.report = chosen, dtype, report
-        self.final, self.folder = store.folder(chosen.name), store.unfinished(chosen.name)
-        self.downloads = store.downloads / self.final.name
+        self.chosen, self.store, self.dtype, self.report = chosen, store, dtype, report
+        self.folder, self.downloads = store.unfinished(chosen.name), store.arriving(chosen.name)
         self.record = Record(self.downloads / "record.json")
         self.flow_file = given
 
     def run(self) -> Path:
-        for folder in (self.folder, self.downloads):
-            folder.mkdir(parents=True, exist_ok=True)
+        self.store.begin(self.chosen.name)
         missing = [wanted for wanted in self._wanted() if not self._is_here(wanted)]
         self._fetch_files([wanted for wanted in missing if not self._take_from_cache(wanted)])
         changes = self._convert()
         complete_autoencoder_config(self.folder)
         write_origin(self.folder, self.chosen, self.record.files, changes)
-        if self.final.exists():  # without a config.json, so that it is no model
-            shutil.rmtree(self.final)
-        os.replace(self.folder, self.final)
-        shutil.rmtree(self.downloads, ignore_errors=True)
-        return self.final
+        return self.store.finish(self.chosen.name)
 
     def _wanted(self) -> Iterator[_Wanted]:
         for part in self.chosen.parts:

@@ -17,10 +17,10 @@ def complete_autoencoder_config(folder: Path) -> None:
     """Write what the published configuration of the autoencoder leaves to its users, the scale of its latents."""
     path = folder / "vae" / "config.json"
     if path.is_file():
-        content = json.loads(path.read_text())
+        content = json.loads(path.read_text(encoding="utf-8"))
         content.setdefault("scaling_factor", AutoencoderConfig().scaling_factor)
         complete = path.with_suffix(".new")  # not in place, since it may be a link into another program's cache
-        complete.write_text(json.dumps(content, indent=2) + "\n")
+        complete.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         os.replace(complete, path)
 
 
@@ -31,7 +31,8 @@ def write_origin(folder: Path, checkpoint: Checkpoint, files: Sequence[dict[str,
         for licence in checkpoint.licences
     ]
     origin = {"checkpoint": checkpoint.name, "files": list(files), "licences": licences, "changes": list(changes)}
-    (folder / ORIGIN).write_text(json.dumps(origin, indent=1, ensure_ascii=False) + "\n")
+    text = json.dumps(origin, indent=1, ensure_ascii=False) + "\n"
+    (folder / ORIGIN).write_text(text, encoding="utf-8")
     card = folder / "README.md"
     if not card.exists():
         card.write_text(_card(checkpoint, files, changes), encoding="utf-8")

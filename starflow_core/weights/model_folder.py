@@ -9,7 +9,6 @@ README.md                   the model card, with the licence
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 import json
 from collections.abc import Sequence
@@ -17,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from .. import operations as casting
 from ..codecs.autoencoder import Autoencoder, AutoencoderConfig
 from ..codecs.classes import Classes
 from ..codecs.text_encoder import TextEncoder
@@ -28,7 +27,9 @@ from ..flow.config import AnyFlowConfig, StarFlowConfig, TarFlowConfig
 from ..flow.flow import Flow
 from ..flow.starflow import StarFlow
 from ..flow.tarflow import TarFlow
+from ..progress import OnProgress, part_of
 from ..sampling import SamplingDefaults
+from .tensors import check_weights, read_json, read_weights, shards
 
 if TYPE_CHECKING:
     from ..pipeline import Pipeline
@@ -42,7 +43,6 @@ KINDS: dict[str, tuple[Any, type[StarFlow] | type[TarFlow]]] = {
 WEIGHTS = "model.safetensors"
 VAE_WEIGHTS = "diffusion_pytorch_model.safetensors"
 BIG_FLOW, BIG_TEXT_ENCODER = 4e9, 1e9  # bytes
-PICKLES = ("*.pth", "*.pt", "*.bin", "*.ckpt", "*.pkl")
 
 
 def embedded_models() -> list[str]:
@@ -77,8 +77,10 @@ def load(
     *,
     device: torch.device | str | None = None,
     dtype: torch.dtype | None = None,
+    text_encoder_dtype: torch.dtype | None = None,
     keep_text_encoder: bool | None = None,
-    operations: Any = torch.nn,
+    operations: Any = casting,
+    on_progress: OnProgress = lambda done, total: None,
 ) -> Pipeline:
     """A pipeline from a model folder or the name of an embedded model.
 
@@ -88,8 +90,10 @@ def load(
         dtype: of the flow and the text encoder; by default bfloat16 on CUDA and where the weights are over 4 GB, and
             float32 elsewhere. The autoencoder is always float32, and so is a flow of dequantised pictures by default,
             whose steps bfloat16 cannot tell apart.
+        text_encoder_dtype: of the text encoder alone; by default that of the flow.
         keep_text_encoder: in memory, when prompts have been encoded; by default, where it is of less than 1 GB.
         operations: whose Linear and LayerNorm the flow is built of.
+        on_progress: told of the bytes of weights that are read, of all; what it raises ends the loading.
 
     Raises:
         ValueError: there is no such model, no such device, or something is wrong with the folder.
@@ -107,13 +111,20 @@ def load(
         dtype = torch.bfloat16 if is_short and flow_config.noise_std > 0 else torch.float32
     if keep_text_encoder is None:
         keep_text_encoder = size_of_weights(folder / "text_encoder") < BIG_TEXT_ENCODER
+    sizes = [size_of_weights(folder / "vae", VAE_WEIGHTS), size_of_weights(folder / "text_encoder")]
+    total = sum(sizes) + size_of_weights(folder)
     autoencoder = _load_autoencoder(folder / "vae", device) if kind.data == "latents" else None
-    text_encoder = _load_text_encoder(folder, flow_config.txt_size, device, dtype) if flow_config.txt_size else None
+    on_progress(sizes[0], total)
+    text_encoder = None
+    if flow_config.txt_size:
+        text_encoder = _load_text_encoder(folder, flow_config.txt_size, device, text_encoder_dtype or dtype)
+    on_progress(sum(sizes), total)
     classes = _in_folder(folder, Classes, tuple(config["classes"])) if "classes" in config else None
-    weights = _read_weights(folder, WEIGHTS)
+    weights = read_weights(folder, WEIGHTS, part_of(on_progress, sum(sizes), total))
     flow: Flow = _in_folder(
         folder, kind.from_state_dict, flow_config, weights, device=device, dtype=dtype, operations=operations
     )
+    on_progress(total, total)
     names = {"name": folder.name, "defaults": defaults, "classes": classes}
     return _in_folder(folder, Pipeline, flow, autoencoder, text_encoder, keep_text_encoder=keep_text_encoder, **names)
 
@@ -137,9 +148,7 @@ def save(pipeline: Pipeline, folder: Path, *, dtype: torch.dtype = torch.bfloat1
         (folder / "vae" / "config.json").write_text(json.dumps(autoencoder.config.to_dict(), indent=2) + "\n")
         save_file(_stored(autoencoder, dtype), folder / "vae" / VAE_WEIGHTS)
     if text_encoder is not None:
-        # A copy, since the one in use must keep its dtype; copied whole, so that shared weights are stored once.
-        copy.deepcopy(text_encoder.model).to(dtype).save_pretrained(folder / "text_encoder")
-        text_encoder.tokenizer.save_pretrained(folder / "tokenizer")
+        text_encoder.save(folder / "text_encoder", folder / "tokenizer", dtype=dtype)
 
 
 def write_config(
@@ -159,7 +168,7 @@ def read_config(folder: Path) -> dict[str, Any]:
     Raises:
         ValueError: it is missing, no JSON, or not that of a STARFlow or TarFlow model.
     """
-    config = _read_json(folder, "config.json")
+    config = read_json(folder, "config.json")
     if config.get("model_type") not in KINDS:
         kind = config.get("model_type") or config.get("_class_name") or "something else"
         raise ValueError(f"{folder} holds a model of type {kind!r}; known are {', '.join(KINDS)}.")
@@ -185,9 +194,9 @@ def read_flow_config(folder: Path) -> StarFlowConfig | TarFlowConfig:
     return flow_config
 
 
-def size_of_weights(folder: Path) -> int:
+def size_of_weights(folder: Path, file: str = WEIGHTS) -> int:
     """Of the weights in a folder, in bytes, in one file or in shards."""
-    return sum(shard.stat().st_size for shard in _shards(folder, WEIGHTS) if shard.is_file())
+    return sum(shard.stat().st_size for shard in shards(folder, file) if shard.is_file())
 
 
 def checked_device(device: torch.device | str | None) -> torch.device:
@@ -214,8 +223,8 @@ def checked_device(device: torch.device | str | None) -> torch.device:
 
 
 def _load_autoencoder(folder: Path, device: torch.device) -> Autoencoder:
-    config = _in_folder(folder, AutoencoderConfig.from_dict, _read_json(folder, "config.json"))
-    weights = _read_weights(folder, VAE_WEIGHTS)
+    config = _in_folder(folder, AutoencoderConfig.from_dict, read_json(folder, "config.json"))
+    weights = read_weights(folder, VAE_WEIGHTS)
     return _in_folder(folder, Autoencoder.from_state_dict, config, weights, device=device, dtype=torch.float32)
 
 
@@ -223,65 +232,10 @@ def _load_text_encoder(folder: Path, tokens: int, device: torch.device, dtype: t
     for part, file in (("text_encoder", "config.json"), ("tokenizer", "tokenizer.json")):
         if not (folder / part / file).is_file():
             raise ValueError(f"{folder} lacks {part}/{file}; fetch the model again, or copy the file there.")
-    _check_weights(folder / "text_encoder", WEIGHTS)
+    check_weights(folder / "text_encoder", WEIGHTS)
     return TextEncoder.from_folders(
         folder / "text_encoder", folder / "tokenizer", tokens=tokens, device=device, dtype=dtype
     )
-
-
-def _read_weights(folder: Path, file: str) -> dict[str, Tensor]:
-    """All tensors of a safetensors file, or of the shards that its index names.
-
-    Raises:
-        ValueError: a file is missing, cut short or damaged, or the index is none.
-    """
-    _check_weights(folder, file)
-    tensors: dict[str, Tensor] = {}
-    for shard in _shards(folder, file):
-        tensors |= _read_shard(shard)
-    return tensors
-
-
-def _read_shard(path: Path) -> dict[str, Tensor]:
-    try:
-        with safe_open(path, framework="pt") as stored:
-            return {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 — no mapping
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path} is cut short or damaged ({error}); fetch it again.") from error
-
-
-def _check_weights(folder: Path, file: str) -> None:
-    if missing := [shard for shard in _shards(folder, file) if not shard.is_file()]:
-        hint = "fetch the model again."
-        if pickles := sorted(path.name for pattern in PICKLES for path in folder.glob(pattern)):
-            hint = f"{pickles[0]} is a pickle, which could run code and is not loaded; convert it to safetensors."
-        raise ValueError(f"{missing[0]} is missing; {hint}")
-
-
-def _shards(folder: Path, file: str) -> list[Path]:
-    index = f"{file}.index.json"
-    if (folder / file).is_file() or not (folder / index).is_file():
-        return [folder / file]
-    names = _read_json(folder, index).get("weight_map")
-    if not isinstance(names, dict) or not names:
-        raise ValueError(f"{folder / index} has no 'weight_map'; fetch it again.")
-    shards = sorted({str(name) for name in names.values()})
-    if outside := [name for name in shards if Path(name).name != name or not name.endswith(".safetensors")]:
-        raise ValueError(f"{folder / index} names {outside[0]!r}, which is no safetensors file beside it.")
-    return [folder / name for name in shards]
-
-
-def _read_json(folder: Path, file: str) -> dict[str, Any]:
-    path = folder / file
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise ValueError(f"{path} is missing; {folder} is no complete model folder.") from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{path} cannot be read as JSON: {error}.") from error
-    if not isinstance(content, dict):
-        raise ValueError(f"{path} must hold a JSON object.")
-    return content
 
 
 def _in_folder(folder: Path, build: Any, *args: Any, **kwargs: Any) -> Any:

@@ -24,6 +24,9 @@ STARFLOW_3B = StarFlowConfig(
     soft_clip=4.0,
     noise_std=0.3,
 )
+AFHQ_NOISE = 0.07
+# Files are named by patch size, width, blocks, layers a block and noise: afhq_model_8_768_8_8_0.07.pth
+TARFLOW_NAME = re.compile(r"_(\d+)_(\d+)_(\d+)_(\d+)_(\d+(?:\.\d+)?)\.(?:pth|pt|safetensors)$")
 LAYER = re.compile(r"blocks\.(\d+)\.attn_blocks\.(\d+)\.")
 
 
@@ -92,13 +95,39 @@ def starflow_config(state_dict: Mapping[str, Tensor], noise_std: float) -> StarF
 
 
 def published_config(
-    state_dict: Mapping[str, Tensor], noise_std: float | None = None
-) -> StarFlowConfig | TarFlowConfig:
-    """The configuration of either kind; `noise_std` is the published one where None.
+    state_dict: Mapping[str, Tensor], noise_std: float | None = None, file_name: str = ""
+) -> tuple[StarFlowConfig | TarFlowConfig, str]:
+    """The configuration of either kind, and where its noise is known from, in words.
+
+    Args:
+        state_dict: the tensors.
+        noise_std: of the Gaussian noise in training. Where None, that in the name of the file, if it is the name of a
+            published TarFlow and fits the tensors; else that of the models of the table, 0.3 or 0.07.
+        file_name: such as `imagenet_model_4_1024_8_8_0.05.pth`.
 
     Raises:
         ValueError: these are the tensors of neither.
     """
     if "blocks.0.sos_embed" in state_dict:
-        return starflow_config(state_dict, 0.3 if noise_std is None else noise_std)
-    return tarflow_config(state_dict, 0.07 if noise_std is None else noise_std)
+        std, source = _first_known((noise_std, "as given"), (STARFLOW_3B.noise_std, "that of starflow-3b"))
+        return starflow_config(state_dict, std), f"noise std {std:g}, {source}"
+    std, source = _first_known(
+        (noise_std, "as given"),
+        (_noise_in_name(file_name, tarflow_config(state_dict, AFHQ_NOISE)), "as the file's name says"),
+        (AFHQ_NOISE, "that of tarflow-afhq256, since the file's name does not say; give it with --noise-std"),
+    )
+    return tarflow_config(state_dict, std), f"noise std {std:g}, {source}"
+
+
+def _noise_in_name(file_name: str, config: TarFlowConfig) -> float | None:
+    """The noise in the name of a published TarFlow, where patch, width, blocks and layers in it are the tensors'."""
+    match = TARFLOW_NAME.search(file_name)
+    if match is None:
+        return None
+    *sizes, noise = match.groups()
+    in_tensors = (config.patch_size, config.channels, config.num_blocks, config.layers_per_block)
+    return float(noise) if tuple(map(int, sizes)) == in_tensors else None
+
+
+def _first_known(*candidates: tuple[float | None, str]) -> tuple[float, str]:
+    return next((value, source) for value, source in candidates if value is not None)

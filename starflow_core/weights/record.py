@@ -23,7 +23,7 @@ class Record:
         self.files: list[dict[str, Any]] = []
         if path.is_file():
             try:
-                self.files = list(json.loads(path.read_text()))
+                self.files = list(json.loads(path.read_text(encoding="utf-8")))
             except ValueError:  # cut short: all is verified anew
                 path.unlink()
 
@@ -51,5 +51,5 @@ class Record:
         self.files = [*kept, entry]
         self._path.parent.mkdir(parents=True, exist_ok=True)
         written = self._path.with_suffix(".new")
-        written.write_text(json.dumps(self.files, indent=1))
+        written.write_text(json.dumps(self.files, indent=1), encoding="utf-8")
         os.replace(written, self._path)

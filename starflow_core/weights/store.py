@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from pathlib import Path
 from .table import Licence
 
 ORIGIN = "origin.json"  # in a model folder: where it came from
+BEGUN = ".begun.json"  # in a folder that is not a model yet: what it is to become
 UNFINISHED = ".part"
+PART_OF_A_NAME = re.compile(r"\w[^/\\:*?\"<>|\x00-\x1f]*(?<![. ])")
 
 
 def home() -> Path:
@@ -54,11 +57,19 @@ class Store:
         return self.root / "downloads"
 
     def folder(self, name: str) -> Path:
-        """Where a model is or will be; of one on the Hub, `owner/name`, too."""
+        """Where a model is or will be; of one on the Hub, `owner/name`, too.
+
+        Raises:
+            ValueError: no model can have this name.
+        """
+        if not is_name(name):
+            raise ValueError(f"{name!r} is no name of a model; one is like starflow-3b, or owner/name on the Hub.")
         return self.models / name.replace("/", "--")
 
     def find(self, name: str) -> Path | None:
-        """The folder of a model that is here."""
+        """The folder of a model that is here; none of what can be no name."""
+        if not is_name(name):
+            return None
         folder = self.folder(name)
         return folder if (folder / "config.json").is_file() else None
 
@@ -68,16 +79,17 @@ class Store:
         return [Stored(path.name.replace("--", "/"), path) for path in found if not path.name.endswith(UNFINISHED)]
 
     def remove(self, name: str) -> int:
-        """Remove a model, and what has arrived of it; the number of bytes that this frees.
+        """Remove a model that was fetched, and what has arrived of it; the number of bytes that this frees.
 
         Raises:
-            ValueError: there is nothing of it here.
+            ValueError: no model can have this name, there is nothing of it here, or what is here was not fetched.
         """
-        folder = self.folder(name)
-        found = [path for path in (folder, self.unfinished(name), self.downloads / folder.name) if path.is_dir()]
+        found = [path for path in (self.folder(name), *self._begun(name)) if path.is_dir()]
         if not found:
             here = ", ".join(stored.name for stored in self.all()) or "none"
             raise ValueError(f"There is no model {name!r} in {self.models}; those here: {here}.")
+        if others := [path for path in found if not _was_made_for(name, path)]:
+            raise ValueError(f"{others[0]} was not fetched as {name!r}, and is left; remove it yourself.")
         freed = sum(Stored(name, path).size for path in found)
         for path in found:
             shutil.rmtree(path)
@@ -87,6 +99,64 @@ class Store:
         """Where a model's folder is made, before it gets its name."""
         folder = self.folder(name)
         return folder.with_name(folder.name + UNFINISHED)
+
+    def arriving(self, name: str) -> Path:
+        """Where files of a model arrive that are not part of it, such as those that it is converted from."""
+        return self.downloads / self.folder(name).name
+
+    def begin(self, name: str) -> None:
+        """Make the folders that a model is fetched into, with a note of what they become.
+
+        Raises:
+            ValueError: something else has the place of one of them.
+        """
+        for folder in (self.folder(name), *self._begun(name)):
+            if folder.exists() and not _is_free_for(name, folder):
+                raise ValueError(f"{folder} is there and was not fetched as {name!r}; move it elsewhere first.")
+        for folder in self._begun(name):
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / BEGUN).write_text(json.dumps({"checkpoint": name}), encoding="utf-8")
+
+    def finish(self, name: str) -> Path:
+        """Give a model that is complete its name, and remove what it was made from; its folder."""
+        unfinished, final = self.unfinished(name), self.folder(name)
+        (unfinished / BEGUN).unlink()
+        if final.exists():  # empty or incomplete, as `begin` made sure
+            shutil.rmtree(final)
+        os.replace(unfinished, final)
+        shutil.rmtree(self.arriving(name), ignore_errors=True)
+        return final
+
+    def _begun(self, name: str) -> tuple[Path, Path]:
+        return self.unfinished(name), self.arriving(name)
+
+
+def is_name(name: str) -> bool:
+    """Whether a model can have this name: one part, or `owner/name`, each the name of one folder and no more.
+
+    None may begin or end with a dot, since `..` is the folder above, or look like what is not finished.
+    """
+    parts = name.split("/")
+    return len(parts) <= 2 and all(PART_OF_A_NAME.fullmatch(part) and not part.endswith(UNFINISHED) for part in parts)
+
+
+def _was_made_for(name: str, folder: Path) -> bool:
+    """Whether a folder was made in fetching the model of this name, and is no link to another place."""
+    if folder.is_symlink():
+        return False
+    for note in (BEGUN, ORIGIN):
+        try:
+            content = json.loads((folder / note).read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(content, dict) and content.get("checkpoint") == name:
+            return True
+    return False
+
+
+def _is_free_for(name: str, folder: Path) -> bool:
+    """Whether a model can be fetched into a folder that is there: it is empty, or was made for this model."""
+    return _was_made_for(name, folder) or (folder.is_dir() and not any(folder.iterdir()))
 
 
 _added: list[Store] = []
@@ -116,7 +186,7 @@ def fetched() -> list[Stored]:
 def accepted() -> frozenset[str]:
     """Names of the licences that this user has accepted."""
     try:
-        return frozenset(json.loads(_acceptances().read_text()))
+        return frozenset(json.loads(_acceptances().read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return frozenset()
 
@@ -127,7 +197,7 @@ def accept(licences: Iterable[Licence]) -> None:
     path = _acceptances()
     with contextlib.suppress(OSError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(sorted(names)) + "\n")
+        path.write_text(json.dumps(sorted(names)) + "\n", encoding="utf-8")
 
 
 def _acceptances() -> Path:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 import os
 import subprocess
@@ -10,36 +11,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import starflow_core
+from starflow_core.cli import generate
 from starflow_core.cli import main as cli
+from starflow_core.flow.flow import Flow
 from starflow_core.pipeline import Pipeline
-from starflow_core.weights import model_folder
 
 ROOT = Path(starflow_core.__file__).parent.parent
 FAST = ("--size", "16", "--guidance", "0", "--no-denoise")
-
-
-@pytest.fixture(autouse=True)
-def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline) -> Path:
-    """A folder of its own as the working directory; the embedded model is loaded no more than once."""
-    read = model_folder.load
-
-    def load(name: Any = model_folder.DEFAULT_MODEL, **kwargs: Any) -> Pipeline:
-        is_default = Path(name).name == model_folder.DEFAULT_MODEL and kwargs.get("device") in (None, "cpu")
-        return pipeline if is_default else read(name, **kwargs)
-
-    monkeypatch.setattr(model_folder, "load", load)
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-@pytest.fixture
-def picture(tmp_path: Path) -> str:
-    path = tmp_path / "picture.jpg"
-    Image.effect_noise((70, 60), 50).convert("RGB").save(path)
-    return str(path)
 
 
 def failed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -124,7 +106,7 @@ def test_defaults_that_were_used_stand_in_the_file(workplace: Path, pipeline: Pi
         (["cat", "dog", "--seed", "3"], ["cat-3.png", "dog-3.png"]),
         (["cat", "--count", "2"], ["cat-0.png", "cat-1.png"]),
         ([""], ["picture-0.png"]),
-        (["❤️"], ["picture-0.png"]),
+        (["❤️"], ["heavy-black-heart-0.png"]),
         (["../../etc/passwd"], ["etc-passwd-0.png"]),
         (["кот"], ["кот-0.png"]),
         (["x" * 500], ["x" * 60 + "-0.png"]),
@@ -136,6 +118,74 @@ def test_names_of_files(
     assert cli.main(["generate", *arguments, *FAST]) == 0
     assert capsys.readouterr().out.split() == names
     assert sorted(path.name for path in workplace.iterdir()) == sorted(names)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "names"),
+    [
+        (["cat", "-o", "new/"], ["new/cat-0.png"]),
+        (["cat", "--output-dir", "new", "--count", "2"], ["new/cat-0.png", "new/cat-1.png"]),
+        (["cat", "dog", "--seed", "7", "--seed", "3"], ["cat-7.png", "cat-3.png", "dog-7.png", "dog-3.png"]),
+        (
+            ["cat", "--seed", "7", "--seed", "3", "--count", "2", "-o", "a.jpg"],
+            ["a-7.jpg", "a-8.jpg", "a-3.jpg", "a-4.jpg"],
+        ),
+        (["cat", "--prompts", "list.txt"], ["cat-0.png", "a-red-heart-0.png", "赤-0.png"]),
+        (["--prompts", "list.txt", "-o", "a.webp"], ["a-1.webp", "a-2.webp"]),
+        (["🚗", "🐈"], ["automobile-0.png", "cat-0.png"]),
+    ],
+)
+def test_places_seeds_and_lists(
+    arguments: list[str], names: list[str], workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workplace / "list.txt").write_bytes("\ufeffa red heart\r\n\n  赤  \n".encode())
+    assert cli.main(["generate", *arguments, *FAST]) == 0
+    assert capsys.readouterr().out.split() == names
+    assert all(Image.open(workplace / name).size == (16, 16) for name in names)
+
+
+def test_prompts_come_from_standard_input(workplace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO("кот\ndog\n".encode())))
+    assert cli.main(["generate", "--prompts", "-", *FAST]) == 0
+    assert sorted(path.name for path in workplace.iterdir()) == ["dog-0.png", "кот-0.png"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "No such file"), (b"\n \n", "no prompt in list.txt"), (b"\xff\xfea\0", "no text in UTF-8")],
+)
+def test_lists_that_cannot_be_read_are_told(
+    content: bytes | None, message: str, workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content is not None:
+        (workplace / "list.txt").write_bytes(content)
+    assert message in failed(capsys, "generate", "--prompts", "list.txt")
+
+
+def test_picture_that_is_left_out_does_not_move_the_others(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Seed 1 overflows: its file is missing, and each of the others has the picture of its seed."""
+    inverse = Flow.inverse
+
+    def overflowing(self: Flow, z: torch.Tensor, *args: Any, **kwargs: Any) -> torch.Tensor:
+        x = inverse(self, z, *args, **kwargs)
+        x[[1, 4]] = torch.inf
+        return x
+
+    monkeypatch.setattr(Flow, "inverse", overflowing)
+    assert cli.main(["generate", "cat", "dog", "--count", "3", *FAST]) == 1
+    output, errors = capsys.readouterr()
+    assert output.split() == ["cat-0.png", "cat-2.png", "dog-0.png", "dog-2.png"]
+    assert "'cat' of seed 1, 'dog' of seed 1" in errors
+    for name in output.split():
+        text = Image.open(workplace / name).text  # type: ignore[attr-defined]
+        assert f"{text['prompt']}-{text['seed']}.png" == name
+
+
+def test_same_prompt_twice_gives_two_files(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["generate", "cat", "cat", *FAST]) == 0
+    assert capsys.readouterr().out.split() == ["cat-0.png", "cat-0-2.png"]
 
 
 @pytest.mark.parametrize("prompts", [["a cat", "a-cat"], ["❤️", "🚗"], ["x" * 70 + "a", "x" * 70 + "b"]])
@@ -182,10 +232,12 @@ def test_prompt_that_is_no_utf8_is_drawn(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["-o", "a.jpg"], "does not end with .png"),
+        (["-o", "a.gif"], "does not end with .png or .jpg or .jpeg or .webp"),
         (["-o", "a"], "does not end with .png"),
         (["-o", ""], ".png"),
         (["-o", "nowhere/a.png"], "There is no folder nowhere"),
+        (["-o", "x" * 252 + ".png"], "choose another name"),
+        (["-o", "x" * 249 + ".png", "--count", "1000"], "choose another name"),
         (["--model", "starflow-maxi"], "There is no model 'starflow-maxi'"),
         (["--size", "60"], "size is 60×60"),
         (["--size", "0"], "size is 0×0"),
@@ -215,8 +267,8 @@ def test_wrong_arguments_of_generate(
 def test_huge_count_is_refused_before_its_files_are_looked_at(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    looked_at: list[Path] = []
-    monkeypatch.setattr(cli, "check_writable", looked_at.append)
+    looked_at: list[object] = []
+    monkeypatch.setattr(generate, "check_writable", looked_at.append)
     assert "count is" in failed(capsys, "generate", "cat", "--count", "30000", "-o", "a.png")
     assert len(looked_at) <= 10_000
 
@@ -317,6 +369,45 @@ def test_single_draw_has_no_error(picture: str, capsys: pytest.CaptureFixture[st
     assert json.loads(capsys.readouterr().out)["standard_error"] is None
 
 
+@pytest.mark.parametrize("form", [[], ["--json"]])
+def test_score_goes_on_past_what_cannot_be_scored(
+    form: list[str], workplace: Path, picture: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workplace / "words.png").write_text("words")
+    Image.new("L", (500, 10)).save(workplace / "wide.png")
+    (workplace / "folder").mkdir()
+    files = ["words.png", picture, "wide.png", "folder", "missing.png", picture]
+    assert cli.main(["score", *files, "--draws", "1", *form]) == 1
+    output, errors = capsys.readouterr()
+    assert cli.main(["score", picture, "--draws", "1", *form]) == 0
+    assert output == 2 * capsys.readouterr().out
+    assert [line.partition(":")[0] for line in errors.splitlines()] == ["starflow"] * 4
+    for line, file in zip(errors.splitlines(), ("words.png", "wide.png", "folder", "missing.png"), strict=True):
+        assert file in line
+
+
+def test_what_is_wrong_with_every_picture_is_said_once(picture: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for wrong in (["--draws", "0"], ["--seed", "-1"], ["--model", "tarflow-mini", "--class", "unheard of"]):
+        failed(capsys, "score", picture, picture, picture, *wrong)
+
+
+def test_size_that_a_picture_was_scored_at_is_said(
+    workplace: Path, picture: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("L", (64, 64)).save(workplace / "fits.png")
+    assert cli.main(["score", picture, "fits.png", "--draws", "1"]) == 0
+    scaled, fits = capsys.readouterr().out.splitlines()
+    assert scaled.endswith(" nats (70×60 pixels, scaled to 72×56)")
+    assert fits.endswith(" nats")
+    assert cli.main(["score", picture, "--draws", "1", "--model", "tarflow-mini-8bit"]) == 0
+    assert capsys.readouterr().out.endswith(" nats (the middle of 70×60 pixels, scaled to 32×32)\n")
+    assert cli.main(["reconstruct", picture]) == 0
+    assert capsys.readouterr().out.startswith("size: 70×60 pixels, scaled to 72×56\n")
+    assert cli.main(["score", picture, "--draws", "1", "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert (row["size"], row["scored_size"]) == ([70, 60], [72, 56])
+
+
 def test_json_has_what_the_library_says(picture: str, pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["score", picture, "--json", "--prompt", "cat", "--draws", "2", "--seed", "5"]) == 0
     row = json.loads(capsys.readouterr().out)
@@ -372,14 +463,26 @@ def test_reconstruct_prints_errors_and_writes_the_picture(
     output = capsys.readouterr().out
     assert "relative error" in output
     assert "dB PSNR" in output
+    assert output.endswith("back.png\n")
     assert Image.open(workplace / "back.png").size == (72, 56)
+
+
+@pytest.mark.parametrize(
+    ("output", "name"), [("new/", "new/picture-back.png"), ("a.jpg", "a.jpg"), ("a.webp", "a.webp")]
+)
+def test_picture_that_comes_back_goes_where_it_is_wanted(
+    output: str, name: str, workplace: Path, picture: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["reconstruct", picture, "-o", output]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == name
+    assert Image.open(workplace / name).size == (72, 56)
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["missing.png"], "There is no file"),
-        (["picture.jpg", "-o", "back.jpg"], "back.jpg"),
+        (["picture.jpg", "-o", "back.gif"], "back.gif"),
         (["picture.jpg", "-o", "nowhere/back.png"], "There is no folder"),
     ],
 )
@@ -428,6 +531,7 @@ def test_prompt_of_unknown_words_is_told_in_a_line(workplace: Path, capsys: pyte
         ["generate", "cat", "--sampler", "magic"],
         ["generate", "cat", "--dtype", "int8"],
         ["score", "a.png", "--wings"],
+        ["generate", "cat", "-o", "a.png", "--output-dir", "b"],
     ],
 )
 def test_wrong_usage_exits_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -458,6 +562,16 @@ def test_process_fails_with_a_sentence(workplace: Path) -> None:
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr.startswith("starflow: There is no ")
     assert result.stderr.count("\n") == 1
+
+
+def test_drawing_loads_no_library_that_takes_longer_than_torch(workplace: Path) -> None:
+    """transformers, and the compiler of torch with sympy, which random numbers on the meta device bring in."""
+    slow = "{'transformers', 'torch._dynamo', 'torch._inductor', 'sympy', 'torchvision', 'sklearn', 'scipy'}"
+    drawn = ["generate", "cat", "-o", "a.png", *FAST]
+    code = f"from starflow_core.cli.main import main; import sys; status = main({drawn})"
+    result = run("-c", f"{code}; print('loaded', *sorted({slow} & set(sys.modules)))", cwd=workplace)
+    assert (result.stdout, result.stderr) == ("a.png\nloaded\n", "")
+    assert (workplace / "a.png").exists()
 
 
 @pytest.mark.parametrize(

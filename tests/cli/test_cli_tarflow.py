@@ -158,6 +158,14 @@ def test_pictures_that_cannot_be_measured_are_named(workplace: Path, capsys: pyt
     assert "1 pictures could not be measured" in errors
 
 
+def test_picture_of_another_size_names_the_way_out(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (20, 10)).save(workplace / "pictures" / "large.png")
+    _, errors = run(capsys, "bpd", "pictures", "--model", "likelihood", status=1)
+    assert "large.png is 20×10; this model measures 8×8. Measure with --resize" in errors
+    output, _ = run(capsys, "bpd", "pictures", "--model", "likelihood", "--resize")
+    assert output.startswith("5 pictures: ")
+
+
 def test_published_checkpoint_is_converted(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flow = random_flow(dataclasses.replace(TINY_TARFLOW, channels=64, head_dim=64))
     torch.save(flow.state_dict(), workplace / "model.pth")

@@ -9,8 +9,9 @@ from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from tokenizers.processors import TemplateProcessing
-from transformers import GemmaConfig, GemmaModel, PreTrainedTokenizerFast, T5Config, T5EncoderModel
+from transformers import GemmaConfig, GemmaModel, PreTrainedTokenizerFast
 
+from starflow_core.codecs.t5 import T5Config, T5Encoder
 from starflow_core.codecs.text_encoder import REMEMBERED, TextEncoder
 
 WORDS = ["<pad>", "<end>", "<unknown>", "a", "cat", "and", "dog", "red", "blue", "on", "mat"]
@@ -33,10 +34,8 @@ def new_tokenizer(template: str, padding_side: str = "right") -> PreTrainedToken
 @pytest.fixture
 def t5() -> TextEncoder:
     torch.manual_seed(0)
-    config = T5Config(
-        vocab_size=len(WORDS), d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2, pad_token_id=0, eos_token_id=1
-    )
-    return TextEncoder(T5EncoderModel(config).eval(), new_tokenizer("$A <end>"), TOKENS)
+    config = T5Config(vocab_size=len(WORDS), d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2)
+    return TextEncoder(T5Encoder(config).eval(), new_tokenizer("$A <end>"), TOKENS)
 
 
 def new_gemma(padding_side: str) -> TextEncoder:
@@ -116,8 +115,10 @@ def test_different_prompts_have_different_features(t5: TextEncoder) -> None:
 
 def test_encoding_is_remembered(t5: TextEncoder) -> None:
     calls = count_calls(t5)
+    assert not t5.remembers("a cat")
     first = t5.encode(["a cat"])
     assert len(calls) == 1
+    assert t5.remembers("a cat")
     assert torch.equal(t5.encode(["a cat", "a cat"]), first.repeat(2, 1, 1))
     assert len(calls) == 1
 
@@ -202,13 +203,14 @@ def test_reduced_precision_gives_float32_features(t5: TextEncoder) -> None:
     torch.testing.assert_close(reduced, exact, rtol=0.1, atol=0.1)
 
 
-def test_features_are_where_the_model_was_moved_to(t5: TextEncoder) -> None:
-    """A host that shares a device's memory moves models as it likes; here to the device without numbers."""
+def test_features_are_where_the_encoder_is_told_to_compute(t5: TextEncoder) -> None:
+    """Whoever moves the model says so; here to the device without numbers."""
     moved = TextEncoder(copy.deepcopy(t5.model), t5.tokenizer, TOKENS)
     moved.encode(["a"])
     moved.model.to("meta")
-    assert moved.device.type == "meta"
+    moved.device = torch.device("meta")
     assert moved.tokenize(["a red cat"])[0].device.type == "meta"
+    assert moved.encode(["a", "a red cat"]).device.type == "meta"
 
 
 def test_released_model_is_read_again(t5: TextEncoder) -> None:

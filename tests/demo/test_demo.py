@@ -235,6 +235,16 @@ def test_job_that_would_take_too_much_memory_is_refused() -> None:
         raise AssertionError
 
 
+def test_work_beside_the_sampling_is_cancelled_too() -> None:
+    watch = Watch()
+    host = DemoHost(watch)
+    host.steps()(1, 3)
+    assert watch.news.get() == Step(0.0)
+    watch.cancel()
+    with pytest.raises(Cancelled):
+        host.steps()(2, 3)
+
+
 # Models
 
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from tiny import TINY, TINY_TARFLOW, randn, random_condition, random_data, random_flow
+from tiny import HERE, TINY, TINY_TARFLOW, randn, random_condition, random_data, random_flow
 
 from starflow_core.flow.block import Condition, FinalNorm
 from starflow_core.flow.config import StarFlowConfig, TarFlowConfig
@@ -47,9 +47,9 @@ def test_soft_clip_bounds_mean_and_scale() -> None:
     flow = random_flow(dataclasses.replace(TINY, txt_size=0, soft_clip=2.0, use_softplus=False))
     block = flow.blocks[0]
     block.proj_out.weight.mul_(1000)
-    attention = AttentionState(block.new_cache(2, 6))
+    attention = AttentionState(block.new_cache(2, 6, **HERE))
     affine = block.predict(
-        block.with_start(randn(2, 5, 2)), Condition(), rotary_table(TINY, (2, 3), 0, randn(1)), attention
+        block.with_start(randn(2, 5, 2)), Condition(), rotary_table(TINY, (2, 3), 0, **HERE), attention
     )
     assert affine.mean.abs().max() <= 2
     assert affine.scale.log().abs().max() <= 2 * (1 + 1e-6)
@@ -78,8 +78,8 @@ def test_prediction_in_chunks_equals_the_parallel_pass(config: StarFlowConfig | 
     rotary = flow.rotary(block, (4, 4), given)
     z, log_det = block(tokens, given, rotary)
 
-    condition = block.condition(given)
-    attention = AttentionState(block.new_cache(2, condition.length + 16))
+    condition = block.condition(given, torch.float32)
+    attention = AttentionState(block.new_cache(2, condition.length + 16, **HERE))
     block.read_prefix(condition, rotary, attention)
     parts = [
         block.predict(part, condition, rotary, attention)
@@ -119,16 +119,16 @@ def test_class_is_added_to_every_token() -> None:
 
 def test_label_of_no_class_is_the_mean_of_all_classes() -> None:
     block = random_flow(TINY_TARFLOW).blocks[0]
-    condition = block.condition(torch.tensor([1, -1, 0, -7]))
+    condition = block.condition(torch.tensor([1, -1, 0, -7]), torch.float32)
     mean = block.class_embed.mean(0)
     assert (condition.prefix, condition.length) == (None, 0)
     torch.testing.assert_close(condition.bias, torch.stack([block.class_embed[1], mean, block.class_embed[0], mean]))
-    torch.testing.assert_close(block.condition(None).bias, mean[None])
+    torch.testing.assert_close(block.condition(None, torch.float32).bias, mean[None])
 
 
 def test_text_stands_before_the_tokens() -> None:
     block, text = random_flow(TINY).blocks[-1], randn(2, 3, 5)
-    condition = block.condition(text)
+    condition = block.condition(text, torch.float32)
     assert condition.length == 3
     assert condition.bias is None
     torch.testing.assert_close(condition.prefix, block.proj_txt(text))
@@ -138,4 +138,4 @@ def test_text_stands_before_the_tokens() -> None:
 def test_block_without_a_condition_has_none(config: StarFlowConfig | TarFlowConfig) -> None:
     block = random_flow(config).blocks[-1]
     assert not block.is_conditioned
-    assert block.condition(None) == Condition(None, None)
+    assert block.condition(None, torch.float32) == Condition(None, None)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import TINIES, TINY, random_condition, random_data, random_flow
+from tiny import HERE, TINIES, TINY, random_condition, random_data, random_flow
 from torch import Tensor
 
 import starflow_core.flow.predictor
@@ -45,7 +45,7 @@ class Posed:
     ) -> Predictor:
         block = block or self.block
         rotary = self.flow.rotary(block, (4, 4), given)
-        return Predictor(block, rotary, given, unconditional, guidance, len(self.tokens), 16)
+        return Predictor(block, rotary, given, unconditional, guidance, len(self.tokens), 16, **HERE)
 
     def guided(self, strength: float = 2.5, temperature: float = 1.0) -> Predictor:
         kind: Any = type(self.flow.guide(0.0))
@@ -104,7 +104,7 @@ def test_annealed_guidance_knows_the_place_of_a_chunk(chunk: int) -> None:
     labels, guidance = torch.tensor([0, 2]), TarFlowGuidance(1.5, annealed=True)
 
     def predictor(given: Tensor, guidance: Guidance | None = None) -> Predictor:
-        return Predictor(block, None, given, torch.tensor([-1, -1]), guidance, 2, 16)
+        return Predictor(block, None, given, torch.tensor([-1, -1]), guidance, 2, 16, **HERE)
 
     guided = predictor(labels, guidance)
     parts = [guided.predict(part) for part in contexts.split(chunk, dim=1)]
@@ -152,7 +152,7 @@ def test_draft_predicts_about_the_same(posed: Posed, temperature: float) -> None
 def test_token_written_is_a_context_at_once(sos: bool) -> None:
     block = random_flow(dataclasses.replace(TINY, sos=sos, txt_size=0)).blocks[0]
     tokens = patchify(random_data(TINY), TINY)
-    contexts, x, free = Predictor(block, None, None, None, None, 2, 16).start(tokens)
+    contexts, x, free = Predictor(block, None, None, None, None, 2, 16, **HERE).start(tokens)
     assert torch.equal(x, tokens)
     before = x.clone()
     x[:, 4] += 1
@@ -163,6 +163,7 @@ def test_token_written_is_a_context_at_once(sos: bool) -> None:
 def test_drafts_are_for_many_rows_only(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(starflow_core.flow.predictor, "bfloat16_is_faster", lambda device_type: True)
     block = random_flow(dataclasses.replace(TINY, txt_size=0)).blocks[0]
-    few, many = Predictor(block, None, None, None, None, 1, 511), Predictor(block, None, None, None, None, 2, 256)
+    few = Predictor(block, None, None, None, None, 1, 511, **HERE)
+    many = Predictor(block, None, None, None, None, 2, 256, **HERE)
     assert not few.drafts_are_faster
     assert many.drafts_are_faster

@@ -61,7 +61,8 @@ def test_unconditional_text_of_a_wrong_shape_is_refused(flow: StarFlow, shape: t
 
 
 def test_unconditional_text_of_another_length_is_refused(flow: StarFlow) -> None:
-    with pytest.raises(ValueError, match=r"unconditional.*\(2, 4, 5\)"):
+    told = r"unconditional has shape \(2, 4, 5\), and the text \(2, 3, 5\).*pad the shorter one"
+    with pytest.raises(ValueError, match=told):
         flow.inverse(noise(), text(), guidance=1.0, unconditional=text(length=4))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 from golden import STARFLOWS, load_golden, relative_error
-from tiny import TINY, TINY_TARFLOW, randn, random_condition, random_data, random_flow
+from tiny import HERE, TINY, TINY_TARFLOW, randn, random_condition, random_data, random_flow
 from torch import Tensor
 
 import starflow_core.flow.predictor
@@ -168,7 +168,7 @@ def latent_shape(pipeline: Any) -> tuple[int, int, int]:
 def new_predictor(config: StarFlowConfig = SEQUENCE) -> tuple[Predictor, Tensor]:
     block = random_flow(config).blocks[-1]
     z = randn(2, 64, config.token_dim, seed=4)
-    return Predictor(block, rotary_table(config, (8, 8), 3, z), randn(2, 3, 5), None, None, 2, 64), z
+    return Predictor(block, rotary_table(config, (8, 8), 3, **HERE), randn(2, 3, 5), None, None, 2, 64, **HERE), z
 
 
 def count_evaluations(predictor: Predictor, monkeypatch: pytest.MonkeyPatch) -> list[int]:
@@ -265,7 +265,7 @@ def test_model_in_bfloat16_needs_no_drafts(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(starflow_core.flow.predictor, "bfloat16_is_faster", lambda device_type: True)
     monkeypatch.setattr(starflow_core.flow.predictor, "DRAFT_ROWS", 0)
     flow = random_flow(SEQUENCE).to(torch.bfloat16)
-    predictor = Predictor(flow.blocks[0], None, None, None, None, 2, 64)
+    predictor = Predictor(flow.blocks[0], None, None, None, None, 2, 64, device=flow.device, dtype=flow.dtype)
     assert not predictor.drafts_are_faster
 
 

@@ -113,9 +113,9 @@ def counts(monkeypatch: pytest.MonkeyPatch) -> dict[str, int]:
     seen = {"caches": 0, "texts": 0}
     new_cache, read_prefix = FlowBlock.new_cache, FlowBlock.read_prefix
 
-    def counted_cache(self: FlowBlock, *args: Any) -> KeyValueCache:
+    def counted_cache(self: FlowBlock, *args: Any, **kwargs: Any) -> KeyValueCache:
         seen["caches"] += 1
-        return new_cache(self, *args)
+        return new_cache(self, *args, **kwargs)
 
     def counted_text(self: FlowBlock, condition: Condition, *args: Any) -> None:
         seen["texts"] += condition.prefix is not None

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
 from torch import Tensor
 
 from starflow_core.weights import archive
@@ -104,6 +105,35 @@ def test_file_of_the_old_format_is_refused(tmp_path: Path) -> None:
     torch.save({"a": torch.ones(2)}, tmp_path / "m.pth", _use_new_zipfile_serialization=False)
     with pytest.raises(ValueError, match="old format"):
         read_checkpoint(tmp_path / "m.pth")
+
+
+@pytest.mark.parametrize(
+    ("content", "suffix", "told"),
+    [
+        (b"PK\x03\x04 and so on", "pth", "it is cut short or damaged; fetch it again"),
+        (b"\x80\x02}q\x00.", "pth", "of an old format, from before torch 1.6; save it anew"),
+        (b"GGUF\x03\0\0\0\0\0\0", "pth", "neither of the .pth nor of the .safetensors format"),
+        (b"", "pth", "neither of the .pth nor of the .safetensors format"),
+        (b"\xff\xff\xff\0\0\0\0\0{", "safetensors", "it is cut short or damaged; fetch it again"),
+    ],
+)
+def test_other_files_are_told_by_what_they_are(tmp_path: Path, content: bytes, suffix: str, told: str) -> None:
+    (tmp_path / f"m.{suffix}").write_bytes(content)
+    with pytest.raises(ValueError, match="cannot be read as a file of tensors") as caught:
+        read_checkpoint(tmp_path / f"m.{suffix}")
+    assert told in str(caught.value)
+
+
+def test_safetensors_are_read_as_what_they_are(tmp_path: Path) -> None:
+    save_file({"module.a": torch.arange(6.0), "b": torch.ones(2, dtype=torch.float64)}, tmp_path / "m.safetensors")
+    tensors = read_checkpoint(tmp_path / "m.safetensors")
+    assert torch.equal(tensors["a"], torch.arange(6.0))
+    assert tensors["b"].dtype == torch.float64
+    whole = (tmp_path / "m.safetensors").read_bytes()
+    for size in (20, len(whole) - 1):
+        (tmp_path / "m.safetensors").write_bytes(whole[:size])
+        with pytest.raises(ValueError, match="cut short or damaged"):
+            read_checkpoint(tmp_path / "m.safetensors")
 
 
 @pytest.mark.parametrize("size", [0, 10, 500, -1])

@@ -8,16 +8,18 @@ import pytest
 import torch
 from golden import published_shapes
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
 from tiny import TINY_TARFLOW, randn, random_flow
 from torch import Tensor
 
+from starflow_core.cli import main as cli
 from starflow_core.flow.config import StarFlowConfig, TarFlowConfig
 from starflow_core.flow.starflow import StarFlow
 from starflow_core.flow.tarflow import TarFlow
 from starflow_core.weights import conversion
 from starflow_core.weights.conversion import convert_file
 from starflow_core.weights.model_folder import load
-from starflow_core.weights.published import tarflow_config
+from starflow_core.weights.published import published_config, tarflow_config
 
 CONFIGS = {
     "classes": TINY_TARFLOW,
@@ -198,6 +200,112 @@ def test_whole_numbers_are_no_weights(tmp_path: Path) -> None:
     torch.save(tensors, tmp_path / "model.pth")
     with pytest.raises(ValueError, match=r"floating-point: blocks\.0\.proj_in\.bias"):
         convert_file(tmp_path / "model.pth", tmp_path / "model")
+
+
+def named(config: TarFlowConfig, noise: str, suffix: str = "pth") -> str:
+    """The name that the authors give a file."""
+    sizes = (config.patch_size, config.channels, config.num_blocks, config.layers_per_block)
+    return f"imagenet_model_{'_'.join(map(str, sizes))}_{noise}.{suffix}"
+
+
+@pytest.mark.parametrize(
+    ("name", "noise"),
+    [
+        ("afhq_model_8_768_8_8_0.07.pth", 0.07),
+        ("imagenet_model_4_1024_8_8_0.15.pth", 0.15),
+        ("imagenet64_model_2_768_8_8_0.05.pth", 0.05),
+        ("imagenet_model_2_768_8_8_0.05.pth", 0.05),
+        ("imagenet_model_4_1024_8_8_0.05.pth", 0.05),
+        ("imagenet_model_4_1024_8_8_0.0.pth", 0.0),
+        ("imagenet_model_4_1024_8_8_1.safetensors", 1.0),
+    ],
+)
+def test_noise_stands_in_the_names_of_published_files(name: str, noise: float) -> None:
+    patch, channels = (int(part) for part in name.split("model_")[1].split("_")[:2])
+    config = TarFlowConfig(3, 8 * patch, patch, channels, num_blocks=8, layers_per_block=8)
+    with torch.device("meta"):
+        tensors = TarFlow(config).state_dict()
+    found, told = published_config(tensors, None, name)
+    assert found.noise_std == noise
+    assert told == f"noise std {noise:g}, as the file's name says"
+    assert published_config(tensors, 0.2, name)[0].noise_std == 0.2  # what is given counts more
+
+
+def test_converted_model_has_the_noise_of_its_name(tmp_path: Path) -> None:
+    config = narrow(TINY_TARFLOW)
+    converted = convert_file(publish(tiny(config), tmp_path / named(config, "0.05")), tmp_path / "model")
+    assert converted.config.noise_std == load(tmp_path / "model", device="cpu").flow.config.noise_std == 0.05
+
+
+@pytest.mark.parametrize("name", ["model.pth", "afhq_model_8_768_8_8_0.15.pth", "model_0.15.pth"])
+def test_name_of_another_model_is_not_believed_and_said(
+    tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = publish(tiny(narrow(TINY_TARFLOW)), tmp_path / name)
+    assert cli.main(["convert", str(file), str(tmp_path / "model")]) == 0
+    assert "noise std 0.07, that of tarflow-afhq256" in capsys.readouterr().out
+    assert load(tmp_path / "model", device="cpu").flow.config.noise_std == 0.07
+
+
+@pytest.mark.parametrize("kind", ["pth", "safetensors"])
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_any_precision_and_format_is_converted(tmp_path: Path, kind: str, dtype: torch.dtype) -> None:
+    flow = tiny(narrow(TINY_TARFLOW))
+    tensors = {f"module.{name}": tensor.to(dtype) for name, tensor in flow.state_dict().items()}
+    file = tmp_path / f"m.{kind}"
+    save_file(tensors, file) if kind == "safetensors" else torch.save(tensors, file)
+    converted = convert_file(file, tmp_path / "model", dtype=torch.float32)
+    stored = load_file(tmp_path / "model" / "model.safetensors")
+    assert all(torch.equal(stored[name], tensor.to(dtype).float()) for name, tensor in flow.state_dict().items())
+    told = f"converted from {str(dtype).removeprefix('torch.')} to float32"
+    assert (told in converted.changes) == (dtype != torch.float32)
+
+
+def test_format_is_told_by_the_bytes_and_not_the_name(tmp_path: Path) -> None:
+    flow = tiny(narrow(TINY_TARFLOW))
+    save_file(dict(flow.state_dict()), tmp_path / "a.pth")
+    torch.save(flow.state_dict(), tmp_path / "b.safetensors")
+    assert convert_file(tmp_path / "a.pth", tmp_path / "model").parameters > 0
+    with pytest.raises(ValueError, match="rename it"):
+        convert_file(tmp_path / "b.safetensors", tmp_path / "other")
+
+
+def refused(tmp_path: Path) -> Path:
+    """A file whose fault shows in the middle of the work."""
+    flow = tiny(narrow(TINY_TARFLOW))
+    with torch.no_grad():
+        flow.blocks[2].proj_out.weight[0, 0] = torch.nan
+    return publish(flow, tmp_path / "model.pth")
+
+
+def test_refused_conversion_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sharded(monkeypatch)
+    with pytest.raises(ValueError, match=r"blocks\.2\.proj_out\.weight holds NaN"):
+        convert_file(refused(tmp_path), tmp_path / "model")
+    assert [path.name for path in tmp_path.iterdir()] == ["model.pth"]
+
+
+def test_interrupted_conversion_leaves_what_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sharded(monkeypatch)
+
+    def interrupt(*args: object, **how: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(conversion, "save_file", interrupt)
+    file = publish(tiny(narrow(TINY_TARFLOW)), tmp_path / "model.pth")
+    with pytest.raises(KeyboardInterrupt):
+        convert_file(file, tmp_path / "model")
+    monkeypatch.undo()
+    convert_file(file, tmp_path / "model")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["model", "model.pth"]
+
+
+def test_folder_of_another_in_the_place_of_the_work_is_left(tmp_path: Path) -> None:
+    (tmp_path / "model.part").mkdir()
+    (tmp_path / "model.part" / "model-1.safetensors").write_bytes(b"precious")
+    with pytest.raises(ValueError, match=r"model\.part, which is needed for the work, is there already"):
+        convert_file(publish(tiny(narrow(TINY_TARFLOW)), tmp_path / "model.pth"), tmp_path / "model")
+    assert (tmp_path / "model.part" / "model-1.safetensors").read_bytes() == b"precious"
 
 
 def test_small_starflow_in_the_published_format_is_converted(tmp_path: Path) -> None:

@@ -1,0 +1,126 @@
+"""Between CONDITIONING and what a flow is conditioned on; the one place that knows both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import Tensor
+from torch.nn.functional import pad
+
+from .host import Host
+from .values import OF_MODEL, Conditioning, Model, Placed
+
+PROMPT_MEMORY = 512 * 2**20  # bytes, for the activations of the largest text encoder on one prompt
+# What ComfyUI's nodes write into a conditioning: by its key, the node, and the value that says nothing.
+SETTINGS: dict[str, tuple[str, Any]] = {
+    "area": ("Conditioning (Set Area)", None),
+    "set_area_to_bounds": ("Conditioning (Set Mask)", False),
+    "mask": ("Conditioning (Set Mask)", None),
+    "mask_strength": ("Conditioning (Set Mask)", 1.0),
+    "strength": ("ConditioningSetAreaStrength", 1.0),
+    "start_percent": ("ConditioningSetTimestepRange", 0.0),
+    "end_percent": ("ConditioningSetTimestepRange", 1.0),
+    "control": ("Apply ControlNet", None),
+    "gligen": ("GLIGENTextBoxApply", None),
+    "unclip_conditioning": ("unCLIPConditioning", None),
+    "guidance": ("FluxGuidance", None),
+    "concat_latent_image": ("InpaintModelConditioning", None),
+    "concat_mask": ("InpaintModelConditioning", None),
+    "reference_latents": ("ReferenceLatent", None),
+}
+
+
+def conditioning(features: Tensor, kind: str) -> Conditioning:
+    """Features (1, L, D) or labels (1,) as a CONDITIONING; `kind` is whose they are."""
+    return [[features.float().cpu() if features.is_floating_point() else features.cpu(), {OF_MODEL: kind}]]
+
+
+def condition(host: Host, model: Model, conditioning: Conditioning | None, batch: int) -> Tensor | None:
+    """A CONDITIONING as a flow takes it for a batch; without one, of no class or of the empty prompt.
+
+    Raises:
+        ValueError: it was not made for this model, or holds what a flow cannot heed.
+    """
+    config = model.pipeline.flow.config
+    if conditioning is None:
+        features = _of_nothing(host, model) if config.txt_size else None
+    else:
+        features = _features(model, conditioning)
+    return None if features is None else features.expand(batch, *features.shape[1:])
+
+
+def of_one_length(first: Tensor | None, second: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
+    """Features (B, L, D) and (B, L', D) of two prompts, the shorter ones padded with zeros, as a text encoder pads.
+
+    Conditioning (Concat) on one side alone makes lengths that differ.
+    """
+    if first is None or second is None or first.ndim < 3 or second.ndim < 3:
+        return first, second
+    longest = max(first.shape[1], second.shape[1])
+    return _padded(first, longest), _padded(second, longest)
+
+
+def encoded(host: Host, text_encoder: Placed, prompts: Sequence[str]) -> Tensor:
+    """Features (B, L, D) of prompts; the encoder takes memory only for prompts that it does not remember."""
+    encoder = text_encoder.part
+    if all(encoder.remembers(prompt) for prompt in prompts):
+        features: Tensor = encoder.encode(prompts)
+        return features
+    report = host.steps()
+    with host.in_memory(text_encoder, PROMPT_MEMORY):
+        report(0, len(prompts))
+        features = encoder.encode(prompts)
+        report(len(prompts), len(prompts))
+    return features
+
+
+def _of_nothing(host: Host, model: Model) -> Tensor:
+    if model.text_encoder is None:
+        raise ValueError(
+            f"{model.pipeline.name} needs the encoding of a prompt, if only of an empty one: connect STARFlow Text "
+            "Encode."
+        )
+    return encoded(host, model.text_encoder, [""])
+
+
+def _features(model: Model, conditioning: Conditioning) -> Tensor:
+    config, name = model.pipeline.flow.config, model.pipeline.name
+    wanted = "STARFlow Text Encode" if config.txt_size else "STARFlow Class Label"
+    if not isinstance(conditioning, list) or not conditioning:
+        raise ValueError(f"This conditioning is empty; use {wanted} of {name}.")
+    if len(conditioning) != 1:
+        raise ValueError(
+            f"{len(conditioning)} conditionings are combined here; a flow takes one. Join prompts with Conditioning "
+            "(Concat) or Conditioning (Average) instead, or write them as one."
+        )
+    features, more = conditioning[0]
+    if OF_MODEL not in more:
+        raise ValueError(f"This conditioning was made for another kind of model; use {wanted} of {name} instead.")
+    if config.txt_size:
+        fits = features.ndim == 3 and features.shape[-1] == config.txt_dim
+    else:
+        fits = features.ndim == 1 and not features.is_floating_point()
+    if not fits:
+        raise ValueError(
+            f"This conditioning, of shape {tuple(features.shape)}, was made for {more[OF_MODEL]}, or changed on its "
+            f"way; use {wanted} of {name}."
+        )
+    _check_settings(more)
+    return features
+
+
+def _check_settings(more: Mapping[str, Any]) -> None:
+    """Raise for what other nodes have set, and a flow would silently leave undone."""
+    for key, value in more.items():
+        node, nothing = SETTINGS.get(key, (f"a node that sets {key}", None))
+        if key == OF_MODEL or value is None or (not isinstance(value, Tensor) and value == nothing):
+            continue
+        raise ValueError(
+            f"This conditioning went through {node}, which a flow cannot heed: it has no timesteps and no areas, and "
+            "takes one prompt for the whole picture. Connect the conditioning from before that node."
+        )
+
+
+def _padded(features: Tensor, length: int) -> Tensor:
+    return pad(features, (0, 0, 0, length - features.shape[1]))

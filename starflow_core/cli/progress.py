@@ -1,0 +1,31 @@
+"""Progress bars: on a terminal, and none in a pipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ..samplers import Progress
+
+
+@contextmanager
+def progress_bar(what: str) -> Iterator[Callable[[Progress], None]]:
+    """A bar for the steps of a sampler, which are handed to what this gives."""
+    from tqdm import tqdm
+
+    with tqdm(desc=what, disable=None, leave=False, bar_format="{desc} {percentage:3.0f}% |{bar}| {remaining}") as bar:
+
+        def report(step: Progress) -> None:
+            bar.total = step.total
+            bar.update(step.done - bar.n)
+
+        yield report
+
+
+def say(line: str) -> None:
+    """Print a line above the bar, where there is one."""
+    from tqdm import tqdm
+
+    tqdm.write(line)
