@@ -42,7 +42,8 @@ def save(visitor: Visit, name: str) -> None:
 def shrink(path: Path) -> None:
     """A palette of 256 colours, which pages have few more than: a third of the bytes."""
     with Image.open(path) as taken:
-        small = taken.convert("RGB").quantize(256, dither=Image.Dither.FLOYDSTEINBERG)
+        picture = taken.convert("RGB")
+        small = picture.quantize(palette=picture.quantize(256), dither=Image.Dither.FLOYDSTEINBERG)
     small.save(path, optimize=True)
 
 
