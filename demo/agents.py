@@ -17,7 +17,6 @@ from gradio import processing_utils
 from gradio.mcp import GradioMCPServer
 from gradio_client import handle_file
 from gradio_client.utils import is_file_obj_with_meta
-from huggingface_hub import constants
 
 SERVED = "/gradio_api/file="
 EMBEDDED = re.compile(r"data:image/[^\"']+")
@@ -58,7 +57,6 @@ class Agents(GradioMCPServer):
 
 def install() -> None:
     """Have Gradio serve these tools from the next launch on."""
-    constants.HF_HUB_OFFLINE = True  # the client that the server has within would call the Hub
     gradio.mcp.GradioMCPServer = Agents  # type: ignore[misc]
 
 

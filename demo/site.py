@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,10 @@ from starflow_core.weights.model_folder import DEFAULT_MODEL
 
 from . import agents, create, create_endpoint, developers, inversion, likelihood, node_panels
 from .address import TABS, address, arrives
+from .doors import Doors
+from .folder import own_folder
 from .models import MODELS
-from .uploads import MAX_FILE
+from .visitors import UPLOADS
 
 TITLE = "STARFlow: pictures with a likelihood"
 INTRODUCTION = """<h1>STARFlow</h1>
@@ -31,10 +33,10 @@ HOUR = 3600
 IN_BROWSER: dict[str, Any] = {"queue": False, "api_visibility": "private"}
 
 
-def build() -> gr.Blocks:
+def build() -> Doors:
     """The pages."""
     # Pictures are kept for an hour.
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(HOUR // 4, HOUR), fill_width=False) as site:
+    with Doors(title=TITLE, analytics_enabled=False, delete_cache=(HOUR // 4, HOUR), fill_width=False) as site:
         gr.HTML(INTRODUCTION, elem_id="introduction")
         with gr.Tabs(elem_id="pages", overflow_behavior="wrap") as tabs:
             with gr.Tab("Create", id="create") as create_tab:
@@ -53,8 +55,15 @@ def build() -> gr.Blocks:
         _sends(drawn.cards.odd, [*measured, tabs], "[{ image: file, caption: null }]", "likelihood", "measure", "")
         _sends(drawn.cards.back, [*inverted, tabs], "file", "back", "invert", "")
         _sends(drawn.cards.vary, [*inverted, tabs], "file", "back", "invert", "variations")
-        site.unload(node_panels.leave)
-    return site.queue(max_size=WAITING, default_concurrency_limit=8)
+        site.unload(_leave)
+    # Nothing that computes is had by going past the queue.
+    return site.queue(max_size=WAITING, default_concurrency_limit=8, api_open=False)
+
+
+def _leave(request: gr.Request) -> None:
+    """A page is closed: let go of what its visitor kept and uploaded."""
+    node_panels.leave(request)
+    UPLOADS.left(str(request.session_hash))
 
 
 def _sends(event: Any, fields: list[Any], file: str, page: str, button: str, result: str) -> None:
@@ -107,12 +116,10 @@ def launch_options() -> dict[str, Any]:
         "css": CSS.read_text(encoding="utf-8"),
         "head": f"<script>{SCRIPT.read_text(encoding='utf-8')}</script>",
         "js": "() => starflow.live()",
-        "max_file_size": MAX_FILE,
         "footer_links": [],  # the page for developers has them
         "state_session_capacity": 1000,
         "mcp_server": True,
         "ssr_mode": False,  # it would need Node.js, and makes the first page no faster here
-        "enable_monitoring": False,
     }
 
 
@@ -125,7 +132,6 @@ def main() -> None:
     parser.add_argument("--port", type=int, help="to listen at; the first free one from 7860 by default")
     options = parser.parse_args()
     agents.install()
-    MODELS.load(DEFAULT_MODEL, "default")  # before the first visitor asks for it
-    with tempfile.TemporaryDirectory(prefix="starflow-demo-") as folder:
-        os.environ.setdefault("GRADIO_TEMP_DIR", folder)  # uploads and pictures, gone with this program
+    with contextlib.suppress(KeyboardInterrupt), own_folder():  # uploads and pictures, gone with this program
+        MODELS.load(DEFAULT_MODEL, "default")  # before the first visitor asks for it
         build().launch(server_name=options.host, server_port=options.port, **launch_options())

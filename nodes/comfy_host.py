@@ -58,13 +58,13 @@ class ComfyHost:
             raise ValueError(f"{error} Accept it with accept_licence of this node.") from error
 
     @contextmanager
-    def in_memory(self, placed: Placed, memory: int) -> Iterator[None]:
+    def in_memory(self, placed: Placed, memory: int) -> Iterator[int | None]:
         if placed.placement is None:
-            yield
+            yield None
             return
-        comfy.model_management.load_models_gpu([placed.placement], memory_required=memory)
+        free = comfy_models.bring(placed, memory)
         with comfy_progress.cancellable(placed.placement.model):
-            yield
+            yield free
 
     def progress(self, model: Model) -> Callable[[Progress], None]:
         bar, preview = comfy.utils.ProgressBar(1), previewer(model)

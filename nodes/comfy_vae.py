@@ -15,14 +15,19 @@ from torch import Tensor
 from . import convert
 from .comfy_progress import bar, cancellable
 from .pictures import PIXEL_MEMORY
-from .values import Model
+from .values import Model, Placed
 
 
 class StarFlowVae:
-    """Between IMAGE (B, H, W, 3) in [0, 1] and unscaled latents (B, C, h, w)."""
+    """Between IMAGE (B, H, W, 3) in [0, 1] and unscaled latents (B, C, h, w).
 
-    def __init__(self, model: Model) -> None:
-        self._model = model
+    Args:
+        model: whose autoencoder it is.
+        bring: has a part where it computes, with so many bytes free beside it.
+    """
+
+    def __init__(self, model: Model, bring: Callable[[Placed, int], object]) -> None:
+        self._model, self._bring = model, bring
         self.latent_channels = model.pipeline.flow.config.in_channels
         self.latent_dim = 2
         self.output_channels = 3
@@ -84,7 +89,7 @@ class StarFlowVae:
 
     def _each(self, work: Callable[[Tensor], Tensor], batch: Tensor, pixels: int) -> Tensor:
         """The work on every one of a batch, with progress; `pixels` is the size of a picture."""
-        management.load_models_gpu([self.patcher], memory_required=pixels * PIXEL_MEMORY)
+        self._bring(self._model.autoencoder, pixels * PIXEL_MEMORY)
         report = bar()
         done: list[Tensor] = []
         with cancellable(self.patcher.model):

@@ -24,8 +24,11 @@ class Host(Protocol):
             ValueError: it cannot be had, its licence is not accepted, or something is wrong with it.
         """
 
-    def in_memory(self, placed: Placed, memory: int) -> AbstractContextManager[None]:
-        """Have a part where it computes, with as many bytes free beside it as it will need."""
+    def in_memory(self, placed: Placed, memory: int) -> AbstractContextManager[int | None]:
+        """Have a part where it computes, with as many bytes free beside it as it will need.
+
+        Gives the bytes that are free in fact, which may be fewer; None where nobody counts them.
+        """
 
     def progress(self, model: Model) -> Callable[[Progress], None]:
         """What to tell of every step of a sampler: it shows it, and raises where the person has cancelled."""

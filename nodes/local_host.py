@@ -48,7 +48,7 @@ class LocalHost:
 
     @contextmanager
     def in_memory(self, placed: Placed, memory: int) -> Iterator[None]:
-        yield
+        yield None
         if isinstance(placed.part, TextEncoder) and not placed.placement:
             placed.part.release()  # it takes more memory than it is worth to keep for the next prompt
 

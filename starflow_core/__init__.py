@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .sampling import Sampling as Sampling
     from .weights.fetch import fetch as fetch
     from .weights.model_folder import load as load
+    from .weights.model_folder import save as save
 
 __version__ = "0.2.0"
 
@@ -59,6 +60,7 @@ _HOMES = {
     "TextEncoder": "codecs.text_encoder",
     "fetch": "weights.fetch",
     "load": "weights.model_folder",
+    "save": "weights.model_folder",
 }
 __all__ = [*_HOMES, "__version__"]
 

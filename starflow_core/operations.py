@@ -1,7 +1,8 @@
 """Where and in what dtype things are computed: said by whoever loads a model, and never read off a weight.
 
-Weights may lie on another device than they are needed on, or in another dtype: a host that shares a device's memory moves
-them as it likes, and stores them as small as it can. These layers bring theirs to the device and dtype of their input.
+Weights may lie on another device than they are needed on, or in another dtype: a host that shares a device's memory
+moves them as it likes, and stores them as small as it can. These layers bring theirs to the device and dtype of their
+input.
 """
 
 from __future__ import annotations
@@ -68,7 +69,7 @@ def rebuilt(model: Module, operations: Any) -> Module:
                 new = operations.Embedding(child.num_embeddings, child.embedding_dim, child.padding_idx, device="meta")
             else:
                 continue
-            new = replaced.setdefault(child, new)
+            new = replaced.setdefault(child, new.requires_grad_(child.weight.requires_grad))
             new.load_state_dict(child.state_dict(keep_vars=True), assign=True)
             setattr(parent, name, new.train(child.training))
     return model

@@ -4,6 +4,7 @@ and to noise and back."""
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -17,12 +18,13 @@ from .codecs.classes import Classes
 from .codecs.dequantization import requantized
 from .codecs.text_encoder import TextEncoder
 from .flow.flow import Flow
-from .flow.guidance import Guidance, Guided
+from .flow.guidance import Guidance
 from .flow.noise import seeded_noise
 from .images import AnyImage, as_rgb, checked_size, fitted_size, middle_square, psnr, to_images, to_tensor
-from .insight.likelihood import Likelihood, denoise, score
+from .insight.likelihood import Likelihood, denoise, denoised_at_once, score
+from .memory import sampling_memory
 from .samplers import Jacobi, Progress, ProgressCallback, Sampler
-from .sampling import Sampling, SamplingDefaults, guidance_options
+from .sampling import Sampling, SamplingDefaults, chosen, guidance_options
 
 MAX_DRAWS = 10_000
 BATCH = 16
@@ -149,45 +151,24 @@ class Pipeline:
     def generate(
         self,
         prompt: str | Sequence[str],
+        sampling: Sampling | None = None,
         *,
-        seed: int | Sequence[int] = 0,
-        count: int = 1,
-        guidance: float | None = None,
-        negative: str = "",
-        size: int | Sequence[int] | None = None,
-        sampler: Sampler | None = None,
-        denoise: bool | None = None,
-        temperature: float | None = None,
-        guided: Guided | None = None,
-        annealed: bool | None = None,
-        attention_temperature: float | None = None,
         progress: ProgressCallback | None = None,
+        **settings: Any,
     ) -> list[Image.Image]:
         """Pictures of one or more prompts.
 
         Args:
             prompt: what to draw, in words or as the name of a class; of a list of prompts, `count` pictures each.
-            seed, count, guidance, negative, size, sampler, denoise, temperature, guided, annealed,
-                attention_temperature: see `Sampling`.
+            sampling: the settings of the drawing; all of them the model's own by default.
             progress: called after every step; what it raises ends the sampling.
+            settings: by name, such as `seed=1, count=4`, in the place of those of `sampling`; see `Sampling`.
 
         Raises:
-            ValueError: an argument is out of range; the message says what is allowed.
+            ValueError: a setting is out of range; the message says what is allowed.
+            TypeError: there is no such setting.
         """
-        sampling = Sampling(
-            seed,
-            count,
-            guidance,
-            negative,
-            size,
-            sampler,
-            denoise,
-            temperature,
-            guided,
-            annealed,
-            attention_temperature,
-        )
-        return [picture.image for picture in self.pictures(prompt, sampling, progress)]
+        return [picture.image for picture in self.pictures(prompt, chosen(sampling, settings), progress)]
 
     def pictures(
         self, prompt: str | Sequence[str], sampling: Sampling, progress: ProgressCallback | None = None
@@ -205,10 +186,15 @@ class Pipeline:
             raise ValueError(f"Numbers grew beyond bounds in {listed}; lower the guidance or choose another seed.")
 
     def generate_latents(
-        self, prompt: str | Sequence[str], *, progress: ProgressCallback | None = None, **settings: Any
+        self,
+        prompt: str | Sequence[str],
+        sampling: Sampling | None = None,
+        *,
+        progress: ProgressCallback | None = None,
+        **settings: Any,
     ) -> Tensor:
         """What `generate` decodes: data of the flow (prompts·count, C, H, W), float32; arguments as there."""
-        return torch.cat([x for _, x in self._drawn(prompt, Sampling(**settings), progress)])
+        return torch.cat([x for _, x in self._drawn(prompt, chosen(sampling, settings), progress)])
 
     def score(
         self,
@@ -280,9 +266,9 @@ class Pipeline:
 
     @torch.no_grad()
     def encode(self, image: AnyImage, *, size: int | Sequence[int] | None = None) -> Tensor:
-        """A picture as data of the flow (1, C, H, W), without noise, on the model's device."""
-        pixels = to_tensor(self.fit(image, size=size))[None].to(self.flow.device)
-        return pixels if self.autoencoder is None else self.autoencoder.encode(pixels)
+        """A picture as data of the flow (1, C, H, W), without noise, on the flow's device."""
+        pixels = to_tensor(self.fit(image, size=size))[None]
+        return (pixels if self.autoencoder is None else self.autoencoder.encode(pixels)).to(self.flow.device)
 
     @torch.no_grad()
     def decode(self, x: Tensor) -> list[Image.Image]:
@@ -313,29 +299,109 @@ class Pipeline:
             raise ValueError(f"prompt is {prompt!r}; it must be a text or a list of texts.")
         if not prompts:
             raise ValueError("There is no prompt; give at least one, which may be empty.")
-        width, height = checked_size(sampling.size, self.trained_side, self.multiple)
-        shape = (self.flow.config.in_channels, height // self.factor, width // self.factor)
+        shape = self.shape(sampling.size)
         # All at once, so that text encoder and flow need not be in memory together.
         texts = [sampling.negative, *prompts]
         conditions = self.condition(texts)
-        guidance, temperature = self.guidance(sampling), self.temperature(sampling)
-        denoised = self.defaults.denoise if sampling.denoise is None else sampling.denoise
-        if denoised and not self.flow.config.noise_std:
-            raise ValueError(f"The model {self.name!r} was trained without Gaussian noise; there is none to take off.")
-
+        temperature, size = self.temperature(sampling), self.at_once(shape, conditions, sampling)
         jobs = [_Job(prompt, seed) for prompt in prompts for seed in sampling.seeds()]
-        batches = [jobs[i : i + BATCH] for i in range(0, len(jobs), BATCH)]
+        batches = [jobs[i : i + size] for i in range(0, len(jobs), size)]
         for number, batch in enumerate(batches):
+            noise = temperature * torch.cat([seeded_noise(shape, job.seed, 1) for job in batch])
             condition = None if conditions is None else conditions[[texts.index(job.prompt) for job in batch]]
+            unconditional = None if conditions is None else conditions[:1]
+            report = progress and _of_batch(progress, number, len(batches))
+            yield batch, self.draw(noise, condition, unconditional, sampling, report)
+
+    def draw(
+        self,
+        noise: Tensor,
+        condition: Tensor | None,
+        unconditional: Tensor | None,
+        sampling: Sampling,
+        progress: ProgressCallback | None = None,
+    ) -> Tensor:
+        """Data of the flow (B, C, H, W), float32, from noise, `at_once` pictures at a time.
+
+        Args:
+            noise: (B, C, H, W), of the temperature that is wanted.
+            condition: as the flow takes it.
+            unconditional: the same of what is steered away from, (B, …) or (1, …) for all.
+            sampling: settings of the drawing; seed, count, size and temperature are the noise's.
+            progress: called after every step; what it raises ends the drawing.
+
+        Raises:
+            ValueError: a shape does not fit the model, or a setting is out of range.
+        """
+        size = self.at_once(noise.shape[1:], condition, sampling)
+        guidance, sampler, denoises = self.guidance(sampling), self.sampler(sampling), self.denoises(sampling)
+        parts = [slice(first, first + size) for first in range(0, len(noise), size)]
+        drawn = []
+        for number, part in enumerate(parts):
+            given = None if condition is None else condition[part]
+            away = unconditional if unconditional is None or len(unconditional) == 1 else unconditional[part]
+            more = math.ceil(len(noise[part]) / denoised_at_once(self.flow.grid(noise))) if denoises else 0
+            steps = _Steps(progress and _of_batch(progress, number, len(parts)), more)
             x = self.flow.inverse(
-                temperature * torch.cat([seeded_noise(shape, job.seed, 1) for job in batch]),
-                condition,
+                noise[part],
+                given,
                 guidance=guidance,
-                unconditional=None if conditions is None else conditions[:1],
-                sampler=sampling.sampler or self.jacobi(),
-                progress=progress and _of_batch(progress, number, len(batches)),
+                unconditional=away,
+                sampler=sampler,
+                progress=steps.sampled,
             )
-            yield batch, denoise(self.flow, x, condition) if denoised else x
+            drawn.append(denoise(self.flow, x, given, report=steps.denoised) if denoises else x)
+        return torch.cat(drawn)
+
+    def shape(self, size: int | Sequence[int] | None) -> tuple[int, int, int]:
+        """Of the flow's data (C, H, W), for pictures of a side or of width and height, or of the trained size.
+
+        Raises:
+            ValueError: the model makes no pictures of this size.
+        """
+        width, height = checked_size(size, self.trained_side, self.multiple)
+        return self.flow.config.in_channels, height // self.factor, width // self.factor
+
+    def at_once(self, shape: Sequence[int], condition: Tensor | None, sampling: Sampling) -> int:
+        """Pictures that are drawn at once: as many as are fast, or as fit into the memory allowed; at least one.
+
+        Args:
+            shape: of the flow's data (C, H, W).
+            condition: as the flow takes it, of any number of pictures.
+            sampling: settings of the drawing.
+        """
+        if sampling.memory is None:
+            return BATCH
+        sizes = range(BATCH, 1, -1)
+        return next((b for b in sizes if self.memory(b, shape, condition, sampling) <= sampling.memory), 1)
+
+    def memory(self, batch: int, shape: Sequence[int], condition: Tensor | None, sampling: Sampling) -> int:
+        """Bytes beside the weights that drawing a batch takes; arguments as for `at_once`."""
+        patch = self.flow.config.patch_size
+        return sampling_memory(
+            self.flow,
+            batch,
+            (shape[1] // patch, shape[2] // patch),
+            condition,
+            guidance=self.guidance(sampling),
+            sampler=self.sampler(sampling),
+            denoise=self.denoises(sampling),
+        )
+
+    def sampler(self, sampling: Sampling) -> Sampler:
+        """The sampler that is asked for, or the fast one."""
+        return sampling.sampler or self.jacobi()
+
+    def denoises(self, sampling: Sampling) -> bool:
+        """Whether the last noise is taken off, as is asked for or as the model is best sampled.
+
+        Raises:
+            ValueError: it is asked of a model that knows no such noise.
+        """
+        denoises = self.defaults.denoise if sampling.denoise is None else sampling.denoise
+        if denoises and not self.flow.config.noise_std:
+            raise ValueError(f"The model {self.name!r} was trained without Gaussian noise; there is none to take off.")
+        return denoises
 
     def guidance(self, sampling: Sampling) -> Guidance:
         """The guidance that is asked for, or the model's own."""
@@ -358,6 +424,30 @@ def check_draws(draws: int) -> None:
     """
     if isinstance(draws, bool) or not isinstance(draws, int) or not 1 <= draws <= MAX_DRAWS:
         raise ValueError(f"draws is {draws!r}; it must be a whole number from 1 to {MAX_DRAWS}.")
+
+
+class _Steps:
+    """The steps of sampling, and those of denoising after them, told as one count.
+
+    Args:
+        report: told of every step.
+        more: steps of denoising.
+    """
+
+    def __init__(self, report: ProgressCallback | None, more: int) -> None:
+        self._report, self._more = report, more
+        self._done = self._total = 0
+
+    def sampled(self, step: Progress) -> None:
+        self._done, self._total = step.done, step.total + self._more
+        if self._report is not None:
+            self._report(dataclasses.replace(step, total=self._total))
+
+    def denoised(self, x: Tensor) -> None:
+        """One more step; `x` (B, C, H, W) is how far it is."""
+        self._done += 1
+        if self._report is not None:
+            self._report(Progress(self._done, self._total, lambda: x))
 
 
 def _of_batch(progress: ProgressCallback, number: int, batches: int) -> ProgressCallback:

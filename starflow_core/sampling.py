@@ -33,6 +33,8 @@ class Sampling:
         temperature: standard deviation of the noise, from 0 to 2. Below 1, pictures are likelier and less varied; at 0,
             all seeds give the same one (arXiv 1807.03039).
         guided, annealed, attention_temperature: of the guidance of a TarFlow, see `TarFlowGuidance`.
+        memory: bytes that drawing may take beside the weights; fewer pictures are drawn at once where they are few.
+            None for as many at once as are fast.
 
     Raises:
         ValueError: a setting is out of range; the message says what is allowed.
@@ -49,6 +51,7 @@ class Sampling:
     guided: Guided | None = None
     annealed: bool | None = None
     attention_temperature: float | None = None
+    memory: int | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.count, bool) or not isinstance(self.count, int) or not 1 <= self.count <= MAX_COUNT:
@@ -61,6 +64,8 @@ class Sampling:
             check_guidance(self.guidance)
         if self.temperature is not None:
             check_temperature(self.temperature)
+        if self.memory is not None and (isinstance(self.memory, bool) or not isinstance(self.memory, int)):
+            raise ValueError(f"memory is {self.memory!r}; it must be a whole number of bytes, or None for no limit.")
 
     def seeds(self) -> list[int]:
         """The seed of each of a prompt's pictures."""
@@ -112,6 +117,16 @@ class SamplingDefaults:
         if isinstance(values.get("iterations"), list):
             values["iterations"] = tuple(values["iterations"])
         return cls(**values)
+
+
+def chosen(sampling: Sampling | None, settings: Mapping[str, Any]) -> Sampling:
+    """Settings by name in the place of those of `sampling`.
+
+    Raises:
+        ValueError: a setting is out of range.
+        TypeError: there is no such setting.
+    """
+    return dataclasses.replace(sampling or Sampling(), **settings)
 
 
 def guidance_options(sampling: Sampling, defaults: SamplingDefaults) -> dict[str, Any]:

@@ -284,6 +284,7 @@ class Autoencoder(Computing):
         self.post_quant_conv = operations.Conv2d(C, C, 1, **factory) if config.use_quant_conv else None
 
     @classmethod
+    @torch.inference_mode(False)
     def from_state_dict(
         cls,
         config: AutoencoderConfig,

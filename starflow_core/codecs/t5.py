@@ -137,12 +137,6 @@ class T5Encoder(nn.Module):
         return encoder.eval().requires_grad_(False)
 
     @property
-    def device(self) -> torch.device:
-        """Of the weights."""
-        device: torch.device = self.shared.weight.device
-        return device
-
-    @property
     def dtype(self) -> torch.dtype:
         """Of the weights."""
         dtype: torch.dtype = self.shared.weight.dtype

@@ -106,6 +106,7 @@ class TextEncoder:
         config = self._config
         return int(getattr(config, "d_model", None) or config.hidden_size)
 
+    @torch.inference_mode(False)  # features are remembered, and may be asked for where gradients are taken of them
     @torch.no_grad()
     def encode(self, prompts: Sequence[str]) -> Tensor:
         """Features (B, L, dim) of the prompts, float32, on the encoder's device.
@@ -153,12 +154,12 @@ class TextEncoder:
         ids, masks = zip(*(self.tokenizer.padded(prompt) for prompt in prompts), strict=True)
         return torch.tensor(ids, device=self.device), torch.tensor(masks, device=self.device)
 
-    def save(self, model: Path, tokenizer: Path, *, dtype: torch.dtype) -> None:
+    def save(self, model: Path, tokenizer: Path, *, dtype: torch.dtype | None = None) -> None:
         """Write the folders that `from_folders` reads, and transformers as well.
 
         Args:
             model, tokenizer: the folders.
-            dtype: of the weights on disk.
+            dtype: of the weights on disk; by default as they are.
         """
         if isinstance(self.model, t5.T5Encoder):
             model.mkdir(parents=True, exist_ok=True)
@@ -168,10 +169,12 @@ class TextEncoder:
             save_file(tensors, model / WEIGHTS, metadata={"format": "pt"})
         else:
             # A copy, since the one in use must keep its dtype; copied whole, so that shared weights are stored once.
-            copy.deepcopy(self.model).to(dtype).save_pretrained(model)
+            stored = self.model if dtype is None else copy.deepcopy(self.model).to(dtype)
+            stored.save_pretrained(model)
         self.tokenizer.save(tokenizer)
 
 
+@torch.inference_mode(False)
 def _read_model(folder: Path, device: torch.device | str, dtype: torch.dtype, operations: Any) -> Any:
     names = read_json(folder, "config.json")
     if names.get("model_type") not in t5.TYPES:

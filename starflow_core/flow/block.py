@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from .. import operations as casting
 from .cache import KeyValueCache
@@ -113,7 +114,7 @@ class FlowBlock(nn.Module):
         return tokens.flip(1) if self.shape.flip else tokens
 
     def condition(self, given: Tensor | None, dtype: torch.dtype) -> Condition:
-        """What the block sees, in a dtype, of text features (B, L, txt_dim), or of class labels (B,), negative for none."""
+        """What the block sees, in a dtype, of text features (B, L, txt_dim) or labels (B,), negative for none."""
         if self.proj_txt is not None and given is not None:
             return Condition(prefix=self.proj_txt(given.to(dtype)))
         if self.class_embed is not None:
@@ -192,8 +193,14 @@ class FlowBlock(nn.Module):
         return h if condition.bias is None else h + condition.bias.to(h)
 
     def _transform(self, h: Tensor, rotary: Rotary | None, attention: AttentionState) -> Tensor:
+        # Where a gradient of the data alone is asked for, a layer's activations are computed anew on the way back. To
+        # keep them would take ten times the memory, and keep every weight that was cast or moved to be used.
+        is_recomputed = h.requires_grad and attention.cache is None and not self.proj_out.weight.requires_grad
         for i, layer in enumerate(self.attn_blocks):
-            h = layer(h, rotary, attention, i)
+            if is_recomputed:
+                h = checkpoint(layer, h, rotary, attention, i, use_reentrant=False, preserve_rng_state=False)
+            else:
+                h = layer(h, rotary, attention, i)
         if attention.cache is not None:
             attention.cache.advance(h.shape[1])
         return h

@@ -17,7 +17,7 @@ from ..samplers import Progress, ProgressCallback, Sampler, Sequential
 from .block import FlowBlock
 from .config import AnyFlowConfig
 from .guidance import Guidance
-from .predictor import Predictor
+from .predictor import Predictor, is_guided
 from .rotary import Rotary
 from .state_dict import UNUSED_PRIOR, load_strict, published_state_dict
 from .tokens import patchify, unpatchify
@@ -77,6 +77,7 @@ class Flow(Computing):
         self.blocks = nn.ModuleList(blocks)  # type: ignore[assignment]
 
     @classmethod
+    @torch.inference_mode(False)
     def from_state_dict(
         cls: type[Kind],
         config: Any,
@@ -202,8 +203,6 @@ class Flow(Computing):
         done = 0
         for block in reversed(self.blocks):
             given = condition if block.is_conditioned else None
-            # Without a condition, the two passes differ by the temperature of their attention, or not at all.
-            differs = block.is_conditioned or guide.attention_temperature != 1
             layers = len(block.attn_blocks)
             # No name holds the predictor, so that its cache is freed before the next block's is allocated.
             steps = sampler.invert(
@@ -212,7 +211,7 @@ class Flow(Computing):
                     self.rotary(block, grid, given),
                     given,
                     unconditional,
-                    guide if guide.strength > 0 and differs else None,
+                    guide if is_guided(block, guide) else None,
                     B,
                     T,
                     device=self.device,

@@ -15,6 +15,18 @@ from .transformer import AttentionState
 DRAFT_ROWS = 512
 
 
+def is_guided(block: FlowBlock, guidance: Guidance | None) -> bool:
+    """Whether a block's pass is made twice; without a condition, only attention's temperature tells the two apart."""
+    if guidance is None or guidance.strength == 0:
+        return False
+    return block.is_conditioned or guidance.attention_temperature != 1
+
+
+def drafts_pay(rows: int, tokens: int, device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether predictions of all tokens in bfloat16 are clearly faster than those that are asked for."""
+    return rows * tokens >= DRAFT_ROWS and dtype == torch.float32 and bfloat16_is_faster(device.type)
+
+
 class Predictor:
     """Predicts the affine map of a block's tokens, chunk by chunk, in the block's own order.
 
@@ -92,9 +104,7 @@ class Predictor:
 
     @property
     def drafts_are_faster(self) -> bool:
-        """Whether predictions of all tokens in bfloat16 would be clearly faster than these."""
-        is_large = self.rows * self.tokens >= DRAFT_ROWS
-        return is_large and self.dtype == torch.float32 and bfloat16_is_faster(self.device.type)
+        return drafts_pay(self.rows, self.tokens, self.device, self.dtype)
 
     def draft(self) -> Predictor:
         """The same predictor in bfloat16, with a cache of its own."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+import torch
 from torch import Tensor
 
 from ..operations import Computing
@@ -36,7 +37,9 @@ def load_strict(module: Computing, state_dict: Mapping[str, Tensor], expected: M
         ValueError: a tensor is missing, unexpected or of another shape; the message names them.
     """
     check_names(expected, state_dict, what)
-    module.load_state_dict(state_dict, strict=True, assign=True)
+    with torch.inference_mode(False):  # whose tensors could not take part in a gradient later
+        state_dict = {name: w.clone() if w.is_inference() else w for name, w in state_dict.items()}
+        module.load_state_dict(state_dict, strict=True, assign=True)
     module.computes_like(max(state_dict.values(), key=lambda tensor: (tensor.is_floating_point(), tensor.itemsize)))
 
 

@@ -37,7 +37,7 @@ class TarFlow(Flow):
         return self.var.to(self.device, torch.float32).sqrt()
 
     def check_weights(self) -> None:
-        if not self.var.is_meta and not bool((self.var > 0).all()):
+        if not self.var.is_meta and not bool((self.var.float() > 0).all()):
             raise ValueError("These weights hold a var that is not positive, which is no variance.")
 
     def guide(self, strength: float, **options: Any) -> TarFlowGuidance:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,9 +12,11 @@ from torch import Tensor
 from ..codecs.dequantization import dequantized
 from ..flow.flow import Flow
 from ..flow.noise import SEEDS, check_seed, seeded_noise, seeded_uniform
+from ..flow.tokens import patchify
 from ..progress import OnProgress
 
 DRAW_BATCH = 8  # noise draws at once, so that memory does not grow with their number
+DENOISED_AT_ONCE = 1024  # tokens of pictures that are denoised together: each keeps all of its activations
 TOKENS_AT_ONCE = 4096  # of pictures and draws together: enough for large matrix products, whatever the model's size
 
 
@@ -27,12 +29,15 @@ class Likelihood:
         bits_per_dim: of the latents, −log_prob / (ln 2 · C·H·W); of pictures, in units of their 8-bit steps.
         map: (H/p, W/p), in nats by token; sums to `log_prob`.
         draws: (K,), the log-probability of each draw, in nats.
+        noise_map: (H/p, W/p), ‖z‖² by token, z being the flow's noise, of D dimensions a token: χ² of D degrees of
+            freedom under the model.
     """
 
     log_prob: float
     bits_per_dim: float
     map: Tensor
     draws: Tensor
+    noise_map: Tensor
 
     @property
     def standard_error(self) -> float:
@@ -82,18 +87,26 @@ def score(
         ValueError: a shape does not fit the model, or numbers overflow.
     """
     check_seed(seed)
-    maps = []
+    maps, noise_maps = [], []
     for first in range(0, draws, DRAW_BATCH):
         noised = with_training_noise(flow, x, (seed + first) % SEEDS, min(DRAW_BATCH, draws - first))
         given = None if condition is None else condition.expand(len(noised), *condition.shape[1:])
-        maps.append(flow(noised, given).log_prob_map)
+        output = flow(noised, given)
+        maps.append(output.log_prob_map)
+        noise_maps.append(patchify(output.z, flow.config).square().sum(-1).unflatten(1, flow.grid(noised)))
         on_progress(first + len(noised), draws)
     by_draw = torch.cat(maps).cpu()
     if not by_draw.isfinite().all():
         raise ValueError(f"The likelihood overflows: these {flow.data} are too unlike those that the model knows.")
     log_prob_map = by_draw.mean(0)
     log_prob = float(log_prob_map.sum())
-    return Likelihood(log_prob, bits_per_dim(log_prob, x.numel(), flow.levels), log_prob_map, by_draw.sum((1, 2)))
+    return Likelihood(
+        log_prob,
+        bits_per_dim(log_prob, x.numel(), flow.levels),
+        log_prob_map,
+        by_draw.sum((1, 2)),
+        torch.cat(noise_maps).cpu().mean(0),
+    )
 
 
 @torch.no_grad()
@@ -139,20 +152,52 @@ def check_has_pixels(flow: Flow) -> None:
         raise ValueError("A flow of latents has no likelihood of pixels; choose a TarFlow, a flow of pictures.")
 
 
-def denoise(flow: Flow, x: Tensor, condition: Tensor | None, *, noise_std: float | None = None) -> Tensor:
+def denoise(
+    flow: Flow,
+    x: Tensor,
+    condition: Tensor | None,
+    *,
+    noise_std: float | None = None,
+    report: Callable[[Tensor], None] | None = None,
+) -> Tensor:
     """Score denoising, Tweedie's formula: x + σ²·∇ log p(x | condition), (B, C, H, W).
+
+    It is the same in a caller's `torch.no_grad()` and `torch.inference_mode()`. A few pictures at a time are denoised,
+    so that memory does not grow with their number.
 
     Args:
         flow: the model.
         x: data (B, C, H, W) with the noise that the model was trained with.
         condition: as for the flow.
         noise_std: σ; the model's own by default.
+        report: told of all of them after every few; what it raises ends the denoising.
 
     Raises:
         ValueError: a shape does not fit the model.
     """
     sigma = flow.config.noise_std if noise_std is None else noise_std
+    at_once = denoised_at_once(flow.grid(x))
+    flow.checked_condition(condition, len(x))
+    with torch.inference_mode(False):
+        denoised = x.detach().clone()
+        for first in range(0, len(x), at_once):
+            part = slice(first, first + at_once)
+            given = None if condition is None else condition[part]
+            denoised[part] += sigma**2 * _score(flow, x[part].detach(), given).to(denoised)
+            if report is not None:
+                report(denoised)
+    return denoised
+
+
+def denoised_at_once(grid: tuple[int, int]) -> int:
+    """Pictures of a token grid (H', W') that are denoised together."""
+    return max(1, DENOISED_AT_ONCE // (grid[0] * grid[1]))
+
+
+def _score(flow: Flow, x: Tensor, condition: Tensor | None) -> Tensor:
+    """∇ log p(x | condition), like x."""
     with torch.enable_grad():
-        x = x.detach().clone().requires_grad_()
-        (gradient,) = torch.autograd.grad(flow(x, condition).log_prob.sum(), x)
-    return x.detach() + sigma**2 * gradient
+        x = x.clone().requires_grad_()  # tensors of inference mode can be copied, but take no part in a gradient
+        given = None if condition is None else condition.clone()
+        (gradient,) = torch.autograd.grad(flow(x, given).log_prob.sum(), x)
+    return gradient

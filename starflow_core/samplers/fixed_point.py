@@ -11,8 +11,8 @@ from torch import Tensor
 from ..flow.predictor import Predictor
 from .secant import NeighbourSecant
 
-# Relative error that rounding leaves, whatever the iteration does, by the dtype of the weights.
-ROUNDING = {torch.float32: 1e-6, torch.float16: 2e-3, torch.bfloat16: 1e-2}
+# Relative error that rounding leaves, whatever the iteration does, by the dtype of the transformer; tokens are float32.
+ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-6, torch.float16: 2e-3, torch.bfloat16: 1e-2}
 # Drafts end when a step is not much larger than rounding, or hardly smaller than the one before.
 DRAFT_STEP = 5.0
 MAX_DRAFTS = 12

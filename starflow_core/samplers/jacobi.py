@@ -38,6 +38,9 @@ class Jacobi:
         drafts: begin in bfloat16 where that is faster and the model is float32; the last iterations never are.
         iterations: how many each block needs, in data → noise order, as `count_iterations` measures them on a model.
             A block where going token by token costs less is sampled like that. None: iterate on every block.
+
+    Raises:
+        ValueError: an attribute is out of range; or, when a block is sampled, `iterations` has no count for it.
     """
 
     block_size: int | None = 256
@@ -58,7 +61,7 @@ class Jacobi:
 
     def invert(self, predictor: Predictor, z: Tensor) -> Iterator[tuple[int, Tensor]]:
         drafts = self.drafts and predictor.drafts_are_faster
-        if self.iterations and not _pays(self.iterations[predictor.block.shape.index], predictor, z.shape[1], drafts):
+        if z.shape[1] == 1 or not self._pays(predictor, z.shape[1], drafts):
             yield from Sequential().invert(predictor, z)
             return
         iteration = FixedPoint(predictor, z)
@@ -69,10 +72,17 @@ class Jacobi:
         for known in iteration.solve(predictor, share, self.block_size, self.max_iterations):
             yield known, iteration.x
 
-
-def _pays(iterations: int, predictor: Predictor, tokens: int, drafts: bool) -> bool:
-    """Whether so many iterations on all tokens cost less than a step for each token."""
-    weights = WEIGHT_ROWS.get(predictor.device.type, WEIGHT_ROWS_ELSEWHERE)
-    step = weights + predictor.rows
-    iteration = weights + predictor.rows * tokens * (DRAFTED_COST if drafts else WINDOWED_COST)
-    return iterations * iteration < tokens * step
+    def _pays(self, predictor: Predictor, tokens: int, drafts: bool) -> bool:
+        """Whether the iterations that a block needs, on all tokens, cost less than a step for each token."""
+        if self.iterations is None:
+            return True
+        index = predictor.block.shape.index
+        if index >= len(self.iterations):
+            raise ValueError(
+                f"iterations is {self.iterations}, which has no count for block {index + 1} of this flow; give one for "
+                "each of its blocks, as count_iterations does, or None."
+            )
+        weights = WEIGHT_ROWS.get(predictor.device.type, WEIGHT_ROWS_ELSEWHERE)
+        step = weights + predictor.rows
+        iteration = weights + predictor.rows * tokens * (DRAFTED_COST if drafts else WINDOWED_COST)
+        return self.iterations[index] * iteration < tokens * step

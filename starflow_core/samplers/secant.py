@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 EPSILON = 1e-20
+RANK = 6  # updates kept
 
 
 class NeighbourSecant:
@@ -21,7 +22,7 @@ class NeighbourSecant:
         sweeps: terms of the Neumann series that solves the linear recurrence along the tokens.
     """
 
-    def __init__(self, like: Tensor, rank: int = 6, sweeps: int = 8) -> None:
+    def __init__(self, like: Tensor, rank: int = RANK, sweeps: int = 8) -> None:
         B, T, D = like.shape
         self.rank, self.sweeps = rank, sweeps
         # A_t = Σ_i left_i ⊗ right_i
