@@ -88,6 +88,8 @@ def _handle_choice(**named: Any) -> Any:
 def shown(output: Output) -> Any:
     """What an output of a node is shown in."""
     label = output.name.replace("_", " ")
+    if output.is_list:
+        return gr.JSON(label=f"{label}: {output.help}")
     if output.type == FLOAT:
         return gr.Number(label=label, info=output.help, interactive=False)
     if output.type in PICTURES:

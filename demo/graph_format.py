@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from nodes import convert
 from nodes.catalogue import NODES
 from nodes.declaration import FLOAT, IMAGE, LATENT, MASK, VAE, Flag, Input, Node, Number, Output, Seed, Socket, Text
@@ -14,6 +16,7 @@ from starflow_core.images import to_images
 
 WORKFLOWS = Path(__file__).parent.parent / "workflows"
 MUTED = 2  # a node's mode, in ComfyUI
+NOTES = ("MarkdownNote", "Note")
 
 Json = dict[str, Any]
 
@@ -25,9 +28,10 @@ def names() -> list[str]:
 
 def converted(saved: Json, name: str) -> Json:
     """A graph as ComfyUI saves it, as `gr.Workflow` reads it: nodes become operators, loaded pictures references, and
-    shown ones subjects; muted nodes are left out."""
+    shown ones subjects; muted nodes and notes are left out."""
     graph: Json = {"schema_version": "2", "name": name, "references": [], "operators": [], "subjects": [], "edges": []}
-    kept = {node["id"]: node for node in saved["nodes"] if node.get("mode") != MUTED}
+    nodes = (node for node in saved["nodes"] if node["type"] not in NOTES)
+    kept = {node["id"]: node for node in nodes if node.get("mode") != MUTED}
     for node in kept.values():
         kind = node["type"]
         if kind == "LoadImage":
@@ -140,6 +144,18 @@ def _as_picture(host: Any, mask: Image) -> Image:
     return mask
 
 
+def _plain(host: Any, width: int, height: int, batch_size: int, color: int) -> Image:
+    rgb = torch.tensor([color >> 16 & 255, color >> 8 & 255, color & 255]) / 255
+    return rgb.expand(batch_size, height, width, 3)
+
+
+def _put_in(host: Any, destination: Image, source: Image, x: int, y: int) -> Image:
+    image = destination.clone()
+    part = image[:, y : y + source.shape[1], x : x + source.shape[2]]
+    part[:] = source[:, : part.shape[1], : part.shape[2]]
+    return image
+
+
 # ComfyUI's own nodes that the example graphs use, for what goes along their wires here.
 NATIVE = (
     Node(
@@ -157,6 +173,30 @@ NATIVE = (
         (Input("mask", Socket("such as that of STARFlow Likelihood", MASK)),),
         (Output("image", IMAGE),),
         _as_picture,
+    ),
+    Node(
+        "EmptyImage",
+        "Empty Image",
+        "A picture of one colour.",
+        (
+            *(Input(name, Number("in pixels", 1, 16384, 1), 512) for name in ("width", "height")),
+            Input("batch_size", Number("pictures at once", 1, 4096, 1), 1),
+            Input("color", Number("red, green and blue as one number, of 8 bits each", 0, 0xFFFFFF, 1), 0),
+        ),
+        (Output("image", IMAGE),),
+        _plain,
+    ),
+    Node(
+        "ImageCompositeMasked",
+        "Put a Picture in Another",
+        "Puts a picture into another one, at a place.",
+        (
+            Input("destination", Socket("the other", IMAGE)),
+            Input("source", Socket("what is put in", IMAGE)),
+            *(Input(name, Number("in pixels, from the upper left", 0, 16384, 1), 0) for name in ("x", "y")),
+        ),
+        (Output("image", IMAGE),),
+        _put_in,
     ),
 )
 

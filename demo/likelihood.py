@@ -23,7 +23,7 @@ from .fields import PROMPT, buttons, cancels, model_field, model_parameter
 from .likelihood_view import described, likelihood_view
 from .status import drawing, finished, status
 from .steps import Done
-from .uploads import MAX_PICTURES, opened
+from .uploads import all_opened
 
 SETTINGS = [given for given in likelihood.inputs if not isinstance(given.field, Socket)]
 
@@ -82,13 +82,9 @@ def page() -> LikelihoodPage:
 
 
 def _measure(files: Any, prompt: str, model: str, *values: Any) -> Iterator[tuple[Any, ...]]:
-    if not files:
-        raise ValueError("There is no picture yet; drop one into the field, or choose a file.")
-    if len(files) > MAX_PICTURES:
-        raise ValueError(f"These are {len(files)} pictures; {MAX_PICTURES} at once is the most.")
     settings = checked(SETTINGS, values)
-    paths = [file[0] if isinstance(file, (list, tuple)) else file for file in files]
-    pictures = [opened(path) for path in paths]
+    paths = [file[0] if isinstance(file, (list, tuple)) else file for file in files or ()]
+    pictures = all_opened(paths)
     for step in actions.score(pictures, PROMPT.checked(prompt or ""), model, settings["draws"], settings["seed"]):
         if isinstance(step, Done):
             names = [Path(path).name for path in paths]

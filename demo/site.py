@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,10 @@ import gradio as gr
 from starflow_core.weights.model_folder import DEFAULT_MODEL
 
 from . import create, inversion, likelihood, node_panels
+from .doors import Doors
+from .folder import own_folder
 from .models import MODELS
-from .uploads import MAX_FILE
+from .visitors import UPLOADS
 
 TITLE = "STARFlow: pictures with a likelihood"
 INTRODUCTION = """# STARFlow
@@ -33,10 +35,10 @@ WAITING = 200  # requests, before further ones are sent away
 HOUR = 3600
 
 
-def build() -> gr.Blocks:
+def build() -> Doors:
     """The pages."""
     # Pictures are kept for an hour.
-    with gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=(HOUR // 4, HOUR), fill_width=False) as site:
+    with Doors(title=TITLE, analytics_enabled=False, delete_cache=(HOUR // 4, HOUR), fill_width=False) as site:
         gr.Markdown(INTRODUCTION, elem_id="introduction")
         with gr.Tabs(elem_id="pages") as tabs:
             with gr.Tab("Create", id="create"):
@@ -49,24 +51,25 @@ def build() -> gr.Blocks:
                 node_panels.page()
         gr.Markdown(FOOTER, elem_id="footer")
         given: dict[str, Any] = {"inputs": [drawn.gallery, drawn.prompt, drawn.model], "api_visibility": "private"}
-        drawn.measure.click(_all_pictures, outputs=[*measured, tabs], queue=False, **given)
-        drawn.invert.click(_first_picture, outputs=[*inverted, tabs], queue=False, **given)
-        site.unload(node_panels.leave)
-    return site.queue(max_size=WAITING, default_concurrency_limit=8)
+        drawn.measure.click(None, outputs=[*measured, tabs], js=_sent("gallery", "likelihood"), queue=False, **given)
+        drawn.invert.click(
+            None, outputs=[*inverted, tabs], js=_sent("gallery[0].image", "invert"), queue=False, **given
+        )
+        site.unload(_leave)
+    # Nothing that computes is had by going past the queue.
+    return site.queue(max_size=WAITING, default_concurrency_limit=8, api_open=False)
 
 
-def _all_pictures(gallery: Any, prompt: str, model: str) -> tuple[Any, ...]:
-    return _files(gallery), prompt, model, gr.Tabs(selected="likelihood")
+def _leave(request: gr.Request) -> None:
+    """A page is closed: let go of what its visitor kept and uploaded."""
+    node_panels.leave(request)
+    UPLOADS.left(str(request.session_hash))
 
 
-def _first_picture(gallery: Any, prompt: str, model: str) -> tuple[Any, ...]:
-    return _files(gallery)[0], prompt, model, gr.Tabs(selected="invert")
-
-
-def _files(gallery: Any) -> list[str]:
-    if not gallery:
-        raise gr.Error("Draw something first.", print_exception=False)
-    return [path for path, _ in gallery]
+def _sent(pictures: str, page: str) -> str:
+    """What the browser does to send drawn pictures to another page; no path of a file comes back from there."""
+    opened = f'{{ __type__: "update", selected: "{page}" }}'
+    return f"(gallery, prompt, model) => [gallery?.length ? {pictures} : null, prompt, model, {opened}]"
 
 
 def theme() -> gr.themes.Base:
@@ -94,12 +97,10 @@ def launch_options() -> dict[str, Any]:
         "theme": theme(),
         "css": CSS.read_text(),
         "js": LIVE,
-        "max_file_size": MAX_FILE,
         "footer_links": ["api", "settings"],
         "state_session_capacity": 1000,
         "mcp_server": True,
         "ssr_mode": False,  # it would need Node.js, and makes the first page no faster here
-        "enable_monitoring": False,
     }
 
 
@@ -111,7 +112,6 @@ def main() -> None:
     )
     parser.add_argument("--port", type=int, help="to listen at; the first free one from 7860 by default")
     options = parser.parse_args()
-    MODELS.load(DEFAULT_MODEL, "default")  # before the first visitor asks for it
-    with tempfile.TemporaryDirectory(prefix="starflow-demo-") as folder:
-        os.environ.setdefault("GRADIO_TEMP_DIR", folder)  # uploads and pictures, gone with this program
+    with contextlib.suppress(KeyboardInterrupt), own_folder():  # uploads and pictures, gone with this program
+        MODELS.load(DEFAULT_MODEL, "default")  # before the first visitor asks for it
         build().launch(server_name=options.host, server_port=options.port, **launch_options())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
@@ -14,6 +15,8 @@ from .comfy_host import ComfyHost
 from .comfy_preview import has_own_latents
 from .comfy_ui import likelihood_ui
 from .declaration import CATEGORY, FLOAT, LATENT, Choice, Field, Flag, Input, Node, Number, Output, Seed, Socket, Text
+from .known import drawn_sizes
+from .loading import models
 from .provenance import foreign_source
 from .values import Model
 
@@ -52,13 +55,21 @@ def schema(node: Node) -> io.Schema:
     return io.Schema(
         node_id=node.id,
         display_name=node.title,
-        category=CATEGORY,
+        category=f"{CATEGORY}/{node.category}",
         description=node.help,
         inputs=[comfy_input(given) for given in node.inputs],
         outputs=[comfy_output(output) for output in node.outputs],
         hidden=[io.Hidden.unique_id, io.Hidden.dynprompt] if reads_latents(node) else [],
         is_output_node=node.shows,
+        **_of_newer_versions(node),
     )
+
+
+def _of_newer_versions(node: Node) -> dict[str, Any]:
+    """What a node says that some versions of ComfyUI do not know yet; of those, nothing."""
+    told = {"search_aliases": list(node.aliases), "essentials_category": node.essentials or None}
+    known = {field.name for field in dataclasses.fields(io.Schema)}
+    return {name: value for name, value in told.items() if name in known}
 
 
 def reads_latents(node: Node) -> bool:
@@ -97,7 +108,7 @@ def comfy_input(given: Input) -> io.Input:
         return io.Custom(field.type).Input(**about)
     about["default"] = None if given.is_required else given.default
     if isinstance(field, Seed):
-        return io.Int.Input(**about, min=0, max=LARGEST_SEED, control_after_generate=True)
+        return io.Int.Input(**about, min=0, max=LARGEST_SEED, control_after_generate=_after_a_run(field))
     if isinstance(field, Number) and field.is_whole:
         return io.Int.Input(**about, min=int(field.least), max=int(field.most), step=int(field.step))
     if isinstance(field, Number):
@@ -107,9 +118,23 @@ def comfy_input(given: Input) -> io.Input:
     if isinstance(field, Flag):
         return io.Boolean.Input(**about)
     assert isinstance(field, Choice)
+    if field.options is models:
+        return _ModelInput(**about, options=field.names())
     return io.Combo.Input(**about, options=field.names())
+
+
+def _after_a_run(seed: Seed) -> Any:
+    """What becomes of a seed after a run; versions that cannot be told so are told by `web/likelihood.js`."""
+    return io.ControlAfterGenerate.fixed if seed.stays and hasattr(io, "ControlAfterGenerate") else True
+
+
+class _ModelInput(io.Combo.Input):
+    """The choice of a model, with what sizes each draws, for `web/sizes.js`."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**super().as_dict(), "starflow_sizes": drawn_sizes()}
 
 
 def comfy_output(output: Output) -> io.Output:
     kind = OUTPUTS.get(output.type) or io.Custom(output.type)
-    return kind.Output(display_name=output.name, tooltip=output.help or None)
+    return kind.Output(display_name=output.name, tooltip=output.help or None, is_output_list=output.is_list)

@@ -35,10 +35,8 @@ def pictures(image: Image) -> list[Picture.Image]:
 
 
 def mask(maps: Tensor, size: tuple[int, int]) -> Mask:
-    """Maps (B, H', W') as a MASK of `size` pixels, width and height: 1 where a map is least, 0 where it is greatest."""
-    low, high = maps.amin((1, 2), keepdim=True), maps.amax((1, 2), keepdim=True)
-    spread = (high - maps) / (high - low).clamp(min=1e-12)
-    return torch.nn.functional.interpolate(spread[:, None], size=size[::-1], mode="nearest")[:, 0]
+    """Maps (B, H', W') in [0, 1] as a MASK of `size` pixels, width and height, smoothly between the maps' places."""
+    return torch.nn.functional.interpolate(maps[:, None], size=size[::-1], mode="bilinear", align_corners=False)[:, 0]
 
 
 def latent(model: Model, x: Tensor) -> Latent:

@@ -1,6 +1,9 @@
 """What a node is: a function whose parameters say, in their annotations, how a person fills them in.
 
-    @node("STARFlowSampler", "STARFlow Sampler", "Draws latents from noise.", outputs=(Output("latent", LATENT),))
+    @node(
+        "STARFlowSampler", "STARFlow Sampler", "Draws latents from noise.",
+        outputs=(Output("latent", LATENT),), category="sampling",
+    )
     def sample(host: Host, model: Annotated[Model, Socket(MODEL)], seed: Annotated[int, Seed()] = 0) -> Latent: ...
 
 Front ends read `Node.inputs` and `Node.outputs`; a function's default is its input's, and an input without one must be
@@ -16,7 +19,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, get_type_hints
 
-CATEGORY = "STARFlow"
+CATEGORY = "STARFlow"  # of the menu; a node's own is one below it
 # Types of what goes along wires, as ComfyUI calls them.
 MODEL, TEXT_ENCODER = "STARFLOW_MODEL", "STARFLOW_TEXT_ENCODER"
 VAE, CONDITIONING, LATENT, IMAGE, MASK = "VAE", "CONDITIONING", "LATENT", "IMAGE", "MASK"
@@ -76,7 +79,13 @@ def _is_number(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Seed(Field):
-    """The seed of what is drawn at random, from 0 to 2⁶⁴ − 1, which front ends can change after a run."""
+    """The seed of what is drawn at random, from 0 to 2⁶⁴ − 1, which front ends can change after a run.
+
+    Attributes:
+        stays: whether it stays as it is after a run until a person says otherwise, as measurements need it.
+    """
+
+    stays: bool = False
 
     def checked(self, value: Any) -> int:
         if not _is_number(value) or value % 1:
@@ -172,11 +181,12 @@ class Input:
 
 @dataclass(frozen=True)
 class Output:
-    """A result of a node."""
+    """A result of a node; a list of such, one for each picture, where `is_list` says so."""
 
     name: str
     type: str
     help: str = ""
+    is_list: bool = False
 
 
 @dataclass(frozen=True)
@@ -198,6 +208,9 @@ class Node:
         inputs, outputs: in the order in which they are shown. Inputs are only ever appended, since workflows hold the
             values of fields by their place.
         function: takes a host and the inputs by name; returns the one output, a tuple of them, or those `Shown`.
+        category: where menus have it, below `CATEGORY`.
+        aliases: other words that people search for it by.
+        essentials: the part of ComfyUI's short list of essential nodes that it belongs to; "" for none.
         shows: whether it shows its results itself, and so has an effect without anything connected to it.
     """
 
@@ -207,6 +220,9 @@ class Node:
     inputs: tuple[Input, ...]
     outputs: tuple[Output, ...]
     function: Callable[..., Any]
+    category: str = ""
+    aliases: tuple[str, ...] = ()
+    essentials: str = ""
     shows: bool = False
 
     def __call__(self, host: Any, **values: Any) -> Shown:
@@ -225,7 +241,15 @@ class Node:
 
 
 def node(
-    id: str, title: str, help: str, *, outputs: tuple[Output, ...], shows: bool = False
+    id: str,
+    title: str,
+    help: str,
+    *,
+    outputs: tuple[Output, ...],
+    category: str,
+    aliases: tuple[str, ...] = (),
+    essentials: str = "",
+    shows: bool = False,
 ) -> Callable[[Callable[..., Any]], Node]:
     """Make a node of a function whose first parameter is the host, and whose others are annotated with fields."""
 
@@ -233,7 +257,7 @@ def node(
         hints = get_type_hints(function, include_extras=True)
         parameters = list(inspect.signature(function).parameters.values())[1:]
         inputs = tuple(Input(p.name, _field(hints[p.name]), p.default) for p in parameters)
-        return Node(id, title, help, inputs, outputs, function, shows)
+        return Node(id, title, help, inputs, outputs, function, category, aliases, essentials, shows)
 
     return declare
 

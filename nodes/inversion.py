@@ -22,6 +22,16 @@ from .values import Conditioning, Image, Latent, Model
     "Takes a picture to the flow's noise. STARFlow Sampler, with guidance 0 and the same conditioning, brings it back "
     "exactly; with another conditioning, it draws the picture anew as something else.",
     outputs=(Output("noise", LATENT, "for the noise of STARFlow Sampler"),),
+    category="insight",
+    aliases=(
+        "inversion",
+        "inverse",
+        "picture to noise",
+        "encode noise",
+        "DDIM inversion",
+        "unsample",
+        "normalizing flow",
+    ),
 )
 def invert(
     host: Host,

@@ -9,8 +9,9 @@ from typing import Annotated, Any
 import torch
 from PIL import Image as Picture
 
-from starflow_core.insight.heatmap import STOPS, heatmap
+from starflow_core.insight.heatmap import STOPS
 from starflow_core.insight.likelihood import DRAW_BATCH, Likelihood, score
+from starflow_core.insight.oddness import oddness
 from starflow_core.memory import forward_memory
 from starflow_core.progress import part_of
 
@@ -18,6 +19,7 @@ from . import conditions, convert
 from .declaration import CONDITIONING, FLOAT, IMAGE, LATENT, MASK, MODEL, Number, Output, Seed, Shown, Socket, node
 from .host import Host
 from .pictures import decoded, encoded
+from .seen import Seen
 from .values import Conditioning, Image, Latent, Model
 
 
@@ -44,13 +46,23 @@ class Scored:
     "STARFlowLikelihood",
     "STARFlow Likelihood",
     "How likely a model finds a picture, in nats and in bits per dimension, and where: the brighter the heatmap, the "
-    "likelier the place.",
+    "likelier the place. The mask shows where a picture is odd.",
     outputs=(
         Output("log_prob", FLOAT, "in nats; of several pictures, the mean"),
-        Output("bits_per_dim", FLOAT, "fewer are likelier"),
-        Output("heatmap", IMAGE, "log-probability by place, of the size of the picture"),
-        Output("mask", MASK, "1 where the picture is least likely, 0 where it is most"),
+        Output("bits_per_dim", FLOAT, "fewer are likelier; of several pictures, the mean"),
+        Output(
+            "heatmap", IMAGE, "log-probability by place, of the picture's size; a batch shares one scale of colours"
+        ),
+        Output("mask", MASK, "1 where the model finds the picture odd, 0 where it does not; of the picture's size"),
+        Output("log_prob_each", FLOAT, "in nats, a list: one for each picture", is_list=True),
+        Output("bits_per_dim_each", FLOAT, "a list: one for each picture", is_list=True),
     ),
+    category="insight",
+    aliases=(
+        *("log likelihood", "log probability", "probability", "bits per dimension", "bits/dim", "nats", "heatmap"),
+        *("anomaly detection", "out of distribution", "novelty", "surprise", "density", "score", "normalizing flow"),
+    ),
+    essentials="Image Tools",
     shows=True,
 )
 def likelihood(
@@ -60,7 +72,7 @@ def likelihood(
     latent: Annotated[Latent | None, Socket("from STARFlow Encode; or an image instead", LATENT)] = None,
     conditioning: Annotated[Conditioning | None, Socket("what the picture is thought to show", CONDITIONING)] = None,
     draws: Annotated[int, Number("noise draws that are averaged over", 1, 256, 1)] = 4,
-    seed: Annotated[int, Seed("of the noise draws")] = 0,
+    seed: Annotated[int, Seed("of the noise draws; it stays, so that figures compare", stays=True)] = 0,
 ) -> Shown:
     x = data_of(host, model, image, latent)
     pipeline = model.pipeline
@@ -72,14 +84,17 @@ def likelihood(
             score(flow, one, given, draws=draws, seed=seed, on_progress=part_of(report, i * draws, total))
             for i, one in enumerate(x)
         ]
-    size = (x.shape[-1] * pipeline.factor, x.shape[-2] * pipeline.factor)
-    outputs = (
-        sum(found.log_prob for found in scores) / len(scores),
-        sum(found.bits_per_dim for found in scores) / len(scores),
-        convert.image([heatmap(found.map, size) for found in scores]),
-        convert.mask(torch.stack([found.map for found in scores]), size),
-    )
     pictures = decoded(host, model, x)
+    seen = Seen.of(model, image, pictures[0].size)
+    log_probs, bits = [found.log_prob for found in scores], [found.bits_per_dim for found in scores]
+    outputs = (
+        sum(log_probs) / len(scores),
+        sum(bits) / len(scores),
+        seen.heatmaps([found.map for found in scores]),
+        seen.mask(torch.stack([oddness(found.noise_map, x[0].numel() // found.map.numel()) for found in scores])),
+        log_probs,
+        bits,
+    )
     return Shown(outputs, [Scored(picture, found) for picture, found in zip(pictures, scores, strict=True)])
 
 

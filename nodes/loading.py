@@ -30,6 +30,8 @@ def models() -> list[str]:
         Output("text_encoder", TEXT_ENCODER, "reads prompts; nothing for a model of classes"),
         Output("vae", VAE, "between pictures and latents, for native nodes such as VAE Decode"),
     ),
+    category="loaders",
+    aliases=("normalizing flow", "TarFlow", "load model", "checkpoint", "Apple STARFlow"),
 )
 def load(
     host: Host,

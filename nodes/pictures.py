@@ -20,6 +20,8 @@ PIXEL_MEMORY = 2_000 * 4  # bytes of the autoencoder's activations, by pixel
     "STARFlow Decode",
     "Turns a flow's latents into pictures.",
     outputs=(Output("image", IMAGE),),
+    category="latent",
+    aliases=("normalizing flow", "latent to image", "VAE decode"),
 )
 def decode(
     host: Host,
@@ -34,6 +36,8 @@ def decode(
     "STARFlow Encode",
     "Turns pictures into latents that a flow can score and invert, at a size that it takes.",
     outputs=(Output("latent", LATENT),),
+    category="latent",
+    aliases=("normalizing flow", "image to latent", "VAE encode"),
 )
 def encode(
     host: Host,

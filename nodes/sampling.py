@@ -15,10 +15,10 @@ from starflow_core.sampling import Sampling
 from . import conditions, convert
 from .declaration import CONDITIONING, LATENT, MODEL, Choice, Number, Output, Seed, Socket, node
 from .host import Host
+from .known import RATIOS
 from .values import Conditioning, Latent, Model
 
 OWN = -1.0  # guidance and temperature: the model's
-RATIOS = ("1:1", "2:3", "3:2", "4:5", "5:4", "9:16", "16:9", "9:21", "21:9")
 SIZE = "width and height"
 DENOISE = ("default", "on", "off")
 
@@ -29,6 +29,9 @@ DENOISE = ("default", "on", "off")
     "Draws latents with a normalizing flow: from noise of a seed, or from the noise of a picture, which gives that "
     "picture back.",
     outputs=(Output("latent", LATENT, "for STARFlow Decode or VAE Decode"),),
+    category="sampling",
+    aliases=("normalizing flow", "TarFlow", "text to image", "generate", "draw", "KSampler", "jacobi", "variation"),
+    essentials="Image Generation",
 )
 def sample(
     host: Host,
@@ -45,8 +48,14 @@ def sample(
         Number("how strongly to steer to the positive and away from the negative; -1 is the model's own", -1, 30, 0.1),
     ] = OWN,
     aspect_ratio: Annotated[str, Choice("at the area that the model was trained at", (*RATIOS, SIZE))] = "1:1",
-    width: Annotated[int, Number("in pixels, where the aspect ratio says so", 8, 4096, 8)] = 256,
-    height: Annotated[int, Number("in pixels, where the aspect ratio says so", 8, 4096, 8)] = 256,
+    width: Annotated[
+        int,
+        Number("of what will be drawn, in pixels; yours where the aspect ratio is width and height", 8, 4096, 8),
+    ] = 256,
+    height: Annotated[
+        int,
+        Number("of what will be drawn, in pixels; yours where the aspect ratio is width and height", 8, 4096, 8),
+    ] = 256,
     batch_size: Annotated[int, Number("pictures at once", 1, 64, 1)] = 1,
     sampler: Annotated[
         str, Choice("jacobi is faster; sequential is the reference", ("jacobi", "sequential"))
@@ -73,7 +82,7 @@ def sample(
         z = convert.noise(model, noise)
         z = varied(z, pipeline.temperature(chosen) * seeded_noise(z.shape[1:], seed, len(z)), variation)
     else:
-        shape = pipeline.shape(_size(model, aspect_ratio, width, height))
+        shape = datum_shape(model, aspect_ratio, width, height)
         z = pipeline.temperature(chosen) * seeded_noise(shape, seed, batch_size)
     is_guided = pipeline.guidance(chosen).strength > 0
     condition = conditions.condition(host, model, positive, len(z))
@@ -93,9 +102,10 @@ def chosen_or_none(value: float) -> float | None:
     return None if value == OWN else value
 
 
-def _size(model: Model, aspect_ratio: str, width: int, height: int) -> tuple[int, int]:
-    """Width and height of a picture, in pixels."""
+def datum_shape(model: Model, aspect_ratio: str, width: int, height: int) -> tuple[int, int, int]:
+    """Of one datum, (C, H, W), for a picture of a ratio or of a width and height in pixels."""
+    pipeline = model.pipeline
     if aspect_ratio == SIZE:
-        return width, height
+        return pipeline.shape((width, height))
     across, down = map(int, aspect_ratio.split(":"))
-    return fitted_size(across, down, model.pipeline.trained_side, model.pipeline.multiple)
+    return pipeline.shape(fitted_size(across, down, pipeline.trained_side, pipeline.multiple))

@@ -121,10 +121,14 @@ def middle_square(image: Image.Image, side: int, resampling: Image.Resampling) -
     """The largest square in the middle of a picture, scaled to `side` pixels where it is of another size."""
     if image.size == (side, side):
         return image
-    edge = min(image.size)
-    left, top = (image.width - edge) // 2, (image.height - edge) // 2
-    square = image.crop((left, top, left + edge, top + edge))
-    return square.resize((side, side), resampling)
+    return image.crop(middle_box(image.size)).resize((side, side), resampling)
+
+
+def middle_box(size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of the largest square in the middle of a picture of a width and a height."""
+    edge = min(size)
+    left, top = (size[0] - edge) // 2, (size[1] - edge) // 2
+    return left, top, left + edge, top + edge
 
 
 def checked_size(size: int | Sequence[int] | None, side: int, multiple: int) -> tuple[int, int]:

@@ -9,11 +9,15 @@ export const STYLE = `
     padding: 6px; font: 12px/1.4 sans-serif; color: var(--input-text, inherit); }
 .starflow-likelihood canvas { flex: 1 1 0; min-height: 0; width: 100%; object-fit: contain; image-rendering: pixelated;
     cursor: crosshair; }
-.starflow-likelihood .scale { height: 10px; border-radius: 3px; }
+.starflow-likelihood .value { text-align: center; min-height: 1.4em; }
+.starflow-likelihood span { white-space: nowrap; }
+.starflow-likelihood .scale { flex: 1 1 auto; height: 10px; border-radius: 3px; }
 .starflow-likelihood .row { display: flex; justify-content: space-between; gap: 8px; align-items: center; }
 .starflow-likelihood input { flex: 1 1 auto; min-width: 40px; }
 .starflow-likelihood button { padding: 0 8px; }
 `;
+
+const ALONE = 16; // pixels a token, of a map without its picture
 
 function colour(stops, share) {
     const place = Math.min(Math.max(share, 0), 1) * (stops.length - 1);
@@ -33,11 +37,11 @@ export class LikelihoodView {
         this.root = make("div", "starflow-likelihood");
         this.canvas = make("canvas", "", this.root);
         this.canvas.role = "img";
+        this.value = make("div", "value", this.root);
         const ends = make("div", "row", this.root);
         this.low = make("span", "", ends);
-        this.value = make("span", "", ends);
+        this.scale = make("div", "scale", ends);
         this.high = make("span", "", ends);
-        this.scale = make("div", "scale", this.root);
         const controls = make("label", "row", this.root);
         controls.append("overlay");
         this.opacity = make("input", "", controls);
@@ -69,6 +73,10 @@ export class LikelihoodView {
             this.image = image;
             this.draw();
         };
+        image.onerror = () => {
+            this.image = undefined; // the server has let go of it; the map is left
+            this.draw();
+        };
         image.src = this.found.source;
     }
 
@@ -81,14 +89,14 @@ export class LikelihoodView {
     }
 
     draw() {
-        if (!this.image) return;
+        if (!this.found) return;
         const { map, stops } = this.found;
         const [low, high] = this.range;
-        this.canvas.width = this.image.width;
-        this.canvas.height = this.image.height;
+        this.canvas.width = this.image?.width ?? map[0].length * ALONE;
+        this.canvas.height = this.image?.height ?? map.length * ALONE;
         const context = this.canvas.getContext("2d");
         context.globalAlpha = 1;
-        context.drawImage(this.image, 0, 0);
+        if (this.image) context.drawImage(this.image, 0, 0);
         context.globalAlpha = Number(this.opacity.value);
         const [tall, wide] = [this.canvas.height / map.length, this.canvas.width / map[0].length];
         map.forEach((row, y) =>
@@ -101,7 +109,7 @@ export class LikelihoodView {
 
     // The picture is fitted into the canvas's box, so that margins lie at two of its sides.
     point(event) {
-        if (!this.found || !this.image) return;
+        if (!this.found) return;
         const box = this.canvas.getBoundingClientRect();
         const fit = Math.min(box.width / this.canvas.width, box.height / this.canvas.height);
         const across = (event.clientX - box.left - (box.width - this.canvas.width * fit) / 2) / (this.canvas.width * fit);

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+import torch
 from PIL import Image
 from torch import Tensor
 
@@ -10,16 +13,28 @@ from torch import Tensor
 STOPS = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 37))
 
 
-def heatmap(log_prob_map: Tensor, size: tuple[int, int]) -> Image.Image:
-    """The map (H', W') in nats by token as an RGB picture of `size` pixels, its range spread over the colours.
+def value_range(log_prob_maps: Sequence[Tensor]) -> tuple[float, float]:
+    """The least and the greatest number in some maps; (0, 0) where there is none."""
+    values = torch.cat([one.float().flatten() for one in log_prob_maps])
+    finite = values[values.isfinite()]
+    return (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
 
-    What is no number counts as least likely.
+
+def heatmap(log_prob_map: Tensor, size: tuple[int, int], between: tuple[float, float] | None = None) -> Image.Image:
+    """The map (H', W') in nats by token as an RGB picture of `size` pixels, a range of values spread over the colours.
+
+    What is no number counts as least likely. Tokens stay squares of one colour, since each has one likelihood.
+
+    Args:
+        log_prob_map: (H', W'), in nats by token.
+        size: width and height of the picture.
+        between: the values of the first and the last colour; the map's own range by default. A common one makes
+            heatmaps comparable.
     """
     values = log_prob_map.float().numpy()
-    finite = values[np.isfinite(values)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
+    low, high = value_range([log_prob_map]) if between is None else between
     values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
-    spread = (values - low) / (high - low) if high > low else np.full_like(values, 0.5)
+    spread = ((values - low) / (high - low)).clip(0, 1) if high > low else np.full_like(values, 0.5)
     positions = np.linspace(0, 1, len(STOPS))
     channels = [np.interp(spread, positions, [stop[channel] for stop in STOPS]) for channel in range(3)]
     picture = Image.fromarray(np.stack(channels, axis=-1).round().astype(np.uint8))

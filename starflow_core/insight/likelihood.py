@@ -12,6 +12,7 @@ from torch import Tensor
 from ..codecs.dequantization import dequantized
 from ..flow.flow import Flow
 from ..flow.noise import SEEDS, check_seed, seeded_noise, seeded_uniform
+from ..flow.tokens import patchify
 from ..progress import OnProgress
 
 DRAW_BATCH = 8  # noise draws at once, so that memory does not grow with their number
@@ -28,12 +29,15 @@ class Likelihood:
         bits_per_dim: of the latents, −log_prob / (ln 2 · C·H·W); of pictures, in units of their 8-bit steps.
         map: (H/p, W/p), in nats by token; sums to `log_prob`.
         draws: (K,), the log-probability of each draw, in nats.
+        noise_map: (H/p, W/p), ‖z‖² by token, z being the flow's noise, of D dimensions a token: χ² of D degrees of
+            freedom under the model.
     """
 
     log_prob: float
     bits_per_dim: float
     map: Tensor
     draws: Tensor
+    noise_map: Tensor
 
     @property
     def standard_error(self) -> float:
@@ -83,18 +87,26 @@ def score(
         ValueError: a shape does not fit the model, or numbers overflow.
     """
     check_seed(seed)
-    maps = []
+    maps, noise_maps = [], []
     for first in range(0, draws, DRAW_BATCH):
         noised = with_training_noise(flow, x, (seed + first) % SEEDS, min(DRAW_BATCH, draws - first))
         given = None if condition is None else condition.expand(len(noised), *condition.shape[1:])
-        maps.append(flow(noised, given).log_prob_map)
+        output = flow(noised, given)
+        maps.append(output.log_prob_map)
+        noise_maps.append(patchify(output.z, flow.config).square().sum(-1).unflatten(1, flow.grid(noised)))
         on_progress(first + len(noised), draws)
     by_draw = torch.cat(maps).cpu()
     if not by_draw.isfinite().all():
         raise ValueError(f"The likelihood overflows: these {flow.data} are too unlike those that the model knows.")
     log_prob_map = by_draw.mean(0)
     log_prob = float(log_prob_map.sum())
-    return Likelihood(log_prob, bits_per_dim(log_prob, x.numel(), flow.levels), log_prob_map, by_draw.sum((1, 2)))
+    return Likelihood(
+        log_prob,
+        bits_per_dim(log_prob, x.numel(), flow.levels),
+        log_prob_map,
+        by_draw.sum((1, 2)),
+        torch.cat(noise_maps).cpu().mean(0),
+    )
 
 
 @torch.no_grad()

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from starflow_core.insight.heatmap import STOPS, heatmap
+from starflow_core.insight.heatmap import STOPS, heatmap, value_range
 
 
 def test_least_and_most_likely_get_the_ends_of_the_colours() -> None:
@@ -53,3 +53,22 @@ def test_values_that_are_no_numbers_do_not_spoil_the_picture(value: float) -> No
     picture = heatmap(torch.tensor([[0.0, value, 1.0, 2.0]]), (4, 1))
     assert picture.getpixel((0, 0)) == STOPS[0]
     assert picture.getpixel((3, 0)) == STOPS[-1]
+
+
+def test_a_common_range_makes_pictures_comparable() -> None:
+    maps = [torch.tensor([[0.0, 1.0]]), torch.tensor([[1.0, 2.0]])]
+    between = value_range(maps)
+    assert between == (0.0, 2.0)
+    first, second = (heatmap(one, (2, 1), between) for one in maps)
+    assert first.getpixel((0, 0)) == STOPS[0]
+    assert first.getpixel((1, 0)) == second.getpixel((0, 0)) == STOPS[2]
+    assert second.getpixel((1, 0)) == STOPS[-1]
+
+
+def test_values_beyond_the_range_get_its_ends() -> None:
+    picture = heatmap(torch.tensor([[-9.0, 9.0]]), (2, 1), (0.0, 1.0))
+    assert (picture.getpixel((0, 0)), picture.getpixel((1, 0))) == (STOPS[0], STOPS[-1])
+
+
+def test_range_of_no_numbers_is_none() -> None:
+    assert value_range([torch.tensor([[float("nan")]])]) == (0.0, 0.0)

@@ -53,7 +53,7 @@ def test_every_node_is_known_with_its_help(comfy: ComfyUI) -> None:
     for declared in NODES:
         info = known[declared.id]
         assert info["display_name"] == declared.title
-        assert info["category"] == "STARFlow"
+        assert info["category"] == f"STARFlow/{declared.category}"
         given = {**info["input"].get("required", {}), **info["input"].get("optional", {})}
         assert set(given) == {each.name for each in declared.inputs}
         assert all(options[1].get("tooltip") for options in given.values())

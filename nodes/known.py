@@ -1,0 +1,53 @@
+"""What front ends show of the models on this machine without loading them: their classes, and the sizes they draw."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TypeVar
+
+from starflow_core.codecs.autoencoder import AutoencoderConfig
+from starflow_core.images import fitted_size
+from starflow_core.weights.model_folder import EMBEDDED, embedded_models, read_config, read_flow_config
+from starflow_core.weights.store import fetched
+
+AS_NAMED = "as named"  # what stands for none of the classes in their list
+RATIOS = ("1:1", "2:3", "3:2", "4:5", "5:4", "9:16", "16:9", "9:21", "21:9")
+
+Found = TypeVar("Found")
+
+
+def class_names() -> list[str]:
+    """The classes of all models on this machine, after what stands for none of them."""
+    found = _read(lambda folder: read_config(folder).get("classes", []))
+    names = (name for classes in found.values() for name in classes if isinstance(name, str))
+    return list(dict.fromkeys([AS_NAMED, *names]))
+
+
+def drawn_sizes() -> dict[str, dict[str, tuple[int, int]]]:
+    """Width and height, in pixels, that a model draws at the aspect ratios that it can, by model, then by ratio."""
+    return _read(_sizes)
+
+
+def _sizes(folder: Path) -> dict[str, tuple[int, int]]:
+    flow, autoencoder = read_flow_config(folder), folder / "vae" / "config.json"
+    factor = AutoencoderConfig.from_dict(json.loads(autoencoder.read_text())).factor if autoencoder.exists() else 1
+    is_fixed = flow.block(0).positions > 0
+
+    def size(ratio: str) -> tuple[int, int]:
+        across, down = map(int, ratio.split(":"))
+        return fitted_size(across, down, factor * flow.img_size, factor * flow.patch_size)
+
+    return {ratio: size(ratio) for ratio in (("1:1",) if is_fixed else RATIOS)}
+
+
+def _read(read: Callable[[Path], Found]) -> dict[str, Found]:
+    """What is read of every model's folder, by its name, but of broken ones, of which the loader tells."""
+    folders = {name: EMBEDDED / name for name in embedded_models()} | {one.name: one.folder for one in fetched()}
+    found: dict[str, Found] = {}
+    for name, folder in folders.items():
+        with suppress(ValueError, OSError):
+            found[name] = read(folder)
+    return found
