@@ -42,6 +42,7 @@ def given(starflow: tuple[Model, Any], monkeypatch: pytest.MonkeyPatch) -> dict[
     model = starflow[0]
     monkeypatch.setattr("nodes.inversion.TOKENS_AT_ONCE", 64)  # a picture at once
     monkeypatch.setattr("starflow_core.insight.likelihood.DENOISED_AT_ONCE", 64)
+    run("TextEncode", text_encoder=starflow[1], text="")  # which is remembered from here on
     images = torch.rand(3, 64, 64, 3, generator=torch.Generator().manual_seed(0))
     latent = run("Encode", model=model, image=images)
     return {
