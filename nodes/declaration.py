@@ -79,13 +79,7 @@ def _is_number(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Seed(Field):
-    """The seed of what is drawn at random, from 0 to 2⁶⁴ − 1, which front ends can change after a run.
-
-    Attributes:
-        stays: whether it stays as it is after a run until a person says otherwise, as measurements need it.
-    """
-
-    stays: bool = False
+    """The seed of what is drawn at random, from 0 to 2⁶⁴ − 1, which front ends can change after a run."""
 
     def checked(self, value: Any) -> int:
         if not _is_number(value) or value % 1:
