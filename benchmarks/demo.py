@@ -2,23 +2,32 @@
 
 Seconds from asking for the page until it can be typed into, and from the click to the first preview and to the picture
 with its likelihood; medians over visits, each in a browser of its own, with nothing kept from the one before.
+
+`python -m benchmarks.demo crowd [SECONDS] [CHECKOUT …]` instead has twenty visitors draw one picture after another for
+so many seconds (90 by default), and says how many pictures came and how long one was waited for: of the demo in each
+checkout, or in this one.
 """
 
 from __future__ import annotations
 
+import math
 import statistics
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from chromium import browser
 from demo_page import Visit
-from demo_server import Demo
+from demo_server import ROOT, Demo
+from raw_client import RawClient, endpoint
 
 VISITS = 7
+VISITORS = 20
 
 
 def waits(demo: Demo) -> tuple[float, float, float]:
@@ -38,7 +47,33 @@ def waits(demo: Demo) -> tuple[float, float, float]:
     return opened - start, previewed - clicked, drawn - clicked
 
 
+def crowd(demo: Demo, seconds: float) -> list[float]:
+    """Of twenty visitors at once, seconds of waiting for each picture that came in time."""
+    end = time.monotonic() + seconds
+
+    def visit(number: int) -> list[float]:
+        visitor, times = RawClient(demo), []
+        while (start := time.monotonic()) < end:
+            status, _ = visitor.join(*endpoint(visitor, "create", prompt="a red heart", seed=number))
+            if status == 200 and '"success":true' in visitor.followed() and time.monotonic() <= end:
+                times.append(time.monotonic() - start)
+        return times
+
+    with ThreadPoolExecutor(VISITORS) as visitors:
+        return [waited for times in visitors.map(visit, range(VISITORS)) for waited in times]
+
+
+def crowds(seconds: float, checkouts: Sequence[Path]) -> None:
+    print(f"| twenty visitors for {seconds:.0f} s | pictures | median wait |\n| --- | --- | --- |")
+    for checkout in checkouts:
+        with tempfile.TemporaryDirectory() as folder, Demo(Path(folder), root=checkout) as demo:
+            waited = crowd(demo, seconds)
+        print(f"| {checkout} | {len(waited)} | {statistics.median(waited) if waited else math.inf:.1f} s |")
+
+
 def main() -> None:
+    if sys.argv[1:2] == ["crowd"]:
+        return crowds(float([*sys.argv, "90"][2]), [Path(name) for name in sys.argv[3:]] or [ROOT])
     with tempfile.TemporaryDirectory() as folder, Demo(Path(folder)) as demo:
         measured = [waits(demo) for _ in range(VISITS)]
     print("| | median | largest |\n| --- | --- | --- |")

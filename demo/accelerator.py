@@ -16,8 +16,9 @@ except ImportError:
 F = TypeVar("F", bound=Callable[..., Any])
 
 SECONDS = 120  # that a job may hold a ZeroGPU
-# Of every event that computes.
-ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": "accelerator", "concurrency_limit": 1}
+# Of every event that computes. One works at a time, see `steps.Room`; others are there, so that it can take them along.
+AT_ONCE = 16 if spaces is None else 1
+ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": "accelerator", "concurrency_limit": AT_ONCE}
 
 
 def accelerated(function: F) -> F:

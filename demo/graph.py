@@ -1,24 +1,24 @@
 """The example graphs of the ComfyUI pack as a node graph in the browser: `python -m demo.graph likelihood`.
 
 Gradio's `gr.Workflow` (in beta) draws and runs the graph; the functions behind it are the nodes, and models and latents
-go along its wires as handles. It is for one person at their own machine: it listens on loopback only, and
-keeps its files in a temporary folder of its own, since `gr.Workflow` lets the browser read all of the system's.
+go along its wires as handles. It is for one person at their own machine: it listens on loopback only.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
-import os
-import tempfile
 import threading
-import urllib.parse
 import uuid
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import gradio
+from gradio.utils import get_upload_folder
+from gradio.workflow import Workflow
 from PIL import Image as Picture
 
 from nodes.catalogue import NODES
@@ -28,14 +28,20 @@ from starflow_core.cli.files import save_png
 from .actions import outputs_of
 from .components import PICTURES
 from .documented import documented, parameter
+from .doors import Doors
+from .files import ADDRESS, Hold, is_file
+from .folder import own_folder
 from .graph_format import NATIVE, WORKFLOWS, converted, names
 from .handles import Handles
 from .host import DemoHost
 from .node_panels import read, results_of
 from .steps import Watch
-from .uploads import MAX_FILE
 
-FILE = "/gradio_api/file="
+
+class Canvas(Doors, Workflow):
+    """Gradio's, behind the demo's doors."""
+
+    more_open = frozenset({"component_server"})  # by which the canvas calls its functions
 
 
 class Runner:
@@ -53,28 +59,24 @@ class Runner:
             given = [
                 value if value is not None else _default(one) for one, value in zip(node.inputs, values, strict=True)
             ]
-            inputs = {one.name: self._read(one, value) for one, value in zip(node.inputs, given, strict=True)}
-            with self._lock:
-                outputs = outputs_of(node, DemoHost(Watch()), inputs)
-            return [self._written(value) for value in results_of(node, outputs, self._handles, "canvas")]
+            hold = Hold(self._folder, "canvas")
+            try:
+                inputs = {one.name: self._read(one, value, hold) for one, value in zip(node.inputs, given, strict=True)}
+                with self._lock:
+                    outputs = outputs_of(node, DemoHost(Watch()), inputs)
+                return [self._written(value) for value in results_of(node, outputs, self._handles, "canvas")]
+            except gradio.Error as error:
+                raise ValueError(error.message) from None
+            finally:
+                hold.release()
 
         return documented(run, node.id, node.help, [parameter(given) for given in node.inputs])
 
-    def _read(self, given: Input, value: Any) -> Any:
+    def _read(self, given: Input, value: Any, hold: Hold) -> Any:
         is_picture = isinstance(given.field, Socket) and given.field.type in PICTURES
-        return read(given, self._path(value) if is_picture and value else value, self._handles)
-
-    def _path(self, value: Any) -> str:
-        """The file of a picture that came along a wire.
-
-        Raises:
-            ValueError: it is none that this program was given or has made.
-        """
-        address = value.get("path") or value.get("url") or "" if isinstance(value, dict) else str(value)
-        path = Path(urllib.parse.unquote(address.split(FILE)[-1])).resolve()
-        if not path.is_relative_to(self._folder):
-            raise ValueError("This picture is not of this graph; drop it into the graph first.")
-        return str(path)
+        if is_picture and value:
+            value = hold.hold(value if is_file(value) else {"path": value})["path"]
+        return read(given, value, self._handles)
 
     def _written(self, value: Any) -> Any:
         """Pictures as a file, side by side; anything else as it is."""
@@ -82,7 +84,7 @@ class Runner:
             return value
         path = self._folder / f"{uuid.uuid4().hex}.png"
         save_png(beside_each_other(value), path)
-        return {"path": str(path), "url": f"{FILE}{path}", "is_file": True}
+        return {"path": str(path), "url": f"{ADDRESS}{path}", "is_file": True}
 
 
 def beside_each_other(pictures: list[Picture.Image]) -> Picture.Image:
@@ -104,27 +106,19 @@ def main() -> None:
     parser.add_argument("graph", choices=names(), nargs="?", default="text_to_image")
     parser.add_argument("--port", type=int, help="to listen at; the first free one from 7860 by default")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="starflow-graph-") as name:
-        folder = Path(name).resolve()
-        # Before the canvas is made, which lets the browser read the whole of what is then the temporary folder.
-        os.environ |= {"TMPDIR": str(folder), "GRADIO_TEMP_DIR": str(folder), "GRADIO_ANALYTICS_ENABLED": "False"}
-        tempfile.tempdir = None
+    with contextlib.suppress(KeyboardInterrupt), own_folder() as folder:
         saved = json.loads((WORKFLOWS / f"{options.graph}.json").read_text(encoding="utf-8"))
         file = folder / f"{options.graph}.json"
         file.write_text(json.dumps(converted(saved, options.graph.replace("_", " "))), encoding="utf-8")
-        serve(file, folder, options.port)
+        serve(file, Path(get_upload_folder()), options.port)
 
 
-def serve(file: Path, folder: Path, port: int | None) -> None:
+def serve(file: Path, uploads: Path, port: int | None) -> None:
     """The canvas, until it is stopped."""
-    import gradio as gr
-    from huggingface_hub import constants
-
-    constants.HF_HUB_OFFLINE = True  # the canvas would ask the Hub which models it can offer
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "gr.Workflow is currently in beta")
-        canvas = gr.Workflow(str(file), bind=Runner(folder).functions())
-    canvas.launch(server_name="127.0.0.1", server_port=port, max_file_size=MAX_FILE)
+        canvas = Canvas(str(file), bind=Runner(uploads).functions())
+    canvas.launch(server_name="127.0.0.1", server_port=port)
 
 
 if __name__ == "__main__":

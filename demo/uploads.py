@@ -1,42 +1,152 @@
-"""People's pictures, checked before they are read."""
+"""People's pictures, checked before they are read, and made smaller while they are."""
 
 from __future__ import annotations
 
+import math
+import time
 import warnings
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import IO, TypeVar
 
 from PIL import Image, UnidentifiedImageError
 
-from starflow_core.images import as_rgb, open_image
+from starflow_core.images import as_rgb
+
+T = TypeVar("T")
 
 MAX_FILE = 20 * 2**20  # bytes
 MAX_PIXELS = 50_000_000  # a camera's picture; what a few kilobytes can unfold to is far more
 MAX_PICTURES = 16
-KINDS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+MAX_TOGETHER = 4 * MAX_PIXELS  # of all pictures of a job
+KEPT_PIXELS = 2**22  # of a picture; no model sees as many
+STRIP = 2**20  # pixels that are converted at once
+MAX_SECONDS = 20.0  # that a job may read
+KINDS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+# Of a picture that is made smaller: Pillow takes no means of palettes, of bits and of 16-bit grey values.
+MEANS = {"1": "L", "P": "RGB", "PA": "RGBA", "I;16": "I", "I;16L": "I", "I;16B": "I", "I;16N": "I"}
+
+
+class TooSlow(Exception):
+    """The time for reading is over."""
+
+
+class Reading:
+    """The time of a job's reading.
+
+    Args:
+        seconds: that it may take.
+        clock: in seconds.
+    """
+
+    def __init__(self, seconds: float = MAX_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock, self._end = clock, clock() + seconds
+
+    def check(self) -> None:
+        """Raises TooSlow where the time is over."""
+        if self._clock() > self._end:
+            raise TooSlow
+
+
+class _Timed:
+    """A file that ends its reader when the time is over: decoders ask for more every few kilobytes."""
+
+    def __init__(self, file: IO[bytes], reading: Reading) -> None:
+        self._file, self._reading = file, reading
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        self._reading.check()
+        return self._file.read(size)
 
 
 def opened(path: str | None) -> Image.Image:
-    """An uploaded picture, as RGB.
+    """An uploaded picture, as RGB, of no more than `KEPT_PIXELS`.
 
     Raises:
-        ValueError: there is none, it is no picture, or too large a one.
+        ValueError: there is none, it is no picture, too large a one, or takes too long to read.
     """
     if not path:
         raise ValueError("There is no picture yet; drop one into the field, or choose a file.")
+    return all_opened([path])[0]
+
+
+def all_opened(paths: Sequence[str], reading: Reading | None = None) -> list[Image.Image]:
+    """The uploaded pictures of one job, as RGB, each of no more than `KEPT_PIXELS`.
+
+    Raises:
+        ValueError: there is none, there are too many, or too large ones together, or one is no picture.
+    """
+    if not paths:
+        raise ValueError("There is no picture yet; drop one into the field, or choose a file.")
+    if len(paths) > MAX_PICTURES:
+        raise ValueError(f"These are {len(paths)} pictures; {MAX_PICTURES} at once is the most.")
+    reading = reading or Reading()
+    together = sum(_checked_pixels(path, reading) for path in paths)
+    if together > MAX_TOGETHER:
+        raise ValueError(
+            f"These are {together / 1e6:.0f} megapixels together; {MAX_TOGETHER / 1e6:.0f} at once is the most. "
+            "Take fewer pictures, or scale them down first."
+        )
+    return [_read(path, reading, _as_rgb) for path in paths]
+
+
+def _checked_pixels(path: str, reading: Reading) -> int:
+    """How many pixels a picture has, by its header."""
     if Path(path).stat().st_size > MAX_FILE:
         raise ValueError(f"This file is larger than {MAX_FILE // 2**20} MB; scale the picture down first.")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            with Image.open(path, formats=KINDS) as picture:  # only its header is read
-                width, height = picture.size
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
-        too_large = isinstance(error, Image.DecompressionBombError)
-        told = "too large a picture; scale it down first" if too_large else "no picture that can be read"
-        raise ValueError(f"This file is {told}. {', '.join(KINDS)} of up to 50 megapixels can be read.") from None
+    width, height = _read(path, reading, lambda picture: picture.size)
     if width * height > MAX_PIXELS:
         raise ValueError(f"This picture is {width}×{height}; up to 50 megapixels can be read. Scale it down first.")
+    return width * height
+
+
+def _read(path: str, reading: Reading, use: Callable[[Image.Image], T]) -> T:
     try:
-        return as_rgb(open_image(path))
-    except ValueError as error:
-        raise ValueError(str(error).replace(path, "The file")) from None  # nobody needs to know where it lies here
+        with warnings.catch_warnings(), open(path, "rb") as file:
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            with Image.open(_Timed(file, reading), formats=KINDS) as picture:  # type: ignore[arg-type]
+                return use(picture)
+    except TooSlow:
+        told = f"This takes longer to read than {MAX_SECONDS:.0f} seconds; save the picture anew, as a PNG or JPEG."
+        raise ValueError(told) from None
+    except Image.DecompressionBombError:
+        told = "too large a picture; scale it down first"
+    except UnidentifiedImageError:
+        told = "no picture that can be read"
+    except (OSError, SyntaxError, EOFError) as error:  # what Pillow raises for damaged files
+        raise ValueError(f"The file cannot be read as a picture: {error}.") from None
+    raise ValueError(f"This file is {told}. {', '.join(KINDS)} of up to 50 megapixels can be read.") from None
+
+
+def _as_rgb(picture: Image.Image) -> Image.Image:
+    factor = _factor(picture)
+    picture.draft(None, (picture.width // factor, picture.height // factor))  # a JPEG is decoded smaller
+    picture.load()
+    factor = _factor(picture)
+    if factor == 1:
+        return as_rgb(picture)
+    if picture.mode in ("I", "F"):  # what is white in it, the file says, and not the means
+        return as_rgb(picture).reduce(factor)
+    return as_rgb(_reduced(picture, factor))
+
+
+def _factor(picture: Image.Image) -> int:
+    """By which both sides are divided."""
+    return math.ceil(math.sqrt(picture.width * picture.height / KEPT_PIXELS))
+
+
+def _reduced(picture: Image.Image, factor: int) -> Image.Image:
+    """Means over squares of `factor` pixels a side, made strip by strip, since conversions of the whole take memory."""
+    has_transparency = "transparency" in picture.info
+    mode = "RGBA" if has_transparency else MEANS.get(picture.mode, picture.mode)
+    small = Image.new(mode, (-(-picture.width // factor), -(-picture.height // factor)))
+    rows = factor * max(1, STRIP // (picture.width * factor))
+    for top in range(0, picture.height, rows):
+        strip = picture.crop((0, top, picture.width, min(top + rows, picture.height)))
+        small.paste(strip.convert(mode).reduce(factor), (0, top // factor))
+    if mode == "I":
+        small = small.convert("I;16")
+    if exif := picture.getexif():
+        small.info["exif"] = exif.tobytes()  # which way is up
+    return small

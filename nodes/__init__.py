@@ -1,12 +1,12 @@
-"""The nodes, declared once: ComfyUI and the demo make their own of these.
+"""The nodes, declared once; ComfyUI and the demo build their own from these.
 
-declaration.py   what a node is: a function, with its inputs and outputs described beside it
-values.py        what goes along the wires, in ComfyUI's own layouts
-convert.py       between those and what the core takes
-host.py          what a node needs of the program that runs it: models, memory, progress; local_host.py: the simplest
+declaration.py   the declaration of a node: a function with its inputs and outputs
+values.py        the values on the wires, in ComfyUI's own layouts
+convert.py       conversion between those and the core's types
+host.py          the program that runs a node: models, memory, progress; local_host.py: the simplest one
 loading.py, conditioning.py, sampling.py, pictures.py, likelihood.py, inversion.py   the nodes
-known.py         what front ends show of models that are not loaded; seen.py: maps over pictures, where a model looks
+known.py         classes and sizes of models, not loaded; seen.py: maps over the part of a picture that a model sees
 catalogue.py     all of them; locales.py, their English texts for translations
-comfy.py, and comfy_*.py: models, memory, VAE, previews, what is shown   ComfyUI's side, which alone imports ComfyUI
-core_beside.py   the core found under its one name, in ComfyUI
+comfy.py, and comfy_*.py: models, memory, VAE, previews, display   ComfyUI's side; nothing else imports ComfyUI
+core_beside.py   makes `import starflow_core` work in ComfyUI
 """

@@ -41,7 +41,7 @@ def comfy_node(node: Node, host: ComfyHost) -> type[io.ComfyNode]:
         @classmethod
         def execute(cls, **values: Any) -> io.NodeOutput:
             check_sources(node, values, cls.hidden)
-            # ComfyUI runs nodes in inference mode, whose tensors know no gradients; denoising needs some.
+            # ComfyUI runs nodes in inference mode, whose tensors have no gradients; denoising needs them.
             with torch.inference_mode(False), torch.no_grad():
                 shown = node(host, **values)
             return io.NodeOutput(*shown.outputs, ui=likelihood_ui(shown.details) if node.shows else None)
@@ -51,7 +51,7 @@ def comfy_node(node: Node, host: ComfyHost) -> type[io.ComfyNode]:
 
 
 def schema(node: Node) -> io.Schema:
-    """What ComfyUI is to know of a node."""
+    """The V3 schema of a node."""
     return io.Schema(
         node_id=node.id,
         display_name=node.title,
@@ -66,7 +66,7 @@ def schema(node: Node) -> io.Schema:
 
 
 def _of_newer_versions(node: Node) -> dict[str, Any]:
-    """What a node says that some versions of ComfyUI do not know yet; of those, nothing."""
+    """Arguments of the schema that older versions of ComfyUI lack; empty for those."""
     told = {"search_aliases": list(node.aliases), "essentials_category": node.essentials or None}
     known = {field.name for field in dataclasses.fields(io.Schema)}
     return {name: value for name, value in told.items() if name in known}
@@ -77,7 +77,7 @@ def reads_latents(node: Node) -> bool:
 
 
 def check_sources(node: Node, values: Mapping[str, Any], hidden: Any) -> None:
-    """Raise for a latent that the graph shows to be of another autoencoder.
+    """Refuse a latent that, by the graph, comes from another autoencoder.
 
     Raises:
         ValueError: there is one.
@@ -102,7 +102,7 @@ def check_sources(node: Node, values: Mapping[str, Any], hidden: Any) -> None:
 def comfy_input(given: Input) -> io.Input:
     """An input as a socket or a widget."""
     field: Field = given.field
-    # What has a default is optional, so that graphs made before an input was added still run.
+    # Inputs with a default are optional, so that older graphs, which lack new inputs, still run.
     about: dict[str, Any] = {"id": given.name, "tooltip": field.help or None, "optional": not given.is_required}
     if isinstance(field, Socket):
         return io.Custom(field.type).Input(**about)
@@ -124,7 +124,7 @@ def comfy_input(given: Input) -> io.Input:
 
 
 class _ModelInput(io.Combo.Input):
-    """The choice of a model, with what sizes each draws, for `web/sizes.js`."""
+    """The choice of a model, with the sizes that each draws, for `web/sizes.js`."""
 
     def as_dict(self) -> dict[str, Any]:
         return {**super().as_dict(), "starflow_sizes": drawn_sizes()}

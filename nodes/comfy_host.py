@@ -1,4 +1,4 @@
-"""ComfyUI as the program that runs the nodes: its memory management, progress bar, previews and cancelling."""
+"""ComfyUI as the host of the nodes: its memory management, progress bar, previews and cancelling."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ FOLDER = "starflow"  # of ComfyUI's models
 
 
 def add_models_folder() -> None:
-    """Keep models in `models/starflow`, and find them where `extra_model_paths.yaml` says."""
+    """Store models in `models/starflow`, and search them also where `extra_model_paths.yaml` says."""
     folder_paths.add_model_folder_path(FOLDER, str(Path(folder_paths.models_dir) / FOLDER))
     for path in map(Path, folder_paths.get_folder_paths(FOLDER)):
         add_place(Store(path / ".fetching", models=path))
@@ -44,8 +44,8 @@ class ComfyHost:
         return comfy_models.load(name, dtype, self.steps())
 
     def _fetch(self, name: str, accept_licence: bool) -> None:
-        """Bring a model to `models/starflow`, with a progress bar, until the person cancels."""
-        from starflow_core.weights.fetch import LicenceError, fetch  # not at ComfyUI's start, which it would slow down
+        """Download a model to `models/starflow`, with a progress bar; the user can cancel it."""
+        from starflow_core.weights.fetch import LicenceError, fetch  # it would slow down ComfyUI's start
 
         report = self.steps()
         try:
@@ -58,13 +58,13 @@ class ComfyHost:
             raise ValueError(f"{error} Accept it with accept_licence of this node.") from error
 
     @contextmanager
-    def in_memory(self, placed: Placed, memory: int) -> Iterator[None]:
+    def in_memory(self, placed: Placed, memory: int) -> Iterator[int | None]:
         if placed.placement is None:
-            yield
+            yield None
             return
-        comfy.model_management.load_models_gpu([placed.placement], memory_required=memory)
+        free = comfy_models.bring(placed, memory)
         with comfy_progress.cancellable(placed.placement.model):
-            yield
+            yield free
 
     def progress(self, model: Model) -> Callable[[Progress], None]:
         bar, preview = comfy.utils.ProgressBar(1), previewer(model)

@@ -1,4 +1,4 @@
-"""ComfyUI's progress bar, and its button to cancel, which ends the work at the next layer of whatever computes."""
+"""ComfyUI's progress bar and cancelling; a cancelled job ends at the next layer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from starflow_core.progress import OnProgress
 
 
 def bar() -> OnProgress:
-    """A progress bar of the node that runs, which shows (done, total); it raises where the person has cancelled."""
+    """A callback that shows (done, total) on the node's progress bar, and raises if the user cancelled."""
     shown = comfy.utils.ProgressBar(1)
 
     def report(done: int, total: int) -> None:
@@ -26,7 +26,7 @@ def bar() -> OnProgress:
 
 @contextmanager
 def cancellable(part: nn.Module) -> Iterator[None]:
-    """Before every layer that a part computes, raise where the person has cancelled."""
+    """Check before every layer of a part whether the user cancelled, and raise if so."""
 
     def check(*layer: Any) -> None:
         comfy.model_management.throw_exception_if_processing_interrupted()

@@ -1,4 +1,4 @@
-"""What the likelihood node sends to the browser: numbers, the map, and the picture in ComfyUI's temporary folder."""
+"""The likelihood node's message to the browser: numbers, the map, and the picture in ComfyUI's temporary folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .likelihood import Scored
 
 
 def likelihood_ui(scored: Sequence[Scored]) -> dict[str, Any]:
-    """For `web/likelihood.js`; an object a picture."""
+    """Data for `web/likelihood.js`, one object per picture."""
     return {"starflow_likelihood": [{**one.described(), "image": _temporary(one.picture)} for one in scored]}
 
 

@@ -1,6 +1,6 @@
-"""The autoencoder as ComfyUI's native nodes take one: VAE Decode, VAE Encode, their tiled kin, and VAE Save.
+"""The autoencoder for ComfyUI's native nodes: VAE Decode, VAE Encode, their tiled variants, and VAE Save.
 
-ComfyUI's own class recognises autoencoders by their weights, and not these; this one has what native nodes ask of it.
+ComfyUI's own class recognises autoencoders by their weights, but not these; this one has what native nodes use.
 """
 
 from __future__ import annotations
@@ -15,14 +15,19 @@ from torch import Tensor
 from . import convert
 from .comfy_progress import bar, cancellable
 from .pictures import PIXEL_MEMORY
-from .values import Model
+from .values import Model, Placed
 
 
 class StarFlowVae:
-    """Between IMAGE (B, H, W, 3) in [0, 1] and unscaled latents (B, C, h, w)."""
+    """Between IMAGE (B, H, W, 3) in [0, 1] and unscaled latents (B, C, h, w).
 
-    def __init__(self, model: Model) -> None:
-        self._model = model
+    Args:
+        model: whose autoencoder it is.
+        bring: has a part where it computes, with so many bytes free beside it.
+    """
+
+    def __init__(self, model: Model, bring: Callable[[Placed, int], object]) -> None:
+        self._model, self._bring = model, bring
         self.latent_channels = model.pipeline.flow.config.in_channels
         self.latent_dim = 2
         self.output_channels = 3
@@ -50,7 +55,7 @@ class StarFlowVae:
             return encoded.to(management.intermediate_device())
 
     def decode_tiled(self, samples: Tensor, **tiles: object) -> Tensor:
-        """In tiles of the autoencoder's own choice, where the picture is large."""
+        """Decode; the autoencoder tiles large pictures by itself."""
         return self.decode(samples)
 
     def encode_tiled(self, pixels: Tensor, **tiles: object) -> Tensor:
@@ -71,7 +76,7 @@ class StarFlowVae:
         return autoencoder.state_dict()
 
     def throw_exception_if_invalid(self) -> None:
-        """Native nodes ask whether the autoencoder was recognised; this one always is."""
+        """Do nothing: native nodes call this for an autoencoder that was not recognised."""
 
     def spacial_compression_decode(self) -> int:
         return self._model.pipeline.factor
@@ -83,8 +88,8 @@ class StarFlowVae:
         return None
 
     def _each(self, work: Callable[[Tensor], Tensor], batch: Tensor, pixels: int) -> Tensor:
-        """The work on every one of a batch, with progress; `pixels` is the size of a picture."""
-        management.load_models_gpu([self.patcher], memory_required=pixels * PIXEL_MEMORY)
+        """Apply a function to each item of a batch, with progress; `pixels` is the size of a picture."""
+        self._bring(self._model.autoencoder, pixels * PIXEL_MEMORY)
         report = bar()
         done: list[Tensor] = []
         with cancellable(self.patcher.model):

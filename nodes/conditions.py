@@ -1,4 +1,4 @@
-"""Between CONDITIONING and what a flow is conditioned on; the one place that knows both."""
+"""Conversion between CONDITIONING and a flow's condition."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from .host import Host
 from .values import OF_MODEL, Conditioning, Model, Placed
 
 PROMPT_MEMORY = 512 * 2**20  # bytes, for the activations of the largest text encoder on one prompt
-# What ComfyUI's nodes write into a conditioning: by its key, the node, and the value that says nothing.
+# Settings that ComfyUI's nodes write into a conditioning, by key: the node, and the value without effect.
 SETTINGS: dict[str, tuple[str, Any]] = {
     "area": ("Conditioning (Set Area)", None),
     "set_area_to_bounds": ("Conditioning (Set Mask)", False),
@@ -32,15 +32,15 @@ SETTINGS: dict[str, tuple[str, Any]] = {
 
 
 def conditioning(features: Tensor, kind: str) -> Conditioning:
-    """Features (1, L, D) or labels (1,) as a CONDITIONING; `kind` is whose they are."""
+    """Features (1, L, D) or labels (1,) as a CONDITIONING; `kind` names the models that they fit."""
     return [[features.float().cpu() if features.is_floating_point() else features.cpu(), {OF_MODEL: kind}]]
 
 
 def condition(host: Host, model: Model, conditioning: Conditioning | None, batch: int) -> Tensor | None:
-    """A CONDITIONING as a flow takes it for a batch; without one, of no class or of the empty prompt.
+    """The flow's condition for a batch, from a CONDITIONING; without one, no class or the empty prompt.
 
     Raises:
-        ValueError: it was not made for this model, or holds what a flow cannot heed.
+        ValueError: it was made for another model, or holds a setting that a flow does not support.
     """
     config = model.pipeline.flow.config
     if conditioning is None:
@@ -51,7 +51,7 @@ def condition(host: Host, model: Model, conditioning: Conditioning | None, batch
 
 
 def of_one_length(first: Tensor | None, second: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-    """Features (B, L, D) and (B, L', D) of two prompts, the shorter ones padded with zeros, as a text encoder pads.
+    """Features (B, L, D) and (B, L', D) of two prompts, the shorter ones padded with zeros, as by a text encoder.
 
     Conditioning (Concat) on one side alone makes lengths that differ.
     """
@@ -62,7 +62,7 @@ def of_one_length(first: Tensor | None, second: Tensor | None) -> tuple[Tensor |
 
 
 def encoded(host: Host, text_encoder: Placed, prompts: Sequence[str]) -> Tensor:
-    """Features (B, L, D) of prompts; the encoder takes memory only for prompts that it does not remember."""
+    """Features (B, L, D) of prompts; the encoder needs memory only for prompts that are not cached."""
     encoder = text_encoder.part
     if all(encoder.remembers(prompt) for prompt in prompts):
         features: Tensor = encoder.encode(prompts)
@@ -111,7 +111,7 @@ def _features(model: Model, conditioning: Conditioning) -> Tensor:
 
 
 def _check_settings(more: Mapping[str, Any]) -> None:
-    """Raise for what other nodes have set, and a flow would silently leave undone."""
+    """Refuse settings of other nodes that a flow would silently ignore."""
     for key, value in more.items():
         node, nothing = SETTINGS.get(key, (f"a node that sets {key}", None))
         if key == OF_MODEL or value is None or (not isinstance(value, Tensor) and value == nothing):

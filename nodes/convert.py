@@ -1,4 +1,4 @@
-"""Between what goes along the wires and what the core takes; the one place that knows both layouts."""
+"""Conversion between the values on the wires and the core's types."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def pictures(image: Image) -> list[Picture.Image]:
     """The pictures of an IMAGE, grey ones as RGB.
 
     Raises:
-        ValueError: it holds no pictures.
+        ValueError: it is empty or of another shape.
     """
     if not isinstance(image, Tensor) or image.ndim != 4 or not image.numel():
         got = tuple(image.shape) if isinstance(image, Tensor) else type(image).__name__
@@ -35,7 +35,7 @@ def pictures(image: Image) -> list[Picture.Image]:
 
 
 def mask(maps: Tensor, size: tuple[int, int]) -> Mask:
-    """Maps (B, H', W') in [0, 1] as a MASK of `size` pixels, width and height, smoothly between the maps' places."""
+    """Maps (B, H', W') in [0, 1] as a MASK of `size` pixels, width and height, interpolated smoothly."""
     return torch.nn.functional.interpolate(maps[:, None], size=size[::-1], mode="bilinear", align_corners=False)[:, 0]
 
 
@@ -73,7 +73,7 @@ def samples(latent: Latent) -> Tensor:
 
 
 def unmasked(model: Model, latent: Latent) -> Tensor:
-    """The same where all of the latent is read, whatever mask it has.
+    """The same for a node that reads the whole latent; a mask is an error.
 
     Raises:
         ValueError: as above, or there is a mask.
@@ -83,15 +83,15 @@ def unmasked(model: Model, latent: Latent) -> Tensor:
 
 
 def noise_latent(model: Model, z: Tensor) -> Latent:
-    """A flow's noise (B, C, H, W) as a LATENT that says so."""
+    """A flow's noise (B, C, H, W) as a marked LATENT."""
     return {"samples": noise_mark.marked(z.cpu(), model.pipeline.name), NOISE_OF: model.pipeline.name}
 
 
 def noise(model: Model, latent: Latent) -> Tensor:
-    """A LATENT of noise as the flow takes it, (B, C, H, W).
+    """The flow's noise (B, C, H, W) in a marked LATENT.
 
     Raises:
-        ValueError: it is no noise, its values were changed, or it is that of another model.
+        ValueError: it is not noise, its values were changed, or it belongs to another model.
     """
     values, name = _samples(latent), model.pipeline.name
     is_noise = noise_mark.is_marked(values)

@@ -1,7 +1,7 @@
-"""The core that stands beside the nodes, under its one name.
+"""`import starflow_core` inside ComfyUI.
 
-ComfyUI imports a pack under the name of its folder, and knows nothing of the packages in it. The core goes by
-`starflow_core` all the same, so that there is never a second copy of it, whoever else imports it.
+ComfyUI imports a pack under the name of its folder, and does not find the packages in it. The core keeps its name
+`starflow_core`, so other packs that import it share one copy.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ CORE = "starflow_core"
 
 
 def import_core() -> None:
-    """Make `import starflow_core` find the package beside this one, where nothing else has imported one before."""
+    """Make `import starflow_core` find the package beside this one, unless one is imported already."""
     if CORE in sys.modules:
         return
     folder = Path(__file__).resolve().parent.parent / CORE

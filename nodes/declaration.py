@@ -1,4 +1,4 @@
-"""What a node is: a function whose parameters say, in their annotations, how a person fills them in.
+"""The declaration of a node: a function whose parameters' annotations describe their input fields.
 
     @node(
         "STARFlowSampler", "STARFlow Sampler", "Draws latents from noise.",
@@ -19,8 +19,8 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, get_type_hints
 
-CATEGORY = "STARFlow"  # of the menu; a node's own is one below it
-# Types of what goes along wires, as ComfyUI calls them.
+CATEGORY = "STARFlow"  # in the menu; each node's category is below it
+# ComfyUI's names of the types on the wires.
 MODEL, TEXT_ENCODER = "STARFLOW_MODEL", "STARFLOW_TEXT_ENCODER"
 VAE, CONDITIONING, LATENT, IMAGE, MASK = "VAE", "CONDITIONING", "LATENT", "IMAGE", "MASK"
 FLOAT = "FLOAT"
@@ -28,25 +28,25 @@ FLOAT = "FLOAT"
 
 @dataclass(frozen=True)
 class Field:
-    """How an input is filled in; `help` is shown beside it."""
+    """An input field; front ends show `help` beside it."""
 
     help: str = ""
 
     def checked(self, value: Any) -> Any:
-        """What was filled in, or came along a wire.
+        """The checked value, from the field or from a wire.
 
         Raises:
-            ValueError: it is not of this kind, or out of range; the message goes on from the input's name.
+            ValueError: it is of another type or out of range; the message continues the input's name.
         """
         return value
 
 
 @dataclass(frozen=True)
 class Socket(Field):
-    """Something that comes along a wire.
+    """An input that takes a wire only.
 
     Attributes:
-        type: of what comes.
+        type: of the value on the wire.
     """
 
     type: str = ""
@@ -73,13 +73,13 @@ class Number(Field):
 
 
 def _is_number(value: Any) -> bool:
-    """Whether it is a finite number, of Python or of NumPy, whose numbers some nodes hand on."""
+    """Whether it is a finite number of Python or NumPy; some nodes pass NumPy's."""
     return not isinstance(value, bool) and isinstance(value, Real) and math.isfinite(value)
 
 
 @dataclass(frozen=True)
 class Seed(Field):
-    """The seed of what is drawn at random, from 0 to 2⁶⁴ − 1, which front ends can change after a run."""
+    """A seed from 0 to 2⁶⁴ − 1, which front ends can change after a run."""
 
     def checked(self, value: Any) -> int:
         if not _is_number(value) or value % 1:
@@ -91,7 +91,7 @@ class Seed(Field):
 
 @dataclass(frozen=True)
 class Text(Field):
-    """Words; `lines` of them, as the field is drawn, and no more than `longest` characters."""
+    """A text of at most `longest` characters, in a field of `lines` lines."""
 
     lines: int = 1
     longest: int = 10_000
@@ -106,7 +106,7 @@ class Text(Field):
 
 @dataclass(frozen=True)
 class Flag(Field):
-    """Yes or no."""
+    """A checkbox."""
 
     def checked(self, value: Any) -> bool:
         if not isinstance(value, bool):
@@ -116,16 +116,16 @@ class Flag(Field):
 
 @dataclass(frozen=True)
 class Choice(Field):
-    """One of some names.
+    """A choice from a list of names.
 
     Attributes:
-        options: the names, or what lists them when they are asked for, since files come and go.
+        options: the names, or a function that lists them, because files come and go.
     """
 
     options: Sequence[str] | Callable[[], Sequence[str]] = ()
 
     def names(self) -> list[str]:
-        """The names now."""
+        """The current names."""
         return list(self.options() if callable(self.options) else self.options)
 
     def checked(self, value: Any) -> str:
@@ -144,8 +144,8 @@ class Input:
 
     Attributes:
         name: of the parameter.
-        field: how it is filled in.
-        default: its value where nothing is filled in; `REQUIRED` for none. Of a socket, None: it may stay unconnected.
+        field: its input field.
+        default: its default value, or `REQUIRED`. A socket with default None may stay unconnected.
     """
 
     name: str
@@ -158,14 +158,14 @@ class Input:
 
     @property
     def label(self) -> str:
-        """The name, as people read it."""
+        """The name that is shown."""
         return self.name.replace("_", " ")
 
     def checked(self, value: Any) -> Any:
-        """What was filled in.
+        """The checked value.
 
         Raises:
-            ValueError: it is not of the field's kind, or out of its range.
+            ValueError: it is of another type or out of range.
         """
         try:
             return self.field.checked(value)
@@ -175,7 +175,7 @@ class Input:
 
 @dataclass(frozen=True)
 class Output:
-    """A result of a node; a list of such, one for each picture, where `is_list` says so."""
+    """An output of a node; with `is_list`, a list with one value per picture."""
 
     name: str
     type: str
@@ -185,7 +185,7 @@ class Output:
 
 @dataclass(frozen=True)
 class Shown:
-    """The outputs of a node in order, and what it shows of them itself."""
+    """The outputs of a node in order, and the data that it displays."""
 
     outputs: tuple[Any, ...]
     details: Any = None
@@ -196,16 +196,16 @@ class Node:
     """A node.
 
     Attributes:
-        id: frozen for ever, since workflows hold it.
-        title: what people read.
-        help: what it does, in a sentence or two.
-        inputs, outputs: in the order in which they are shown. Inputs are only ever appended, since workflows hold the
-            values of fields by their place.
+        id: never changes, because workflows store it.
+        title: the name that is shown.
+        help: a description in one or two sentences.
+        inputs, outputs: in display order. New inputs go to the end, because workflows store the values of fields by
+            position.
         function: takes a host and the inputs by name; returns the one output, a tuple of them, or those `Shown`.
-        category: where menus have it, below `CATEGORY`.
-        aliases: other words that people search for it by.
-        essentials: the part of ComfyUI's short list of essential nodes that it belongs to; "" for none.
-        shows: whether it shows its results itself, and so has an effect without anything connected to it.
+        category: its submenu, below `CATEGORY`.
+        aliases: further search words.
+        essentials: its section in ComfyUI's list of essential nodes; "" for none.
+        shows: it displays results itself, and so runs without a connected output.
     """
 
     id: str
@@ -220,12 +220,12 @@ class Node:
     shows: bool = False
 
     def __call__(self, host: Any, **values: Any) -> Shown:
-        """Run it; the outputs in order, with what it shows.
+        """Run the node; return the outputs in order, with the data that it displays.
 
-        Front ends check what is filled in, but not what comes along wires; here all of it is checked.
+        Front ends check fields but not wires; this checks both.
 
         Raises:
-            ValueError: a value is not of its field's kind, or out of its range; or what the node itself finds wrong.
+            ValueError: a value is of another type or out of range, or the node refuses it.
         """
         inputs = {given.name: given for given in self.inputs}
         result = self.function(host, **{name: inputs[name].checked(value) for name, value in values.items()})
@@ -245,7 +245,7 @@ def node(
     essentials: str = "",
     shows: bool = False,
 ) -> Callable[[Callable[..., Any]], Node]:
-    """Make a node of a function whose first parameter is the host, and whose others are annotated with fields."""
+    """Make a node from a function: the first parameter is the host, the others are annotated with fields."""
 
     def declare(function: Callable[..., Any]) -> Node:
         hints = get_type_hints(function, include_extras=True)

@@ -1,4 +1,4 @@
-"""What a node needs of the program that runs it."""
+"""The interface of the program that runs the nodes."""
 
 from __future__ import annotations
 
@@ -16,19 +16,22 @@ class Host(Protocol):
     """ComfyUI, the demo, or a test."""
 
     def load(self, name: str, dtype: str, accept_licence: bool) -> tuple[Model, Placed | None, Any]:
-        """A model with its text encoder and its autoencoder, the latter as the host's own nodes take it.
+        """A model with its text encoder, and its autoencoder in the form of the host's own nodes.
 
-        One that is not on this machine is fetched, where its licence is accepted.
+        A model that is not on this machine is downloaded, if its licence is accepted.
 
         Raises:
-            ValueError: it cannot be had, its licence is not accepted, or something is wrong with it.
+            ValueError: it is not available, its licence is not accepted, or it is damaged.
         """
 
-    def in_memory(self, placed: Placed, memory: int) -> AbstractContextManager[None]:
-        """Have a part where it computes, with as many bytes free beside it as it will need."""
+    def in_memory(self, placed: Placed, memory: int) -> AbstractContextManager[int | None]:
+        """Move a part to its device, with the given number of bytes free beside it.
+
+        Returns the free bytes, which may be fewer; None on a host that does not count them.
+        """
 
     def progress(self, model: Model) -> Callable[[Progress], None]:
-        """What to tell of every step of a sampler: it shows it, and raises where the person has cancelled."""
+        """A callback for every step of a sampler; it shows the step, and raises if the user cancelled."""
 
     def steps(self) -> OnProgress:
-        """What to tell of every step of other work, in which nothing can be seen yet; it raises likewise."""
+        """A callback for every step of other work, without a preview; it raises likewise."""

@@ -1,4 +1,4 @@
-"""What front ends show of the models on this machine without loading them: their classes, and the sizes they draw."""
+"""Classes and sizes of the models on this machine, read without loading them."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from starflow_core.images import fitted_size
 from starflow_core.weights.model_folder import EMBEDDED, embedded_models, read_config, read_flow_config
 from starflow_core.weights.store import fetched
 
-AS_NAMED = "as named"  # what stands for none of the classes in their list
+AS_NAMED = "as named"  # the entry for no class
 RATIOS = ("1:1", "2:3", "3:2", "4:5", "5:4", "9:16", "16:9", "9:21", "21:9")
 
 Found = TypeVar("Found")
 
 
 def class_names() -> list[str]:
-    """The classes of all models on this machine, after what stands for none of them."""
+    """The entry for no class, then the classes of all models on this machine."""
     found = _read(lambda folder: read_config(folder).get("classes", []))
     names = (name for classes in found.values() for name in classes if isinstance(name, str))
     return list(dict.fromkeys([AS_NAMED, *names]))
 
 
 def drawn_sizes() -> dict[str, dict[str, tuple[int, int]]]:
-    """Width and height, in pixels, that a model draws at the aspect ratios that it can, by model, then by ratio."""
+    """Width and height in pixels that a model draws, by model and aspect ratio."""
     return _read(_sizes)
 
 
@@ -44,7 +44,7 @@ def _sizes(folder: Path) -> dict[str, tuple[int, int]]:
 
 
 def _read(read: Callable[[Path], Found]) -> dict[str, Found]:
-    """What is read of every model's folder, by its name, but of broken ones, of which the loader tells."""
+    """A value read from each model's folder, by name; damaged ones are skipped, and the loader reports them."""
     folders = {name: EMBEDDED / name for name in embedded_models()} | {one.name: one.folder for one in fetched()}
     found: dict[str, Found] = {}
     for name, folder in folders.items():

@@ -25,13 +25,13 @@ from .values import Conditioning, Image, Latent, Model
 
 @dataclass(frozen=True)
 class Scored:
-    """A picture as the model sees it, with its likelihood."""
+    """The part of a picture that the model sees, with its likelihood."""
 
     picture: Picture.Image
     likelihood: Likelihood
 
     def described(self) -> dict[str, Any]:
-        """For `web/likelihood_view.js`, as JSON has it: all but the picture."""
+        """Data for `web/likelihood_view.js` as JSON, without the picture."""
         found = self.likelihood
         return {
             "log_prob": found.log_prob,
@@ -99,7 +99,7 @@ def likelihood(
 
 
 def data_of(host: Host, model: Model, image: Image | None, latent: Latent | None) -> torch.Tensor:
-    """Data of the flow (B, C, H, W), from a picture or a latent.
+    """The flow's data (B, C, H, W) from a picture or a latent.
 
     Raises:
         ValueError: there is neither, or both.

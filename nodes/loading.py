@@ -16,7 +16,7 @@ DTYPES = ("default", "bfloat16", "float16", "float32")
 
 
 def models() -> list[str]:
-    """Names of the models: embedded, on this machine, and those that can be fetched."""
+    """Names of the models: embedded, on this machine, and those to download."""
     known = [*embedded_models(), *(stored.name for stored in fetched()), *CHECKPOINTS]
     return sorted(dict.fromkeys(known), key=lambda name: name != DEFAULT_MODEL)
 

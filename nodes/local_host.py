@@ -1,4 +1,4 @@
-"""A program that has the machine to itself: all parts stay where they were loaded, but text encoders of gigabytes."""
+"""A host without memory management: all parts stay loaded, except text encoders of gigabytes."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class LocalHost:
     """See `host.Host`.
 
     Args:
-        report: told of every step of a sampler; what it raises ends the sampling.
+        report: called after every step of a sampler; an exception that it raises ends the sampling.
         device: as for `starflow_core.load`.
-        on_progress: told of every step of other work; what it raises ends that.
+        on_progress: called after every step of other work; an exception that it raises ends it.
     """
 
     def __init__(
@@ -48,9 +48,9 @@ class LocalHost:
 
     @contextmanager
     def in_memory(self, placed: Placed, memory: int) -> Iterator[None]:
-        yield
+        yield None
         if isinstance(placed.part, TextEncoder) and not placed.placement:
-            placed.part.release()  # it takes more memory than it is worth to keep for the next prompt
+            placed.part.release()  # too large to keep for the next prompt
 
     def progress(self, model: Model) -> Callable[[Progress], None]:
         return self._report

@@ -1,4 +1,4 @@
-"""English texts of the nodes, as ComfyUI's translations have them: `python -m nodes.locales` writes them."""
+"""English texts of the nodes in the format of ComfyUI's translations; `python -m nodes.locales` writes them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LOCALES = Path(__file__).parent.parent / "locales"
 
 
 def texts(node: Node) -> dict[str, Any]:
-    """What people read of a node, by the names that ComfyUI looks it up under."""
+    """The texts of a node, under ComfyUI's keys."""
     inputs = {given.name: {"name": given.label, "tooltip": given.field.help} for given in node.inputs}
     outputs = {
         str(i): {"name": output.name.replace("_", " ")} | ({"tooltip": output.help} if output.help else {})
@@ -23,7 +23,7 @@ def texts(node: Node) -> dict[str, Any]:
 
 
 def english() -> str:
-    """The whole file."""
+    """The content of the file."""
     return json.dumps({node.id: texts(node) for node in NODES}, indent=2, ensure_ascii=False) + "\n"
 
 

@@ -1,9 +1,9 @@
-"""Noise that tells what it is by its own values.
+"""Noise with a mark in its own values.
 
-ComfyUI's nodes hand on a LATENT's `samples`, and some of them nothing else (Save Latent, Load Latent, VAE Decode). A
-flow's noise therefore carries its mark as two more channels: a checksum of each place's values, and whose noise it is.
-Nodes that choose, repeat, move, save or load keep the mark; what computes new values (a blend, a sum, a multiple, an
-interpolation), which no longer have the variance that a flow draws from, breaks it.
+ComfyUI's nodes pass on a LATENT's `samples`, and some of them nothing else (Save Latent, Load Latent, VAE Decode). So a
+flow's noise carries its mark as two more channels: a checksum of each place's values, and the model's name as a number.
+Nodes that select, repeat, move, save or load keep the mark. Nodes that compute new values (a blend, a sum, a multiple,
+an interpolation) break it: these values no longer have the variance of a flow's noise.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import hashlib
 import torch
 from torch import Tensor
 
-MARKS = 2  # channels: the checksum, and whose noise it is
+MARKS = 2  # channels: the checksum, and the model's number
 OWNERS = 2**20
 SIGN = 3 * 2**20  # beside an owner's number; their sum is exact in float32
 FAR = 100  # that no channel of a picture, latent or noise is everywhere; the sign is, even where it was scaled down
@@ -38,12 +38,12 @@ def is_marked(samples: Tensor) -> bool:
 
 
 def is_of(samples: Tensor, owner: str) -> bool:
-    """Whether marked noise is that of the model of this name."""
+    """Whether marked noise belongs to the model of this name."""
     return bool((samples[:, -1] == _sign(owner)).all())
 
 
 def is_intact(samples: Tensor) -> bool:
-    """Whether every value of marked noise is as it was when it was marked."""
+    """Whether the values of marked noise are unchanged."""
     return bool((samples[:, -MARKS:-1] == _checksum(samples[:, :-MARKS].float())).all())
 
 
@@ -58,7 +58,7 @@ def _sign(owner: str) -> float:
 
 
 def _checksum(z: Tensor) -> Tensor:
-    """Of each place's values (B, C, H, W), bit by bit: (B, 1, H, W), in [0, 1)."""
+    """A checksum of the bits of each place's values (B, C, H, W): (B, 1, H, W), in [0, 1)."""
     bits = z.contiguous().view(torch.int32).to(torch.int64) & 0xFFFFFFFF
     total = torch.zeros_like(bits[:, 0])
     for channel in bits.unbind(1):

@@ -48,7 +48,7 @@ def encode(
 
 
 def encoded(host: Host, model: Model, image: Image) -> torch.Tensor:
-    """An IMAGE as data of the flow (B, C, H, W)."""
+    """The flow's data (B, C, H, W) of an IMAGE."""
     pipeline = model.pipeline
     fitted = [pipeline.fit(picture) for picture in convert.pictures(image)]
     width, height = fitted[0].size
@@ -62,7 +62,7 @@ def encoded(host: Host, model: Model, image: Image) -> torch.Tensor:
 
 
 def decoded(host: Host, model: Model, x: torch.Tensor) -> list[Picture.Image]:
-    """Pictures of data of the flow (B, C, H, W)."""
+    """Pictures from the flow's data (B, C, H, W)."""
     pixels = x.shape[-1] * x.shape[-2] * model.pipeline.factor**2
     report = host.steps()
     pictures: list[Picture.Image] = []

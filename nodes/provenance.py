@@ -1,6 +1,6 @@
-"""Where a latent comes from, as far as a graph tells: a latent of another autoencoder has no mark of its own.
+"""The origin of a latent in a graph: a latent of another autoencoder has no mark of its own.
 
-Latents of Stable Diffusion 3 and those of starflow-mini, for example, have one shape, and mean different pictures.
+Latents of Stable Diffusion 3 and of starflow-mini, for example, have the same shape, and mean different pictures.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from .declaration import LATENT, VAE
 
 LOADER = "STARFlowLoader"
 OURS = "STARFlow"  # how the ids of this pack's nodes begin
-DIFFUSION_MODEL = "MODEL"  # ComfyUI's type of what draws latents of another space
+DIFFUSION_MODEL = "MODEL"  # ComfyUI's type of models that draw latents of another space
 
 
 def foreign_source(
     start: str, name: str, node_of: Callable[[str], Mapping[str, Any]], classes: Mapping[str, Any]
 ) -> str | None:
-    """The node that made a latent outside of this pack's models; None where the graph shows none.
+    """The node of another pack that made a latent; None if the graph shows none.
 
     Args:
-        start, name: the node, and its input, that the latent comes to.
+        start, name: the node and its input that receive the latent.
         node_of: a graph's node by its id, in the API's form: {"class_type": …, "inputs": {name: value or [id, slot]}}.
         classes: of nodes, by their type.
     """
@@ -39,7 +39,7 @@ def foreign_source(
 
 
 def _is_ours(number: str, node_of: Callable[[str], Mapping[str, Any]], classes: Mapping[str, Any]) -> bool:
-    """Whether an autoencoder comes from this pack's loader, maybe by way of other nodes."""
+    """Whether an autoencoder comes from this pack's loader, possibly through other nodes."""
     node = node_of(number)
     if node["class_type"] == LOADER:
         return True
@@ -47,7 +47,7 @@ def _is_ours(number: str, node_of: Callable[[str], Mapping[str, Any]], classes: 
 
 
 def _linked(node: Mapping[str, Any], classes: Mapping[str, Any], only: str | None = None) -> Iterator[tuple[str, str]]:
-    """The nodes that come to a node's inputs, or to `only` one of them, with the types of these inputs."""
+    """The nodes connected to a node's inputs, or to `only` one of them, with the types of these inputs."""
     types: dict[str, str] = {}
     if kind := classes.get(node["class_type"]):
         declared = kind.INPUT_TYPES()

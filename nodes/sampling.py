@@ -6,15 +6,10 @@ import dataclasses
 from typing import Annotated
 
 import torch
-from torch import Tensor
 
-from starflow_core.flow.flow import Flow
 from starflow_core.flow.noise import seeded_noise, varied
-from starflow_core.images import checked_size, fitted_size
-from starflow_core.insight.likelihood import TOKENS_AT_ONCE
-from starflow_core.insight.likelihood import denoise as without_noise
-from starflow_core.memory import sampling_memory
-from starflow_core.samplers import Jacobi, Progress, ProgressCallback, Sampler, Sequential
+from starflow_core.images import fitted_size
+from starflow_core.samplers import Sequential
 from starflow_core.sampling import Sampling
 
 from . import conditions, convert
@@ -76,85 +71,41 @@ def sample(
     ] = 0.0,
 ) -> Latent:
     pipeline = model.pipeline
-    flow, defaults = pipeline.flow, pipeline.defaults
-    chosen = Sampling(guidance=chosen_or_none(guidance), temperature=chosen_or_none(temperature))
-    guide, temperature = pipeline.guidance(chosen), pipeline.temperature(chosen)
+    own = None if noise is None else False  # a picture's own noise gives it back as it was
+    chosen = Sampling(
+        guidance=chosen_or_none(guidance),
+        temperature=chosen_or_none(temperature),
+        sampler=Sequential() if sampler == "sequential" else pipeline.jacobi(tolerance),
+        denoise=own if denoise == "default" else denoise == "on",
+    )
     if noise is not None:
         z = convert.noise(model, noise)
-        z = varied(z, temperature * seeded_noise(z.shape[1:], seed, len(z)), variation)
+        z = varied(z, pipeline.temperature(chosen) * seeded_noise(z.shape[1:], seed, len(z)), variation)
     else:
-        z = temperature * seeded_noise(_shape(model, aspect_ratio, width, height), seed, batch_size)
-    is_guided = guide.strength > 0
+        shape = datum_shape(model, aspect_ratio, width, height)
+        z = pipeline.temperature(chosen) * seeded_noise(shape, seed, batch_size)
+    is_guided = pipeline.guidance(chosen).strength > 0
     condition = conditions.condition(host, model, positive, len(z))
     unconditional = conditions.condition(host, model, negative, len(z)) if is_guided else None
     condition, unconditional = conditions.of_one_length(condition, unconditional)
-    denoises = denoise == "on" or (denoise == "default" and defaults.denoise and noise is None)
-    parts = _parts(flow, z) if denoises else []
-    steps = _Steps(host.progress(model), len(parts))
-    with host.in_memory(model.flow, sampling_memory(flow, len(z), flow.grid(z), condition, guided=is_guided)):
-        x = flow.inverse(
-            z,
-            condition,
-            guidance=guide,
-            unconditional=unconditional,
-            sampler=_sampler(model, sampler, tolerance),
-            progress=steps.sampled,
-        )
-        for part in parts:
-            x[part] = without_noise(flow, x[part], None if condition is None else condition[part])
-            steps.denoised(x)
+    batch = min(len(z), pipeline.at_once(z.shape[1:], condition, chosen))
+    with host.in_memory(model.flow, pipeline.memory(batch, z.shape[1:], condition, chosen)) as free:
+        chosen = dataclasses.replace(chosen, memory=free)
+        x = pipeline.draw(z, condition, unconditional, chosen, host.progress(model))
     if not bool(torch.isfinite(x).all()):
         raise ValueError("Numbers grew beyond bounds; lower the guidance, or choose another seed.")
     return convert.latent(model, x)
 
 
-class _Steps:
-    """The steps of sampling, and those of denoising after them, told as one count.
-
-    Args:
-        report: told of every step.
-        more: steps of denoising.
-    """
-
-    def __init__(self, report: ProgressCallback, more: int) -> None:
-        self._report, self._more = report, more
-        self._done = self._total = 0
-
-    def sampled(self, step: Progress) -> None:
-        self._done, self._total = step.done, step.total + self._more
-        self._report(dataclasses.replace(step, total=self._total))
-
-    def denoised(self, x: Tensor) -> None:
-        """One more step; `x` (B, C, H, W) is how far it is."""
-        self._done += 1
-        self._report(Progress(self._done, self._total, lambda: x))
-
-
-def _parts(flow: Flow, z: Tensor) -> list[slice]:
-    """Batches of what is denoised at once, since its memory grows with their size."""
-    H, W = flow.grid(z)
-    at_once = max(1, TOKENS_AT_ONCE // (H * W))
-    return [slice(first, first + at_once) for first in range(0, len(z), at_once)]
-
-
 def chosen_or_none(value: float) -> float | None:
-    """A setting as `Sampling` has it: None for the model's own."""
+    """A setting for `Sampling`: None for the model's own."""
     return None if value == OWN else value
 
 
-def _shape(model: Model, aspect_ratio: str, width: int, height: int) -> tuple[int, int, int]:
-    """Of one datum, (C, H, W)."""
+def datum_shape(model: Model, aspect_ratio: str, width: int, height: int) -> tuple[int, int, int]:
+    """Of one datum, (C, H, W), for a picture of a ratio or of a width and height in pixels."""
     pipeline = model.pipeline
-    side, multiple = pipeline.trained_side, pipeline.multiple
     if aspect_ratio == SIZE:
-        width, height = checked_size((width, height), side, multiple)
-    else:
-        across, down = map(int, aspect_ratio.split(":"))
-        width, height = fitted_size(across, down, side, multiple)
-    return pipeline.flow.config.in_channels, height // pipeline.factor, width // pipeline.factor
-
-
-def _sampler(model: Model, name: str, tolerance: float) -> Sampler:
-    if name == "sequential":
-        return Sequential()
-    return Jacobi(tolerance=tolerance, iterations=model.pipeline.defaults.iterations)
+        return pipeline.shape((width, height))
+    across, down = map(int, aspect_ratio.split(":"))
+    return pipeline.shape(fitted_size(across, down, pipeline.trained_side, pipeline.multiple))

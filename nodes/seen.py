@@ -1,4 +1,4 @@
-"""Maps over pictures, where a model looks at a part of them."""
+"""Maps over pictures, for models that see a part of a picture."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from .values import Image, Mask, Model
 
 @dataclass(frozen=True)
 class Seen:
-    """Which part of pictures of a size a model looks at.
+    """The part of pictures that a model sees.
 
     Attributes:
         size: width and height of the pictures, in pixels.
-        box: left, top, right and bottom of that part.
+        box: left, top, right and bottom of the part.
     """
 
     size: tuple[int, int]
@@ -29,7 +29,7 @@ class Seen:
 
     @classmethod
     def of(cls, model: Model, image: Image | None, size: tuple[int, int]) -> Seen:
-        """Of an IMAGE; of a latent, which is looked at whole, `size` is that of its picture."""
+        """The part of an IMAGE; a latent is seen whole, and `size` is that of its picture."""
         if image is None:
             return cls(size, (0, 0, *size))
         size = (image.shape[2], image.shape[1])

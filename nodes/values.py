@@ -1,10 +1,10 @@
-"""What goes along the wires, in ComfyUI's own layouts, so that its other nodes take it and make it.
+"""The values on the wires, in ComfyUI's own layouts, so that its other nodes connect.
 
 IMAGE         (B, H, W, 3) float32 in [0, 1]
 MASK          (B, H, W) float32 in [0, 1]
-LATENT        {"samples": (B, C, H, W) float32, …}: latents as the autoencoder makes them, not scaled for the flow; of a
-              flow of pictures, the pictures in [−1, 1]. Noise of a flow has its mark in two more channels
-CONDITIONING  [[features (1, L, D), {…}], …]; of classes, labels (1,), with the model's name beside them
+LATENT        {"samples": (B, C, H, W) float32, …}: the autoencoder's latents, not scaled for the flow; for a flow
+              of pictures, the pictures in [−1, 1]. Noise of a flow has its mark in two more channels
+CONDITIONING  [[features (1, L, D), {…}], …]; for classes, labels (1,), with the model's name
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ Mask: TypeAlias = Tensor
 Latent: TypeAlias = dict[str, Any]
 Conditioning: TypeAlias = list[list[Any]]
 
-OF_MODEL = "starflow_model"  # in a conditioning: the kind of features that it holds
-NOISE_OF = "starflow_noise"  # in a latent: that it is a flow's noise, and of which model
+OF_MODEL = "starflow_model"  # in a conditioning: the kind of its features
+NOISE_OF = "starflow_noise"  # in a latent: marks a flow's noise, and names its model
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A part of a model, with what its host needs to move it, which nobody else looks into."""
+    """A part of a model, with its host's own handle to move it."""
 
     part: Any
     placement: Any = None
@@ -36,13 +36,13 @@ class Placed:
 
 @dataclass(frozen=True)
 class Model:
-    """A flow, and what its pictures need to become data and back.
+    """A flow with its autoencoder and text encoder.
 
     Attributes:
-        pipeline: with the flow, the autoencoder, the classes and the defaults, but no text encoder.
+        pipeline: holds the flow, the autoencoder, the classes and the defaults, but no text encoder.
         flow: the pipeline's.
-        autoencoder: the pipeline's; of a flow of pictures, nothing.
-        text_encoder: reads the empty prompt, where no other is connected; None for a flow without text.
+        autoencoder: the pipeline's; None for a flow of pictures.
+        text_encoder: encodes the empty prompt if no other is connected; None for a flow without text.
     """
 
     pipeline: Pipeline

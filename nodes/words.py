@@ -1,10 +1,10 @@
-"""Prompts as ComfyUI's users write them, turned into the plain words that a flow's text encoder reads."""
+"""Prompts with ComfyUI's syntax, as plain words for a flow's text encoder."""
 
 from __future__ import annotations
 
 import re
 
-# (words:1.5) and ((words):2), but no (3:2) and no (at 10:30), where a digit stands before the colon of a whole number.
+# (words:1.5) and ((words):2), but not (3:2) and (at 10:30), where a digit precedes the colon of a whole number.
 _WORDS, _WHOLE, _BROKEN = r"(?<!\\)\((?:[^()\\]|\\.|\([^()]*\))*", r"[-+]?\d+\.?", r"[-+]?\d*\.\d+"
 WEIGHT = re.compile(rf"{_WORDS}(?:(?<=[^\s\d])\s*:\s*{_WHOLE}|:\s*{_BROKEN})\s*\)")
 EMBEDDING = re.compile(r"\bembedding:\S+")
@@ -12,10 +12,10 @@ ESCAPED = re.compile(r"\\([()])")
 
 
 def plain(text: str) -> str:
-    r"""The words; parentheses are words, escaped as `\(` and `\)` or not.
+    r"""The plain words; parentheses are text, escaped as `\(` and `\)` or not.
 
     Raises:
-        ValueError: words have weights, or there is an embedding, neither of which a flow reads.
+        ValueError: the prompt has weights or an embedding, which a flow does not support.
     """
     if found := WEIGHT.search(text):
         raise ValueError(

@@ -6,7 +6,7 @@
     pipeline.generate("a red heart", seed=1)[0].save("heart.png")
     pipeline.score(image, "a red heart").bits_per_dim
 
-Names are imported when they are first used, so that importing the package is quick and imports no torch.
+Names are imported at their first use: importing the package is quick and does not import torch.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .sampling import Sampling as Sampling
     from .weights.fetch import fetch as fetch
     from .weights.model_folder import load as load
+    from .weights.model_folder import save as save
 
 __version__ = "0.2.0"
 
@@ -59,6 +60,7 @@ _HOMES = {
     "TextEncoder": "codecs.text_encoder",
     "fetch": "weights.fetch",
     "load": "weights.model_folder",
+    "save": "weights.model_folder",
 }
 __all__ = [*_HOMES, "__version__"]
 

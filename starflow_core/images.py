@@ -1,4 +1,4 @@
-"""Pictures of people: opened, brought to a size that a model takes, and turned into tensors."""
+"""Input pictures: opened, scaled to a model's size, and converted to tensors."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from torch import Tensor
 
 from .levels import as_8_bit, levels_of_dtype, to_8_bit
 
-# A picture as people have it: PIL's, the path of a file, a numpy array (H, W) or (H, W, C), or a torch tensor (H, W) or
-# (C, H, W). levels.py says which of an array's or a tensor's numbers are black and white.
+# An input picture: PIL's, the path of a file, a numpy array (H, W) or (H, W, C), or a torch tensor (H, W) or (C, H, W).
+# levels.py defines black and white of an array or a tensor.
 AnyImage = Image.Image | str | os.PathLike[str] | np.ndarray | Tensor
 
 MAX_ASPECT_RATIO = 4.0
@@ -26,11 +26,11 @@ def open_image(path: os.PathLike[str] | str) -> Image.Image:
     """A picture from a file; of an animation, the first frame. More than 8 bits become 8, as levels.py says.
 
     Raises:
-        ValueError: the file is missing, no picture, damaged or too large, or nothing says what is white in it.
+        ValueError: the file is missing, not a picture, damaged or too large, or its white level is unknown.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # it comes at half of what is refused
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the warning comes at half the limit
             with Image.open(path) as image:
                 image.load()
                 return _in_8_bits(path, image).copy()
@@ -47,10 +47,10 @@ def open_image(path: os.PathLike[str] | str) -> Image.Image:
 
 
 def as_rgb(image: AnyImage) -> Image.Image:
-    """Any picture as upright RGB, what is transparent on white. What is black and what white, levels.py says.
+    """Any picture as upright RGB, transparency laid on white; levels.py defines black and white.
 
     Raises:
-        ValueError: it is no picture, its data cannot be read, or nothing says what is white in it.
+        ValueError: it is not a picture, its data cannot be read, or its white level is unknown.
     """
     try:
         image = ImageOps.exif_transpose(as_8_bit(_opened(image)))
@@ -72,7 +72,7 @@ def _in_8_bits(path: os.PathLike[str] | str, image: Image.Image) -> Image.Image:
 
 
 def _opened(image: AnyImage) -> Image.Image:
-    """Whatever a picture is given as, as Pillow has it."""
+    """A picture of any accepted type as a `PIL.Image`."""
     if isinstance(image, Image.Image):
         return image
     if isinstance(image, (str, os.PathLike)):
@@ -101,7 +101,7 @@ def _from_array(pixels: np.ndarray, layout: str) -> Image.Image:
 
 
 def fitted_size(width: int, height: int, side: int, multiple: int) -> tuple[int, int]:
-    """Width and height of the trained area, side², nearest to an aspect ratio, in multiples of `multiple`.
+    """Width and height with the trained area side² and the nearest aspect ratio, in multiples of `multiple`.
 
     Raises:
         ValueError: the aspect ratio is too extreme.
@@ -118,7 +118,7 @@ def fitted_size(width: int, height: int, side: int, multiple: int) -> tuple[int,
 
 
 def middle_square(image: Image.Image, side: int, resampling: Image.Resampling) -> Image.Image:
-    """The largest square in the middle of a picture, scaled to `side` pixels where it is of another size."""
+    """The largest centred square of a picture, scaled to `side` pixels."""
     if image.size == (side, side):
         return image
     return image.crop(middle_box(image.size)).resize((side, side), resampling)
@@ -132,10 +132,10 @@ def middle_box(size: tuple[int, int]) -> tuple[int, int, int, int]:
 
 
 def checked_size(size: int | Sequence[int] | None, side: int, multiple: int) -> tuple[int, int]:
-    """Width and height from what a person asked for: nothing, a side, or both.
+    """Width and height from a setting: None, a side, or both.
 
     Raises:
-        ValueError: a side is no positive multiple of `multiple`, or the picture is too large for the model.
+        ValueError: a side is not a positive multiple of `multiple`, or the picture is too large for the model.
     """
     width, height = _pair(side if size is None else size)
     for pixels in (width, height):

@@ -1,4 +1,4 @@
-"""What the numbers of a picture mean: black and white, by their type and what their file says of them.
+"""Black and white levels of a picture, by the type of its numbers and the metadata of its file.
 
 | numbers | black … white |
 | --- | --- |
@@ -11,9 +11,9 @@
 | floating-point | 0 … 1 |
 | true and false | false … true |
 
-Anything else is an error, as are NaN, infinity, and floating-point numbers beyond 0 … 1 by more than a grey level of 8
-bits. The numbers themselves are never looked at to guess: a dark frame stays dark. Other values of MaxSampleValue than
-2ⁿ − 1 are what TIFF 6.0 calls it, a statistic that is "not to be used to affect the visual appearance".
+Anything else is an error, and so are NaN, infinity, and floating-point numbers beyond 0 … 1 by more than one 8-bit grey
+level. The levels are never guessed from the numbers: a dark frame stays dark. Values of MaxSampleValue other than
+2ⁿ − 1 are, in TIFF 6.0's words, a statistic "not to be used to affect the visual appearance".
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class Levels(NamedTuple):
 
 
 def as_8_bit(image: Image.Image) -> Image.Image:
-    """A picture of more than 8 bits as one of 8; any other as it is.
+    """A picture of more than 8 bits reduced to 8; other pictures unchanged.
 
     Raises:
-        ValueError: nothing says what is white, or a number is NaN, infinite or too large.
+        ValueError: the white level is unknown, or a number is NaN, infinite or too large.
     """
     if image.mode not in DEEP:
         return image
@@ -57,7 +57,7 @@ def levels_of_dtype(dtype: np.dtype[Any]) -> Levels:
     """The levels of an array of some type.
 
     Raises:
-        ValueError: numbers of this type have none.
+        ValueError: this type has no defined levels.
     """
     if dtype == np.bool_:
         return Levels(0, 1)

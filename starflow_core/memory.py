@@ -1,54 +1,139 @@
-"""How many bytes a flow needs beside its weights, so that whoever shares a device's memory can make room."""
+"""Memory that a flow needs beside its weights, for hosts that share a device's memory."""
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
+from .flow.block import FlowBlock
+from .flow.config import BlockShape
 from .flow.flow import Flow
-from .samplers.jacobi import Jacobi
+from .flow.guidance import Guidance
+from .flow.predictor import drafts_pay, is_guided
+from .insight.likelihood import denoised_at_once
+from .samplers import Jacobi, Sampler, Sequential
+from .samplers.secant import RANK
 
-ACTIVATIONS = 12  # tensors of the width of the transformer that a layer has alive at once, the widened ones included
-FLOAT32 = 4
+FLOAT32, BFLOAT16 = 4, 2  # bytes
+# Tensors of the transformer's width that are alive at once in a layer, for each token: during the rotation, four
+# times queries, keys and values, and the hidden state; during attention, once, and the result.
+TURNING, ATTENDING = 13, 5
+# Those that a layer keeps for the gradient: both norms' inputs, queries, keys, values, attention's output, and the
+# widened ones of the MLP; and the gradients themselves.
+KEPT, GRADIENTS = 6, 8
+# Tensors of the size of the tokens: the noise, the contexts, and their results; the secant has more.
+TOKENS = 8
+SECANT = 4 * RANK + 4
 
 
-def sampling_memory(flow: Flow, batch: int, grid: tuple[int, int], condition: Tensor | None, *, guided: bool) -> int:
-    """Bytes to draw a batch: the largest key-value cache of a block, and the activations of a window of tokens.
+def sampling_memory(
+    flow: Flow,
+    batch: int,
+    grid: tuple[int, int],
+    condition: Tensor | None,
+    *,
+    guidance: Guidance | None = None,
+    sampler: Sampler | None = None,
+    denoise: bool = False,
+) -> int:
+    """Bytes to draw a batch: those of the largest block, or of denoising if it needs more.
 
     Args:
-        flow: to draw with.
+        flow: to draw with, on the device and in the dtype of its computation.
         batch: pictures at once.
         grid: tokens (H', W') of each.
         condition: as the flow takes it.
-        guided: whether every pass is made twice.
+        guidance: of the drawing.
+        sampler: inverts the blocks; `Jacobi()` by default.
+        denoise: the pictures are denoised, a few at a time.
     """
-    tokens = grid[0] * grid[1]
-    text = _text_tokens(condition)
-    window = min(tokens, Jacobi().block_size or tokens)
-    passes = 2 if guided else 1
-    return max(
-        batch * (passes if block.is_conditioned else 1) * _block(flow, i, tokens + text, window)
-        for i, block in enumerate(flow.blocks)
-    )
+    drawing = 0
+    for block in flow.blocks:
+        rows = 2 * batch if is_guided(block, guidance) else batch
+        drawing = max(drawing, _sampling(flow, block, rows, batch, grid, condition, sampler or Jacobi()))
+    return max(drawing, denoising_memory(flow, batch, grid, condition)) if denoise else drawing
 
 
 def forward_memory(flow: Flow, batch: int, grid: tuple[int, int], condition: Tensor | None) -> int:
-    """Bytes for the likelihoods of a batch: the activations of all tokens, and what attention makes of them."""
-    tokens = grid[0] * grid[1] + _text_tokens(condition)
-    return max(batch * _activations(flow, i, tokens) for i in range(len(flow.blocks)))
+    """Bytes for the likelihoods of a batch: the activations of all tokens."""
+    tokens = grid[0] * grid[1]
+    most = 0
+    for block in flow.blocks:
+        N = tokens + _text_tokens(block.shape, condition)
+        layer = batch * _activations(flow, block.shape, N, N, flow.dtype)
+        most = max(most, layer + _rotary(block.shape, N, flow.dtype))
+    return most + batch * tokens * TOKENS * flow.blocks[0].shape.token_dim * FLOAT32
 
 
-def _text_tokens(condition: Tensor | None) -> int:
-    """Of features (B, L, D); labels (B,) are no tokens."""
-    return 0 if condition is None or condition.ndim < 3 else condition.shape[1]
+def denoising_memory(flow: Flow, batch: int, grid: tuple[int, int], condition: Tensor | None) -> int:
+    """Bytes to denoise a batch, a few pictures at a time: the inputs of all layers, and the gradient of one."""
+    tokens, at_once = grid[0] * grid[1], min(batch, denoised_at_once(grid))
+    kept = most = table = 0
+    for block in flow.blocks:
+        shape = block.shape
+        N = tokens + _text_tokens(shape, condition)
+        wide = N * shape.width * flow.dtype.itemsize
+        kept += shape.layers * wide + tokens * TOKENS * shape.token_dim * FLOAT32
+        layer = (KEPT + shape.expansion + GRADIENTS) * wide + _attention(flow, shape, N, N, flow.dtype) // 2
+        most, table = max(most, layer), max(table, _rotary(shape, N, flow.dtype))
+    return at_once * (kept + most) + table
 
 
-def _block(flow: Flow, i: int, tokens: int, window: int) -> int:
-    shape = flow.config.block(i)
-    cache = 2 * shape.layers * tokens * shape.width * flow.blocks[i].proj_in.weight.element_size()
-    return cache + _activations(flow, i, window)
+def _sampling(
+    flow: Flow,
+    block: FlowBlock,
+    rows: int,
+    batch: int,
+    grid: tuple[int, int],
+    condition: Tensor | None,
+    sampler: Sampler,
+) -> int:
+    """Bytes to invert a block, with `rows` sequences for a batch of pictures."""
+    shape, tokens = block.shape, grid[0] * grid[1]
+    text = _text_tokens(shape, condition)
+    total, D = tokens + text, shape.token_dim
+    table = _rotary(shape, total, flow.dtype)
+
+    def cache(size: int) -> int:
+        return rows * total * 2 * shape.layers * shape.width * size
+
+    def layer(at_once: int, dtype: torch.dtype) -> int:
+        return rows * _activations(flow, shape, at_once, total, dtype)
+
+    if isinstance(sampler, Sequential):
+        state = batch * tokens * TOKENS * D * FLOAT32
+        return table + state + cache(flow.dtype.itemsize) + layer(max(1, text), flow.dtype)
+    window = min(tokens, getattr(sampler, "block_size", None) or tokens)
+    solving, drafting = layer(max(window, text), flow.dtype), 0
+    if getattr(sampler, "drafts", False) and drafts_pay(rows, tokens, flow.device, flow.dtype):
+        weights = sum(weight.numel() for weight in block.parameters())
+        drafting = BFLOAT16 * weights + cache(BFLOAT16) + layer(max(tokens, text), torch.bfloat16)
+    state = batch * tokens * (TOKENS + SECANT) * D * FLOAT32
+    return table + state + cache(flow.dtype.itemsize) + max(solving, drafting)
 
 
-def _activations(flow: Flow, i: int, tokens: int) -> int:
-    shape = flow.config.block(i)
-    heads = shape.width // shape.head_dim
-    return FLOAT32 * tokens * (ACTIVATIONS * shape.width + heads * tokens)
+def _text_tokens(shape: BlockShape, condition: Tensor | None) -> int:
+    """The number of text tokens L of features (B, L, D); 0 for labels and for blocks without text."""
+    return 0 if condition is None or condition.ndim < 3 or not shape.text_dim else condition.shape[1]
+
+
+def _activations(flow: Flow, shape: BlockShape, N: int, M: int, dtype: torch.dtype) -> int:
+    """Bytes of a layer's activations for N tokens that attend to M."""
+    wide = N * shape.width * dtype.itemsize
+    turning = 0 if shape.positions else TURNING * wide
+    attending = ATTENDING * wide + _attention(flow, shape, N, M, dtype)
+    return max(turning, attending, (2 + 2 * shape.expansion) * wide)
+
+
+def _rotary(shape: BlockShape, M: int, dtype: torch.dtype) -> int:
+    """Bytes of the table of M positions: cosines and sines of queries, keys and values."""
+    return 0 if shape.positions else 2 * 3 * M * shape.head_dim * dtype.itemsize
+
+
+def _attention(flow: Flow, shape: BlockShape, N: int, M: int, dtype: torch.dtype) -> int:
+    """Bytes of attention's matrices, N × M per head, if the device's kernel stores them."""
+    heads, device = shape.width // shape.head_dim, flow.device.type
+    is_fused = device == "cuda" or (device == "cpu" and dtype != torch.bfloat16)
+    if is_fused or N == 1:
+        return 0
+    return 2 * heads * N * M * dtype.itemsize

@@ -1,7 +1,8 @@
-"""Where and in what dtype things are computed: said by whoever loads a model, and never read off a weight.
+"""Device and dtype of a computation: set by the caller who loads a model, never read from a weight.
 
-Weights may lie on another device than they are needed on, or in another dtype: a host that shares a device's memory moves
-them as it likes, and stores them as small as it can. These layers bring theirs to the device and dtype of their input.
+Weights may be on another device or of another dtype than the computation: a host that shares a device's memory moves
+them at will, and stores them in a small dtype. These layers cast their weights to the device and dtype of their
+input.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ class Embedding(nn.Embedding):
 
 
 def rebuilt(model: Module, operations: Any) -> Module:
-    """A model of another library's, whose plain linear layers and embeddings give way, with their parameters, to those
-    of a namespace of operations.
+    """A model of another library, with its plain linear layers and embeddings replaced by those of a namespace of
+    operations; they keep their parameters.
     """
     replaced: dict[nn.Module, nn.Module] = {}  # of one that stands in two places, one
     for parent in list(model.modules()):
@@ -68,7 +69,7 @@ def rebuilt(model: Module, operations: Any) -> Module:
                 new = operations.Embedding(child.num_embeddings, child.embedding_dim, child.padding_idx, device="meta")
             else:
                 continue
-            new = replaced.setdefault(child, new)
+            new = replaced.setdefault(child, new.requires_grad_(child.weight.requires_grad))
             new.load_state_dict(child.state_dict(keep_vars=True), assign=True)
             setattr(parent, name, new.train(child.training))
     return model
@@ -79,14 +80,15 @@ def _cast(weight: Tensor | None, x: Tensor) -> Tensor | None:
 
 
 class Computing(nn.Module):
-    """A module that is told where and in what dtype it computes.
+    """A module with an explicit device and dtype of its computation.
 
     Attributes:
-        device, dtype: of the computation. `to` and its kin set them as they move and convert the weights; whoever
-            keeps weights elsewhere, or in another dtype, sets them alone.
+        device, dtype: of the computation. `to` and its kin set them as they move and convert the weights; a host that
+            keeps weights elsewhere, or in another dtype, sets them separately.
 
     Args:
-        device, dtype: as torch takes them for new tensors, None for its defaults.
+        device: as torch takes it for new tensors; None for its default.
+        dtype: as torch takes it for new tensors; None for its default.
     """
 
     def __init__(self, device: torch.device | str | None = None, dtype: torch.dtype | None = None) -> None:
@@ -94,7 +96,7 @@ class Computing(nn.Module):
         self.computes_like(torch.empty(0, device=device, dtype=dtype))
 
     def computes_like(self, tensor: Tensor) -> None:
-        """Compute on a tensor's device and in its dtype, wherever the weights are."""
+        """Compute on a tensor's device and in its dtype."""
         self.device, self.dtype = tensor.device, tensor.dtype
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:

@@ -1,9 +1,10 @@
-"""A flow joined with what encodes its condition and its data: prompts or classes to pictures, pictures to likelihoods
-and to noise and back."""
+"""A flow with its text encoder or classes and its autoencoder: prompts or classes → pictures, pictures → likelihoods,
+pictures ↔ noise."""
 
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -17,12 +18,13 @@ from .codecs.classes import Classes
 from .codecs.dequantization import requantized
 from .codecs.text_encoder import TextEncoder
 from .flow.flow import Flow
-from .flow.guidance import Guidance, Guided
+from .flow.guidance import Guidance
 from .flow.noise import seeded_noise
 from .images import AnyImage, as_rgb, checked_size, fitted_size, middle_square, psnr, to_images, to_tensor
-from .insight.likelihood import Likelihood, denoise, score
+from .insight.likelihood import Likelihood, denoise, denoised_at_once, score
+from .memory import sampling_memory
 from .samplers import Jacobi, Progress, ProgressCallback, Sampler
-from .sampling import Sampling, SamplingDefaults, guidance_options
+from .sampling import Sampling, SamplingDefaults, chosen, guidance_options
 
 MAX_DRAWS = 10_000
 BATCH = 16
@@ -30,12 +32,12 @@ BATCH = 16
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """A picture that went to noise and back.
+    """A picture mapped to noise and back.
 
     Attributes:
-        image: the picture that came back.
-        latent_error: relative L2 error of what came back through the flow, latents or pixels; zero but for rounding.
-        psnr: in dB, against the picture that went in; what the autoencoder loses, where there is one.
+        image: the reconstructed picture.
+        latent_error: relative L2 error of the latents, or pixels, that the flow's inverse returns; rounding only.
+        psnr: in dB, against the input picture; the loss of the autoencoder, if there is one.
         noise: (C, H, W), the flow's noise for the picture.
     """
 
@@ -46,7 +48,7 @@ class Reconstruction:
 
 
 class Picture(NamedTuple):
-    """A picture, and the prompt and seed that it is of."""
+    """A picture with its prompt and seed."""
 
     image: Image.Image
     prompt: str
@@ -59,20 +61,20 @@ class _Job(NamedTuple):
 
 
 class Pipeline:
-    """A model with all its parts, ready for use.
+    """A model with all its parts.
 
     Args:
         flow: between data and noise.
         autoencoder: between images and latents; None for a flow of pictures.
         text_encoder: of prompts; None for a flow without text.
         name: of the model.
-        defaults: how the model is best sampled.
-        classes: of a class-conditional flow; None for one without classes. Names of classes stand where others take
+        defaults: the model's own settings of sampling.
+        classes: of a class-conditional flow; None for one without classes. Names of classes take the place of
             prompts.
-        keep_text_encoder: in memory, when prompts have been encoded; otherwise it is read again for other prompts.
+        keep_text_encoder: keep it in memory after encoding; otherwise new prompts read it again.
 
     Raises:
-        ValueError: the parts are those of another flow.
+        ValueError: the parts do not fit together.
     """
 
     def __init__(
@@ -117,23 +119,23 @@ class Pipeline:
         flow.guide(self.defaults.guidance, **guidance_options(Sampling(), self.defaults))
 
     def parts(self) -> dict[str, nn.Module]:
-        """The parts that there are, by name."""
+        """The model's parts by name."""
         encoder = None if self.text_encoder is None else self.text_encoder.model
         parts = {"flow": self.flow, "autoencoder": self.autoencoder, "text encoder": encoder}
         return {name: part for name, part in parts.items() if part is not None}
 
     def jacobi(self, tolerance: float = 0.01) -> Jacobi:
-        """The fast sampler, with what is known of this model."""
+        """The fast sampler, with this model's iteration counts."""
         return Jacobi(tolerance=tolerance, iterations=self.defaults.iterations)
 
     @property
     def factor(self) -> int:
-        """Pixels a side of one of the flow's data."""
+        """Pixels per latent along a side; 1 for a flow of pictures."""
         return 1 if self.autoencoder is None else self.autoencoder.config.factor
 
     @property
     def multiple(self) -> int:
-        """What the sides of pictures must be multiples of, in pixels."""
+        """The sides of pictures are multiples of this, in pixels."""
         return self.factor * self.flow.config.patch_size
 
     @property
@@ -143,56 +145,35 @@ class Pipeline:
 
     @property
     def is_conditional(self) -> bool:
-        """Whether pictures can be asked for, by prompts or classes."""
+        """Whether the model takes prompts or classes."""
         return self.text_encoder is not None or self.classes is not None
 
     def generate(
         self,
         prompt: str | Sequence[str],
+        sampling: Sampling | None = None,
         *,
-        seed: int | Sequence[int] = 0,
-        count: int = 1,
-        guidance: float | None = None,
-        negative: str = "",
-        size: int | Sequence[int] | None = None,
-        sampler: Sampler | None = None,
-        denoise: bool | None = None,
-        temperature: float | None = None,
-        guided: Guided | None = None,
-        annealed: bool | None = None,
-        attention_temperature: float | None = None,
         progress: ProgressCallback | None = None,
+        **settings: Any,
     ) -> list[Image.Image]:
         """Pictures of one or more prompts.
 
         Args:
-            prompt: what to draw, in words or as the name of a class; of a list of prompts, `count` pictures each.
-            seed, count, guidance, negative, size, sampler, denoise, temperature, guided, annealed,
-                attention_temperature: see `Sampling`.
-            progress: called after every step; what it raises ends the sampling.
+            prompt: what to draw, in words or as the name of a class; or a list, which gives `count` pictures each.
+            sampling: the settings of the drawing; by default the model's own.
+            progress: called after every step; an exception that it raises ends the sampling.
+            settings: by name, such as `seed=1, count=4`; they replace those of `sampling`; see `Sampling`.
 
         Raises:
-            ValueError: an argument is out of range; the message says what is allowed.
+            ValueError: a setting is out of range; the message gives the range.
+            TypeError: a setting is unknown.
         """
-        sampling = Sampling(
-            seed,
-            count,
-            guidance,
-            negative,
-            size,
-            sampler,
-            denoise,
-            temperature,
-            guided,
-            annealed,
-            attention_temperature,
-        )
-        return [picture.image for picture in self.pictures(prompt, sampling, progress)]
+        return [picture.image for picture in self.pictures(prompt, chosen(sampling, settings), progress)]
 
     def pictures(
         self, prompt: str | Sequence[str], sampling: Sampling, progress: ProgressCallback | None = None
     ) -> Iterator[Picture]:
-        """What `generate` returns, one by one, each as soon as it is done; arguments as there."""
+        """The pictures of `generate`, one by one, each as soon as it is finished; arguments as there."""
         overflowed = []
         for jobs, x in self._drawn(prompt, sampling, progress):
             finite = x.isfinite().all(dim=3).all(dim=2).all(dim=1).tolist()
@@ -205,10 +186,15 @@ class Pipeline:
             raise ValueError(f"Numbers grew beyond bounds in {listed}; lower the guidance or choose another seed.")
 
     def generate_latents(
-        self, prompt: str | Sequence[str], *, progress: ProgressCallback | None = None, **settings: Any
+        self,
+        prompt: str | Sequence[str],
+        sampling: Sampling | None = None,
+        *,
+        progress: ProgressCallback | None = None,
+        **settings: Any,
     ) -> Tensor:
-        """What `generate` decodes: data of the flow (prompts·count, C, H, W), float32; arguments as there."""
-        return torch.cat([x for _, x in self._drawn(prompt, Sampling(**settings), progress)])
+        """The latents or pixels of `generate`: (prompts·count, C, H, W), float32; arguments as there."""
+        return torch.cat([x for _, x in self._drawn(prompt, chosen(sampling, settings), progress)])
 
     def score(
         self,
@@ -223,8 +209,8 @@ class Pipeline:
 
         Args:
             image: any picture, or the path of its file; see `AnyImage` and `fit`.
-            prompt: what the picture is thought to show; None for the unconditional likelihood.
-            draws: noise draws that are averaged over.
+            prompt: what the picture shows; None for the unconditional likelihood.
+            draws: number of noise draws to average over.
             seed: of the draws.
             size: scale the picture to this size instead.
 
@@ -237,10 +223,10 @@ class Pipeline:
         return score(self.flow, x, condition, draws=draws, seed=seed)
 
     def scored_condition(self, prompt: str | None) -> Tensor | None:
-        """What a likelihood is given, as the flow takes it; nothing in particular where the prompt is None.
+        """The flow's condition of a likelihood; that of the empty prompt for None.
 
         Raises:
-            ValueError: the model knows no prompts, or no such class.
+            ValueError: the model takes no prompts, or the class is unknown.
         """
         if prompt is not None and not self.is_conditional:
             raise ValueError(f"The model {self.name!r} knows no prompts; score the picture without one.")
@@ -250,7 +236,7 @@ class Pipeline:
     def reconstruct(
         self, image: AnyImage, prompt: str = "", *, size: int | Sequence[int] | None = None
     ) -> Reconstruction:
-        """A picture to noise and back, by the flow and its exact inverse; arguments as for `score`."""
+        """Map a picture to noise and back, by the flow and its exact inverse; arguments as for `score`."""
         fitted = self.fit(image, size=size)
         x = self.encode(fitted, size=fitted.size)
         condition = self.condition([prompt])
@@ -265,10 +251,10 @@ class Pipeline:
         )
 
     def fit(self, image: AnyImage, *, size: int | Sequence[int] | None = None) -> Image.Image:
-        """A picture as upright RGB at a size that the model takes.
+        """A picture as upright RGB, scaled to a size that the model takes.
 
-        That is the size given, or else the trained area at the nearest aspect ratio, or the middle of the picture for
-        a model of a single size.
+        The size is `size`, or else the trained area at the nearest aspect ratio. A model of a single size takes the
+        largest centred square.
         """
         rgb = as_rgb(image)
         if size is None and self.flow.has_fixed_size:
@@ -280,9 +266,9 @@ class Pipeline:
 
     @torch.no_grad()
     def encode(self, image: AnyImage, *, size: int | Sequence[int] | None = None) -> Tensor:
-        """A picture as data of the flow (1, C, H, W), without noise, on the model's device."""
-        pixels = to_tensor(self.fit(image, size=size))[None].to(self.flow.device)
-        return pixels if self.autoencoder is None else self.autoencoder.encode(pixels)
+        """A picture as data of the flow (1, C, H, W), without noise, on the flow's device."""
+        pixels = to_tensor(self.fit(image, size=size))[None]
+        return (pixels if self.autoencoder is None else self.autoencoder.encode(pixels)).to(self.flow.device)
 
     @torch.no_grad()
     def decode(self, x: Tensor) -> list[Image.Image]:
@@ -292,7 +278,7 @@ class Pipeline:
         return [to_images(self.autoencoder.decode(one[None]))[0] for one in x]
 
     def condition(self, prompts: Sequence[str]) -> Tensor | None:
-        """What the flow takes for prompts or names of classes, "" for anything; None where it knows neither.
+        """The flow's condition for prompts or names of classes, "" for no condition; None for an unconditional model.
 
         Raises:
             ValueError: there is no such class.
@@ -307,61 +293,165 @@ class Pipeline:
     def _drawn(
         self, prompt: str | Sequence[str], sampling: Sampling, progress: ProgressCallback | None
     ) -> Iterator[tuple[list[_Job], Tensor]]:
-        """Data of the flow (B, C, H, W) in batches, with what each of them is of."""
+        """Batches of the flow's data (B, C, H, W), each with its jobs."""
         prompts = [prompt] if isinstance(prompt, str) else prompt
         if not isinstance(prompts, Sequence):
             raise ValueError(f"prompt is {prompt!r}; it must be a text or a list of texts.")
         if not prompts:
             raise ValueError("There is no prompt; give at least one, which may be empty.")
-        width, height = checked_size(sampling.size, self.trained_side, self.multiple)
-        shape = (self.flow.config.in_channels, height // self.factor, width // self.factor)
-        # All at once, so that text encoder and flow need not be in memory together.
+        shape = self.shape(sampling.size)
+        # Encode all prompts first: text encoder and flow need not be in memory together.
         texts = [sampling.negative, *prompts]
         conditions = self.condition(texts)
-        guidance, temperature = self.guidance(sampling), self.temperature(sampling)
-        denoised = self.defaults.denoise if sampling.denoise is None else sampling.denoise
-        if denoised and not self.flow.config.noise_std:
-            raise ValueError(f"The model {self.name!r} was trained without Gaussian noise; there is none to take off.")
-
+        temperature, size = self.temperature(sampling), self.at_once(shape, conditions, sampling)
         jobs = [_Job(prompt, seed) for prompt in prompts for seed in sampling.seeds()]
-        batches = [jobs[i : i + BATCH] for i in range(0, len(jobs), BATCH)]
+        batches = [jobs[i : i + size] for i in range(0, len(jobs), size)]
         for number, batch in enumerate(batches):
+            noise = temperature * torch.cat([seeded_noise(shape, job.seed, 1) for job in batch])
             condition = None if conditions is None else conditions[[texts.index(job.prompt) for job in batch]]
+            unconditional = None if conditions is None else conditions[:1]
+            report = progress and _of_batch(progress, number, len(batches))
+            yield batch, self.draw(noise, condition, unconditional, sampling, report)
+
+    def draw(
+        self,
+        noise: Tensor,
+        condition: Tensor | None,
+        unconditional: Tensor | None,
+        sampling: Sampling,
+        progress: ProgressCallback | None = None,
+    ) -> Tensor:
+        """The flow's data (B, C, H, W), float32, from noise, `at_once` pictures at a time.
+
+        Args:
+            noise: (B, C, H, W), already scaled by the temperature.
+            condition: as the flow takes it.
+            unconditional: the condition that guidance steers away from, (B, …) or (1, …) for all.
+            sampling: settings of the drawing; its seed, count, size and temperature are ignored, the noise has them.
+            progress: called after every step; what it raises ends the drawing.
+
+        Raises:
+            ValueError: a shape does not fit the model, or a setting is out of range.
+        """
+        size = self.at_once(noise.shape[1:], condition, sampling)
+        guidance, sampler, denoises = self.guidance(sampling), self.sampler(sampling), self.denoises(sampling)
+        parts = [slice(first, first + size) for first in range(0, len(noise), size)]
+        drawn = []
+        for number, part in enumerate(parts):
+            given = None if condition is None else condition[part]
+            away = unconditional if unconditional is None or len(unconditional) == 1 else unconditional[part]
+            more = math.ceil(len(noise[part]) / denoised_at_once(self.flow.grid(noise))) if denoises else 0
+            steps = _Steps(progress and _of_batch(progress, number, len(parts)), more)
             x = self.flow.inverse(
-                temperature * torch.cat([seeded_noise(shape, job.seed, 1) for job in batch]),
-                condition,
+                noise[part],
+                given,
                 guidance=guidance,
-                unconditional=None if conditions is None else conditions[:1],
-                sampler=sampling.sampler or self.jacobi(),
-                progress=progress and _of_batch(progress, number, len(batches)),
+                unconditional=away,
+                sampler=sampler,
+                progress=steps.sampled,
             )
-            yield batch, denoise(self.flow, x, condition) if denoised else x
+            drawn.append(denoise(self.flow, x, given, report=steps.denoised) if denoises else x)
+        return torch.cat(drawn)
+
+    def shape(self, size: int | Sequence[int] | None) -> tuple[int, int, int]:
+        """Shape (C, H, W) of the flow's data for a side, for width and height, or for the trained size.
+
+        Raises:
+            ValueError: the model cannot draw this size.
+        """
+        width, height = checked_size(size, self.trained_side, self.multiple)
+        return self.flow.config.in_channels, height // self.factor, width // self.factor
+
+    def at_once(self, shape: Sequence[int], condition: Tensor | None, sampling: Sampling) -> int:
+        """The number of pictures to draw at once: as many as are fast and fit into the allowed memory; at least one.
+
+        Args:
+            shape: of the flow's data (C, H, W).
+            condition: as the flow takes it, for any number of pictures.
+            sampling: settings of the drawing.
+        """
+        if sampling.memory is None:
+            return BATCH
+        sizes = range(BATCH, 1, -1)
+        return next((b for b in sizes if self.memory(b, shape, condition, sampling) <= sampling.memory), 1)
+
+    def memory(self, batch: int, shape: Sequence[int], condition: Tensor | None, sampling: Sampling) -> int:
+        """Bytes to draw a batch, beside the weights; arguments as for `at_once`."""
+        patch = self.flow.config.patch_size
+        return sampling_memory(
+            self.flow,
+            batch,
+            (shape[1] // patch, shape[2] // patch),
+            condition,
+            guidance=self.guidance(sampling),
+            sampler=self.sampler(sampling),
+            denoise=self.denoises(sampling),
+        )
+
+    def sampler(self, sampling: Sampling) -> Sampler:
+        """The chosen sampler, or the fast one."""
+        return sampling.sampler or self.jacobi()
+
+    def denoises(self, sampling: Sampling) -> bool:
+        """Whether to remove the noise of training: the chosen setting, or the model's own.
+
+        Raises:
+            ValueError: the model was trained without Gaussian noise.
+        """
+        denoises = self.defaults.denoise if sampling.denoise is None else sampling.denoise
+        if denoises and not self.flow.config.noise_std:
+            raise ValueError(f"The model {self.name!r} was trained without Gaussian noise; there is none to take off.")
+        return denoises
 
     def guidance(self, sampling: Sampling) -> Guidance:
-        """The guidance that is asked for, or the model's own."""
+        """The chosen guidance, or the model's own."""
         strength = self.defaults.guidance if sampling.guidance is None else sampling.guidance
         guidance = self.flow.guide(strength, **guidance_options(sampling, self.defaults))
         if self.is_conditional or guidance.attention_temperature != 1:
             return guidance
-        return self.flow.guide(0.0)  # there is nothing to guide towards
+        return self.flow.guide(0.0)  # no condition to guide towards
 
     def temperature(self, sampling: Sampling) -> float:
-        """The temperature that is asked for, or the model's own."""
+        """The chosen temperature, or the model's own."""
         return self.defaults.temperature if sampling.temperature is None else sampling.temperature
 
 
 def check_draws(draws: int) -> None:
-    """Raise where a number of draws cannot be one.
+    """Check a number of draws.
 
     Raises:
-        ValueError: it is no whole number from 1 to 10,000.
+        ValueError: it is not a whole number from 1 to 10,000.
     """
     if isinstance(draws, bool) or not isinstance(draws, int) or not 1 <= draws <= MAX_DRAWS:
         raise ValueError(f"draws is {draws!r}; it must be a whole number from 1 to {MAX_DRAWS}.")
 
 
+class _Steps:
+    """Progress of sampling and of denoising after it, as one count.
+
+    Args:
+        report: called after every step.
+        more: steps of denoising.
+    """
+
+    def __init__(self, report: ProgressCallback | None, more: int) -> None:
+        self._report, self._more = report, more
+        self._done = self._total = 0
+
+    def sampled(self, step: Progress) -> None:
+        self._done, self._total = step.done, step.total + self._more
+        if self._report is not None:
+            self._report(dataclasses.replace(step, total=self._total))
+
+    def denoised(self, x: Tensor) -> None:
+        """Report one step of denoising; `x` (B, C, H, W) is the current result."""
+        self._done += 1
+        if self._report is not None:
+            self._report(Progress(self._done, self._total, lambda: x))
+
+
 def _of_batch(progress: ProgressCallback, number: int, batches: int) -> ProgressCallback:
-    """A callback that sees one batch's progress as part of that of all batches."""
+    """A callback that reports one batch's progress as a part of all batches."""
 
     def report(step: Progress) -> None:
         progress(dataclasses.replace(step, done=number * step.total + step.done, total=batches * step.total))

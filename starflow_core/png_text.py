@@ -1,4 +1,4 @@
-"""What a drawn picture's file says of how it was drawn: text chunks in PNG, a comment in the Exif data of others."""
+"""Prompt, seed and settings in a picture's file: text chunks in PNG, an Exif comment in other formats."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MOST_IN_EXIF = 5_000  # characters of a text: all that a JPEG file says of itsel
 
 
 class Origin(NamedTuple):
-    """What a picture is of, and the settings that it was drawn with."""
+    """Prompt, seed and settings of a picture."""
 
     prompt: str
     seed: int
@@ -47,7 +47,7 @@ def exif_of(origin: Origin) -> Image.Exif:
 
 
 def settings_of(pipeline: Pipeline, sampling: Sampling, sampler: str, tolerance: float) -> dict[str, Any]:
-    """What pictures were drawn with, the model's defaults included."""
+    """The settings of a drawing, including the model's defaults."""
     return {
         "model": pipeline.name,
         "guidance": pipeline.defaults.guidance if sampling.guidance is None else sampling.guidance,

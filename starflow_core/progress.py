@@ -1,4 +1,4 @@
-"""How far work is: a function that is told of it, and ends the work by raising."""
+"""Progress callbacks; an exception that a callback raises ends the work."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ OnProgress: TypeAlias = Callable[[int, int], None]
 
 
 def part_of(on_progress: OnProgress, before: int, total: int) -> OnProgress:
-    """A callback for one part of some work: it adds what was done `before`, and tells the `total` of all parts."""
+    """A callback for one part of some work: it adds the work done `before`, and reports the `total` of all parts."""
 
     def report(done: int, _: int) -> None:
         on_progress(before + done, total)

@@ -1,4 +1,4 @@
-"""What a person may choose when pictures are drawn, checked at the door."""
+"""Settings of a drawing, checked when they are made."""
 
 from __future__ import annotations
 
@@ -26,16 +26,18 @@ class Sampling:
             `count` pictures each.
         count: pictures a prompt and seed.
         guidance: strength w of classifier-free guidance; 0 is off.
-        negative: what to steer away from with guidance; "" for no more than "anything".
+        negative: what guidance steers away from; "" for the unconditional prediction.
         size: side of a square or (width, height) in pixels.
         sampler: how the flow is inverted.
-        denoise: take the last noise off by the score.
+        denoise: remove the noise of training by the score.
         temperature: standard deviation of the noise, from 0 to 2. Below 1, pictures are likelier and less varied; at 0,
             all seeds give the same one (arXiv 1807.03039).
         guided, annealed, attention_temperature: of the guidance of a TarFlow, see `TarFlowGuidance`.
+        memory: bytes that drawing may take beside the weights; it limits the number of pictures at once.
+            None for as many at once as are fast.
 
     Raises:
-        ValueError: a setting is out of range; the message says what is allowed.
+        ValueError: a setting is out of range; the message gives the range.
     """
 
     seed: int | Sequence[int] = 0
@@ -49,6 +51,7 @@ class Sampling:
     guided: Guided | None = None
     annealed: bool | None = None
     attention_temperature: float | None = None
+    memory: int | None = None
 
     def __post_init__(self) -> None:
         if isinstance(self.count, bool) or not isinstance(self.count, int) or not 1 <= self.count <= MAX_COUNT:
@@ -61,6 +64,8 @@ class Sampling:
             check_guidance(self.guidance)
         if self.temperature is not None:
             check_temperature(self.temperature)
+        if self.memory is not None and (isinstance(self.memory, bool) or not isinstance(self.memory, int)):
+            raise ValueError(f"memory is {self.memory!r}; it must be a whole number of bytes, or None for no limit.")
 
     def seeds(self) -> list[int]:
         """The seed of each of a prompt's pictures."""
@@ -72,13 +77,13 @@ class Sampling:
 
 @dataclass(frozen=True)
 class SamplingDefaults:
-    """What a model folder says on how its model is best sampled.
+    """A model's own settings of sampling, from its folder.
 
     Attributes:
         guidance: strength w of classifier-free guidance.
         denoise: whether pictures are score-denoised.
         temperature: standard deviation of the noise.
-        iterations: that each block of the flow needs, as `count_iterations` measures them; None where unknown.
+        iterations: of each block of the flow, as `count_iterations` measures them; None where unknown.
         guided, annealed, attention_temperature: of the guidance of a TarFlow; None for its own defaults.
 
     Raises:
@@ -114,28 +119,38 @@ class SamplingDefaults:
         return cls(**values)
 
 
+def chosen(sampling: Sampling | None, settings: Mapping[str, Any]) -> Sampling:
+    """`sampling` with some settings replaced by name.
+
+    Raises:
+        ValueError: a setting is out of range.
+        TypeError: a setting is unknown.
+    """
+    return dataclasses.replace(sampling or Sampling(), **settings)
+
+
 def guidance_options(sampling: Sampling, defaults: SamplingDefaults) -> dict[str, Any]:
-    """Options of the guidance as they were chosen, or else as the model's defaults have them; none where neither do."""
+    """Options of the guidance: the chosen ones, or else the model's defaults; unset ones are left out."""
     chosen = {name: getattr(sampling, name) for name in GUIDANCE_OPTIONS}
     values = {name: getattr(defaults, name) if value is None else value for name, value in chosen.items()}
     return {name: value for name, value in values.items() if value is not None}
 
 
 def check_guidance(guidance: float) -> None:
-    """Raise where a strength cannot be one.
+    """Check a strength of guidance.
 
     Raises:
-        ValueError: it is no number from 0 to 100.
+        ValueError: it is not a number from 0 to 100.
     """
     if not _is_between(guidance, MAX_GUIDANCE):
         raise ValueError(f"guidance is {guidance!r}; it must be a number from 0 (off) to {MAX_GUIDANCE:g}.")
 
 
 def check_temperature(temperature: float) -> None:
-    """Raise where a temperature cannot be one.
+    """Check a temperature.
 
     Raises:
-        ValueError: it is no number from 0 to 2.
+        ValueError: it is not a number from 0 to 2.
     """
     if not _is_between(temperature, MAX_TEMPERATURE):
         raise ValueError(f"temperature is {temperature!r}; it must be a number from 0 to {MAX_TEMPERATURE:g}.")

@@ -16,14 +16,14 @@ from server_process import free_port, stop
 
 ROOT = Path(__file__).parent.parent
 OUTSIDE = "STARFLOW_TEST_OUTSIDE"  # names the file that notes what was reached
-STARTED = 120  # seconds to start in
+STARTED = 600  # seconds to start in, on however busy a machine
 
 
 class Demo:
     """A server; use it as a context.
 
     Args:
-        folder: for its log and what it writes; must be empty.
+        folder: for its log and what it writes; must be empty, or not be there yet.
         root: the checkout that it runs from.
         program: a file or module of it, and arguments.
         environment: of its process, beside that of this one.
@@ -42,6 +42,7 @@ class Demo:
         self.environment = os.environ | files | {OUTSIDE: str(self.outside)} | (environment or {})
 
     def __enter__(self) -> Demo:
+        self.folder.mkdir(parents=True, exist_ok=True)
         port = free_port()
         self.address = f"http://127.0.0.1:{port}"
         command = [sys.executable, __file__, *self.program, "--port", str(port)]
@@ -82,6 +83,15 @@ class Demo:
         """That the process holds, in bytes."""
         pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
+
+    def peak_memory(self) -> int:
+        """The most that the process has ever held, in bytes."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+
+    def uploads(self) -> list[Path]:
+        """Files that visitors have sent, and that are there still."""
+        return [path for path in self.folder.glob("files/starflow-demo-*/files/uploads/**/*") if path.is_file()]
 
 
 def note_outside(event: str, arguments: tuple[object, ...]) -> None:

@@ -32,7 +32,8 @@ def saved(path: Path, array: np.ndarray, **tags: Any) -> Path:
         info[tag] = value
         if isinstance(value, float):
             info.tagtype[tag] = 11
-    Image.fromarray(array).save(path, **({"tiffinfo": info} if tags else {}))
+    options: dict[str, Any] = {"tiffinfo": info} if tags else {}
+    Image.fromarray(array).save(path, **options)
     return path
 
 
@@ -82,8 +83,8 @@ def test_what_is_no_number_is_refused(tmp_path: Path, value: float) -> None:
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32, np.int64, np.complex64])
-def test_numbers_without_a_white_are_refused(dtype: type) -> None:
-    array = np.array([[0, 200]], dtype)
+def test_numbers_without_a_white_are_refused(dtype: Any) -> None:
+    array = np.array([[0, 200]]).astype(dtype)
     with pytest.raises(ValueError, match="nothing says which of them is white"):
         as_rgb(array)
     with pytest.raises(ValueError, match="nothing says which of them is white"):

@@ -262,7 +262,7 @@ def test_pictures_of_any_mode_are_scored(pipeline: Pipeline, mode: str) -> None:
 def test_picture_may_be_a_path_an_array_or_a_tensor(pipeline: Pipeline, tmp_path: Path) -> None:
     image = gradient(32, 16)
     image.save(tmp_path / "a.png")
-    array = np.asarray(image)
+    array = np.array(image)
     expected = pipeline.score(image, draws=1, size=16)
     latents, noise = pipeline.encode(image), pipeline.reconstruct(image).noise
     for given in (str(tmp_path / "a.png"), tmp_path / "a.png", array, torch.from_numpy(array).permute(2, 0, 1)):

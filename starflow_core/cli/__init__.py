@@ -1,1 +1,1 @@
-"""The command `starflow`: main.py is its door, each command is a file, and the others are what commands share."""
+"""The command `starflow`: main.py is the entry point, each subcommand has a file, the other files are shared."""

@@ -64,7 +64,7 @@ def _bpd(options: argparse.Namespace) -> None:
 
 
 def _wanted(options: argparse.Namespace, files: list[Path], table: Table) -> list[Entry]:
-    """What the table does not hold yet."""
+    """The entries that the table lacks."""
     from ..insight.evaluation import Entry
 
     measured = {measurement.image for measurement in table.measurements}
@@ -76,7 +76,7 @@ def _wanted(options: argparse.Namespace, files: list[Path], table: Table) -> lis
 
 
 def _measure(pipeline: Pipeline, wanted: list[Entry], protocol: Protocol, table: Table, count: int) -> list[str]:
-    """Fill the table; what could not be measured, in words."""
+    """Fill the table; return a message for each picture that could not be measured."""
     from tqdm import tqdm
 
     from ..insight.evaluation import measure

@@ -1,4 +1,4 @@
-"""`starflow fetch`: published weights, brought to this machine."""
+"""`starflow fetch`: download published weights."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _accepts(licence: Licence, accepted: bool) -> bool:
 
 
 class _Bars:
-    """A bar for what is fetched and one for what is converted, with speed and time left; on a terminal only."""
+    """A bar for the download and one for the conversion, with speed and time left; on a terminal only."""
 
     def __init__(self) -> None:
         self._bars: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Files that the command writes: their place checked before the work, and written whole or not at all."""
+"""Output files: the path is checked before the work, and a file is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FINE_JPEG = {"format": "JPEG", "quality": 95, "subsampling": "4:4:4"}
 
 
 def check_writable(target: Target) -> None:
-    """Find out before the work, not after it, that a file cannot be written.
+    """Check before the work that a file can be written.
 
     Raises:
         ValueError: its folder is missing or closed, a folder has its name, or its name is too long.
@@ -38,7 +38,7 @@ def check_writable(target: Target) -> None:
 
 
 def save_picture(image: Image.Image, target: Target, origin: Origin | None = None) -> Path:
-    """Write a picture in the format of the file's suffix, with what it is of; the path that was written.
+    """Write a picture in the format of the file's suffix, with its prompt and settings; return the path.
 
     PNG and WebP keep each pixel; JPEG does not.
     """
@@ -75,9 +75,9 @@ def _save_numbers(tensor: torch.Tensor, path: Path) -> None:
 
 
 def _write_whole(target: Target, write: Callable[[Path], None]) -> Path:
-    """Write beside the file under a name of no one else's, which becomes the file's when all is written.
+    """Write to a temporary file beside the target, and rename it when it is complete.
 
-    So a full disk leaves no half of a file, and two programs that write at once do not mix.
+    A full disk leaves no partial file, and two programs that write at once do not mix.
     """
     path = target.path
     if not target.is_asked_for:
@@ -94,7 +94,7 @@ def _write_whole(target: Target, write: Callable[[Path], None]) -> Path:
 
 
 def _claimed(path: Path) -> Path:
-    """The path, or the next with a number that is free, made as an empty file, which only one program can."""
+    """Create an empty file at the path, or at the next free numbered one; creation is exclusive."""
     numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in itertools.count(2))
     for free in itertools.chain([path], numbered):
         try:
@@ -106,7 +106,7 @@ def _claimed(path: Path) -> Path:
 
 
 def _nearest(folder: Path) -> Path:
-    """The folder, or what is there of the way to it."""
+    """The folder, or its nearest existing parent."""
     return next((path for path in (folder, *folder.parents) if path.exists()), folder)
 
 

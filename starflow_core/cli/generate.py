@@ -90,12 +90,12 @@ def _draw(
     settings: dict[str, Any],
     waiting: dict[tuple[str, int], list[Target]],
 ) -> None:
-    """Draw, and write each picture as soon as it is there."""
+    """Draw, and write each picture as soon as it is finished."""
     from ..png_text import Origin
 
     with progress_bar("drawing") as progress:
         for picture in pipeline.pictures(prompts, sampling, progress):
-            # By what it is of and not by its place: pictures that overflow do not come.
+            # By prompt and seed, not by position: pictures that overflow are skipped.
             target = waiting[picture.prompt, picture.seed].pop(0)
             say(str(save_picture(picture.image, target, Origin(picture.prompt, picture.seed, settings))))
 
@@ -118,7 +118,7 @@ def _prompts_in(file: str) -> list[str]:
 
 
 def _checked(asked: list[str], options: argparse.Namespace, pipeline: Pipeline) -> list[str]:
-    """What to draw: as asked, or anything where the model knows neither prompts nor classes or no class is named."""
+    """The prompts or classes to draw; [""] for a model without either, or where no class is named."""
     if options.classes and pipeline.classes is None:
         instead = "give a prompt instead" if pipeline.text_encoder else "leave --class away"
         raise ValueError(f"The model {pipeline.name!r} knows no classes; {instead}.")
@@ -147,7 +147,7 @@ def _sampling(options: argparse.Namespace, pipeline: Pipeline) -> Sampling:
 
 
 def _warn_of_prompt(prompt: str, text_encoder: TextEncoder, model: str) -> None:
-    """Say what of a prompt is not read."""
+    """Warn of the parts of a prompt that the model does not read."""
     if text_encoder.is_truncated(prompt):
         print(f"starflow: only the first {text_encoder.tokens} tokens of {prompt[:40]!r}… are read", file=sys.stderr)
     if text_encoder.is_unknown(prompt):

@@ -1,4 +1,4 @@
-"""`starflow info`: what a model is."""
+"""`starflow info`: describe a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `starflow`: its parser, and what becomes of errors."""
+"""The command `starflow`: its parser and its error handling."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`starflow models`: what is on this machine, and what can be fetched."""
+"""`starflow models`: list the models on this machine and those to fetch."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of the files that drawn pictures are written to."""
+"""File names of drawn pictures."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ def picture_targets(
     Args:
         output: a file's name, which gets the number of the prompt and the seed where there are several; or a folder.
         output_dir: a folder; both None for the working directory.
-        prompts, seeds: each prompt is drawn with all seeds.
+        prompts: what to draw.
+        seeds: each prompt is drawn with all of them.
 
     Raises:
         ValueError: the file is of a kind that cannot be written.
@@ -82,7 +83,7 @@ def output_path(name: str, kinds: Sequence[str] = KINDS) -> Path:
 
 
 def file_stem(prompt: str, seed: int) -> str:
-    """What a picture's file is called, without its suffix: after its prompt and its seed, emoji by their names."""
+    """The name of a picture's file without suffix, from its prompt and seed; an emoji gives its Unicode name."""
     words = "".join(f" {_name(sign)} " if _is_symbol(sign) else sign for sign in prompt)
     slug = re.sub(r"[^\w]+", "-", words.lower())[:LONGEST_STEM]
     slug = slug.encode()[:LONGEST_STEM_BYTES].decode("utf-8", "ignore").strip("-")
@@ -90,7 +91,7 @@ def file_stem(prompt: str, seed: int) -> str:
 
 
 def _folder(output: str | None, output_dir: str | None) -> Path | None:
-    """Where pictures go under names of their own; None where a file is named."""
+    """The folder for pictures under default names; None where the output is a file."""
     if output_dir is not None:
         return Path(output_dir)
     if output is None:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def progress_bar(what: str) -> Iterator[Callable[[Progress], None]]:
-    """A bar for the steps of a sampler, which are handed to what this gives."""
+    """A progress bar for a sampler; yields the callback that moves it."""
     from tqdm import tqdm
 
     with tqdm(desc=what, disable=None, leave=False, bar_format="{desc} {percentage:3.0f}% |{bar}| {remaining}") as bar:

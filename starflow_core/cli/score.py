@@ -44,13 +44,13 @@ def _score(options: argparse.Namespace) -> int:
     if map_file:
         check_writable(Target(map_file, is_asked_for=True))
     pipeline = load_model(options)
-    pipeline.scored_condition(options.prompt)  # what is wrong with every picture is said once
+    pipeline.scored_condition(options.prompt)  # an error that concerns every picture is reported once
     scored = [_is_scored(path, options, pipeline, map_file) for path in options.images]
     return 0 if all(scored) else 1
 
 
 def _is_scored(path: str, options: argparse.Namespace, pipeline: Pipeline, map_file: Path | None) -> bool:
-    """Print what there is to say of a picture; of one that cannot be scored, why, so that the others follow."""
+    """Print the score of a picture, or why it has none; return whether it has one."""
     from ..insight.heatmap import heatmap
 
     try:

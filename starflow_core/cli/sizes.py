@@ -1,4 +1,4 @@
-"""Pictures at the size that a model takes, with a word on what that changed."""
+"""Pictures at a model's size, and a message about what changed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Fitted(NamedTuple):
     Attributes:
         image: RGB, upright.
         size: width and height of the picture in its file, upright, in pixels.
-        change: what was done to it, in words; empty for nothing.
+        change: what the scaling changed, in words; empty for no change.
     """
 
     image: Image.Image

@@ -1,1 +1,1 @@
-"""What stands between data and the flow: pictures ↔ latents, words → features, classes → labels, bytes → reals."""
+"""Codecs between data and the flow: pictures ↔ latents, words → features, classes → labels, bytes → reals."""

@@ -32,7 +32,7 @@ class AutoencoderConfig:
         latent_channels: channels of a latent.
         in_channels: channels of an image.
         norm_num_groups: groups of the group norms.
-        scaling_factor: what latents are multiplied by on their way to the flow.
+        scaling_factor: the factor of the latents that the flow sees.
         use_quant_conv: a 1×1 convolution on each side of the latents.
     """
 
@@ -66,7 +66,7 @@ class AutoencoderConfig:
 
     @classmethod
     def from_dict(cls, names: Mapping[str, Any]) -> AutoencoderConfig:
-        """From a diffusers `config.json`, whose other entries must say nothing that this module does not do.
+        """From a diffusers `config.json`; its other entries must have the values that this module implements.
 
         Raises:
             ValueError: the file describes another kind of autoencoder, or a value is of the wrong type.
@@ -262,7 +262,7 @@ class Decoder(nn.Module):
 
 
 class Autoencoder(Computing):
-    """Images ↔ latents as the flow takes them, that is, multiplied by `scaling_factor`.
+    """Images ↔ scaled latents, which the flow takes: latents multiplied by `scaling_factor`.
 
     Args:
         config: what to build.
@@ -284,6 +284,7 @@ class Autoencoder(Computing):
         self.post_quant_conv = operations.Conv2d(C, C, 1, **factory) if config.use_quant_conv else None
 
     @classmethod
+    @torch.inference_mode(False)
     def from_state_dict(
         cls,
         config: AutoencoderConfig,
@@ -316,7 +317,7 @@ class Autoencoder(Computing):
         """Images (B, 3, H, W) in [−1, 1] → the mean of their scaled latents (B, C, H/f, W/f), float32.
 
         Raises:
-            ValueError: the sides are no multiples of f, the pixels a latent.
+            ValueError: a side is not a multiple of f, the number of pixels per latent.
         """
         f = self.config.factor
         H, W = images.shape[-2:]

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-NO_CLASS = -1  # the label of a picture of no known class
+NO_CLASS = -1  # the label of an unknown class
 
 
 @dataclass(frozen=True)
 class Classes:
-    """Names of classes, whose places are the labels.
+    """Names of classes; a label is the index of its name.
 
     Raises:
         ValueError: names are missing, no texts, or the same but for case.
@@ -28,10 +28,10 @@ class Classes:
             raise ValueError(f"classes {', '.join(self.names)} names one twice.")
 
     def encode(self, names: Sequence[str]) -> Tensor:
-        """Labels (B,) of names, whatever their case; −1 for an empty one, which stands for no known class.
+        """Labels (B,) of names, ignoring case; −1 for an empty name, the unknown class.
 
         Raises:
-            ValueError: there is no such class; the message lists those that there are.
+            ValueError: a class is unknown; the message lists the known ones.
         """
         places = {name.casefold(): place for place, name in enumerate(self.names)} | {"": NO_CLASS}
         labels = [places.get(name.strip().casefold()) if isinstance(name, str) else None for name in names]

@@ -9,12 +9,12 @@ LARGEST = 1 - 2**-15  # a larger u would be rounded into the next step in float3
 
 
 def quantized(x: Tensor) -> Tensor:
-    """The 8-bit values 0 … 255 of pictures in [−1, 1], where ±1 are the darkest and the brightest, as floats."""
+    """The 8-bit values 0 … 255 of pictures in [−1, 1], as floats; −1 is 0 and 1 is 255."""
     return ((x + 1) * ((LEVELS - 1) / 2)).round().clamp(0, LEVELS - 1)
 
 
 def requantized(x: Tensor) -> Tensor:
-    """Pictures as a flow of dequantised ones draws them, in [−1, 1), set to the values of their 8-bit steps."""
+    """Samples of a dequantised flow, in [−1, 1), rounded to the values of their 8-bit steps."""
     return ((x + 1) * (LEVELS / 2)).floor().clamp(0, LEVELS - 1) * (2 / (LEVELS - 1)) - 1
 
 

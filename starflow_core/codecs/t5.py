@@ -1,7 +1,7 @@
-"""T5's encoder (arXiv 1910.10683), which turns prompts into features.
+"""T5's encoder (arXiv 1910.10683): prompts → features.
 
-Names of weights and of sizes, and results to the bit, are those of transformers, which has T5 as well. Its import takes
-longer than torch's, and every command would wait for it.
+Names of weights and sizes are those of transformers' T5, and so are the results, bit for bit. Importing transformers
+takes longer than importing torch, and every command would wait for it.
 """
 
 from __future__ import annotations
@@ -137,19 +137,13 @@ class T5Encoder(nn.Module):
         return encoder.eval().requires_grad_(False)
 
     @property
-    def device(self) -> torch.device:
-        """Of the weights."""
-        device: torch.device = self.shared.weight.device
-        return device
-
-    @property
     def dtype(self) -> torch.dtype:
         """Of the weights."""
         dtype: torch.dtype = self.shared.weight.dtype
         return dtype
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> T5Output:
-        """Features of token ids (B, L), of which those where the mask (B, L) is 0 are not looked at."""
+        """Features of token ids (B, L); attention ignores positions where the mask (B, L) is 0."""
         return T5Output(self.encoder(self.shared(input_ids), attention_mask[:, None, None, :] != 0))
 
 
@@ -214,7 +208,7 @@ class _Attention(nn.Module):
         return mixed
 
     def bias(self, x: Tensor, mask: Tensor, previous: Tensor | None) -> Tensor:
-        """What is added to the scores, (B, heads, L, L): the bias, or the layer's before; least where not masked in."""
+        """The additive bias of the scores, (B, heads, L, L), or the layer's before; the lowest number at padding."""
         if self.relative_attention_bias is None:
             assert previous is not None
             return previous

@@ -29,12 +29,12 @@ WEIGHTS = "model.safetensors"
 class TextEncoder:
     """Encodes prompts with a T5-style encoder, or with a decoder-only language model such as Gemma.
 
-    Prompts are padded and truncated to `tokens`; the features of padding are zero. The last encodings are remembered.
+    Prompts are padded or truncated to `tokens`; the features of padding are zero. The last encodings are cached.
 
     Args:
         model: its output has `last_hidden_state`: a `T5Encoder`, or a model of transformers, such as `GemmaModel`.
         tokenizer: its tokenizer, or one of transformers' fast ones.
-        tokens: text tokens L a prompt.
+        tokens: text tokens L per prompt.
         device: where the model computes, which whoever moves it sets.
         reload: reads the model again; without it, `release` does nothing.
     """
@@ -70,9 +70,11 @@ class TextEncoder:
         """An encoder from folders that transformers wrote; nothing is fetched, and no code in them is run.
 
         Args:
-            model, tokenizer: the folders.
-            tokens: text tokens L a prompt.
-            device, dtype: of the weights and of the computation; what a model must keep in float32, it does.
+            model: folder of the language model.
+            tokenizer: folder of the tokenizer.
+            tokens: text tokens L per prompt.
+            device: of the weights and of the computation.
+            dtype: of the weights and of the computation; parts that a model must keep in float32 stay in it.
             operations: namespace that `Linear` and `Embedding` are taken from.
 
         Raises:
@@ -95,7 +97,7 @@ class TextEncoder:
             return self._model
 
     def release(self) -> None:
-        """Let go of the model's memory, until prompts other than the remembered ones are encoded."""
+        """Free the model's memory. Encoding a prompt that is not cached reads the model again."""
         with self._lock:
             if self._reload is not None:
                 self._model = None
@@ -106,6 +108,7 @@ class TextEncoder:
         config = self._config
         return int(getattr(config, "d_model", None) or config.hidden_size)
 
+    @torch.inference_mode(False)  # features are cached, and may be used later where gradients are computed
     @torch.no_grad()
     def encode(self, prompts: Sequence[str]) -> Tensor:
         """Features (B, L, dim) of the prompts, float32, on the encoder's device.
@@ -123,7 +126,7 @@ class TextEncoder:
         return torch.stack([self._features(prompt).to(self.device) for prompt in prompts])
 
     def remembers(self, prompt: str) -> bool:
-        """Whether a prompt's features are known without the model."""
+        """Whether a prompt's features are cached."""
         with self._lock:
             return prompt in self._remembered
 
@@ -151,14 +154,15 @@ class TextEncoder:
     def tokenize(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Token ids and mask, (B, L) each, on the encoder's device."""
         ids, masks = zip(*(self.tokenizer.padded(prompt) for prompt in prompts), strict=True)
-        return torch.tensor(ids, device=self.device), torch.tensor(masks, device=self.device)
+        return torch.tensor(ids).to(self.device), torch.tensor(masks).to(self.device)
 
-    def save(self, model: Path, tokenizer: Path, *, dtype: torch.dtype) -> None:
+    def save(self, model: Path, tokenizer: Path, *, dtype: torch.dtype | None = None) -> None:
         """Write the folders that `from_folders` reads, and transformers as well.
 
         Args:
-            model, tokenizer: the folders.
-            dtype: of the weights on disk.
+            model: folder of the language model.
+            tokenizer: folder of the tokenizer.
+            dtype: of the weights on disk; by default unchanged.
         """
         if isinstance(self.model, t5.T5Encoder):
             model.mkdir(parents=True, exist_ok=True)
@@ -168,10 +172,12 @@ class TextEncoder:
             save_file(tensors, model / WEIGHTS, metadata={"format": "pt"})
         else:
             # A copy, since the one in use must keep its dtype; copied whole, so that shared weights are stored once.
-            copy.deepcopy(self.model).to(dtype).save_pretrained(model)
+            stored = self.model if dtype is None else copy.deepcopy(self.model).to(dtype)
+            stored.save_pretrained(model)
         self.tokenizer.save(tokenizer)
 
 
+@torch.inference_mode(False)
 def _read_model(folder: Path, device: torch.device | str, dtype: torch.dtype, operations: Any) -> Any:
     names = read_json(folder, "config.json")
     if names.get("model_type") not in t5.TYPES:
@@ -195,7 +201,7 @@ def _read_by_transformers(folder: Path, device: torch.device | str, dtype: torch
 
 @contextmanager
 def _told_of(folder: Path) -> Iterator[None]:
-    """Say which encoder cannot be loaded."""
+    """Turn errors into a message that names the encoder."""
     try:
         yield
     except Exception as error:  # transformers raises all kinds
@@ -205,7 +211,7 @@ def _told_of(folder: Path) -> Iterator[None]:
 def masked_features(model: Any, ids: Tensor, mask: Tensor) -> Tensor:
     """Last hidden states (B, L, dim) of token ids (B, L), zero at padding, float32."""
     hidden = model(input_ids=ids, attention_mask=mask).last_hidden_state
-    return hidden.float().masked_fill(mask[..., None] == 0, 0.0)  # a product would keep NaN at padding
+    return hidden.float().masked_fill(mask[..., None] == 0, 0.0)  # not a product, which would keep NaN at padding
 
 
 @contextmanager
@@ -223,6 +229,6 @@ def _no_progress_bar() -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
-    """The beginning of what may be a page of text."""
+    """The first line of a text that may have many."""
     line = next(iter(str(error).strip().splitlines()), type(error).__name__)
     return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…"

@@ -1,4 +1,4 @@
-"""Prompts as the numbers of tokens, by the `tokenizers` library that transformers' fast tokenizers are made of."""
+"""Prompts → token ids, by the `tokenizers` library, which transformers' fast tokenizers use."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ TOKENIZER, CONFIG, SPECIAL = "tokenizer.json", "tokenizer_config.json", "special
 
 @dataclass(frozen=True)
 class PromptTokenizer:
-    """Token ids of prompts, cut or padded to a length; the same from any number of threads.
+    """Token ids of prompts, truncated or padded to a length; safe to use from several threads.
 
     Attributes:
         backend: cuts texts into tokens.
         length: tokens L a prompt.
-        pad: the token that stands after short prompts.
+        pad: the token that fills short prompts.
         unknown: the token of unknown words; None where there are none.
-        pads_left: padding stands before prompts.
+        pads_left: padding comes before the prompt.
     """
 
     backend: Tokenizer
@@ -89,7 +89,7 @@ class PromptTokenizer:
         }
         (folder / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
-    # A tokenizer keeps its way of cutting and padding, which one thread would change for another: so there are two.
+    # A tokenizer stores its truncation and padding, which one thread would change for another: so there are two.
 
     @cached_property
     def _whole(self) -> Tokenizer:
@@ -126,5 +126,5 @@ def _special_tokens(folder: Path) -> dict[str, str]:
 
 
 def _encodable(prompt: str) -> str:
-    """Without lone surrogates, which are no characters and which tokenizers refuse."""
+    """The text without lone surrogates, which tokenizers refuse."""
     return prompt.encode("utf-8", "ignore").decode("utf-8")

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from .. import operations as casting
 from .cache import KeyValueCache
@@ -15,7 +16,7 @@ from .config import BlockShape
 from .rotary import Rotary
 from .transformer import AttentionState, TransformerLayer
 
-# softplus(SOFTPLUS_SHIFT) = 1, so that an output of zero leaves a token as it is.
+# softplus(SOFTPLUS_SHIFT) = 1: an output of zero leaves a token unchanged.
 SOFTPLUS_SHIFT = 0.541324854612918
 FINAL_NORM_EPS = 1e-6
 
@@ -28,7 +29,7 @@ class Affine(NamedTuple):
 
 
 class FinalNorm(nn.Module):
-    """RMS norm whose weight is stored as the distance from one, computed in float32."""
+    """RMS norm in float32, whose stored weight is the difference from one."""
 
     def __init__(self, width: int, **factory: Any) -> None:
         super().__init__()
@@ -41,10 +42,10 @@ class FinalNorm(nn.Module):
 
 
 class Condition(NamedTuple):
-    """What a block sees of a prompt or a class, in its own width.
+    """The encoding of a prompt or a class for one block, in the block's width.
 
     Attributes:
-        prefix: (B, L, width), hidden states that stand before those of the tokens.
+        prefix: (B, L, width), hidden states that precede those of the tokens.
         bias: (B, 1, width), added to the hidden state of every token.
     """
 
@@ -53,18 +54,18 @@ class Condition(NamedTuple):
 
     @property
     def length(self) -> int:
-        """Hidden states before those of the tokens, L."""
+        """Length L of the prefix."""
         return 0 if self.prefix is None else self.prefix.shape[1]
 
 
 class FlowBlock(nn.Module):
     """A causal transformer that predicts the affine map of each token from the tokens before it.
 
-    All methods take tokens in the block's own order; `reorder` goes there from raster order, and back. A block computes
-    on the device of what it is given and in the dtype that it is told; its weights are cast to both at use.
+    All methods take tokens in the block's own order; `reorder` converts from raster order and back. A block computes
+    on the device of its input and in the dtype of the call; its weights are cast to both at use.
 
     Args:
-        shape: what the block is made of.
+        shape: the block's sizes and options.
         operations: namespace that `Linear` and `LayerNorm` are taken from.
         factory: `device` and `dtype` for the parameters.
     """
@@ -93,12 +94,12 @@ class FlowBlock(nn.Module):
 
     @property
     def is_conditioned(self) -> bool:
-        """Whether the block sees a text or a class at all."""
+        """Whether the block depends on a text or a class."""
         return self.proj_txt is not None or self.class_embed is not None
 
     @property
     def free_tokens(self) -> int:
-        """Tokens at the start that no context predicts and that pass unchanged: 1 without a start token."""
+        """Number of first tokens that have no context and pass unchanged: 1 without a start token, else 0."""
         return 0 if self.sos_embed is not None else 1
 
     def copied(self, device: torch.device, dtype: torch.dtype) -> FlowBlock:
@@ -113,12 +114,12 @@ class FlowBlock(nn.Module):
         return tokens.flip(1) if self.shape.flip else tokens
 
     def condition(self, given: Tensor | None, dtype: torch.dtype) -> Condition:
-        """What the block sees, in a dtype, of text features (B, L, txt_dim), or of class labels (B,), negative for none."""
+        """The block's encoding, in a dtype, of text features (B, L, txt_dim) or labels (B,), negative for none."""
         if self.proj_txt is not None and given is not None:
             return Condition(prefix=self.proj_txt(given.to(dtype)))
         if self.class_embed is not None:
             classes = self.class_embed.to(device=None if given is None else given.device, dtype=dtype)
-            anything = classes.mean(0, keepdim=True)  # the class of what has none
+            anything = classes.mean(0, keepdim=True)  # the embedding of no class
             if given is None:
                 return Condition(bias=anything)
             return Condition(bias=torch.cat([classes, anything])[given.clamp(min=-1)])
@@ -130,8 +131,8 @@ class FlowBlock(nn.Module):
         return KeyValueCache(len(self.attn_blocks), batch, heads, capacity, shape.head_dim, device=device, dtype=dtype)
 
     def with_start(self, tokens: Tensor) -> Tensor:
-        """A copy of tokens (B, T, D) behind the start token, if there is one: entry i is what predicts token
-        i + `free_tokens` from, and the last entry predicts nothing.
+        """A copy of tokens (B, T, D) after the start token, if there is one. Entry i is the context that predicts token
+        i + `free_tokens`; the last entry predicts nothing.
         """
         if self.sos_embed is None:
             return tokens.clone()
@@ -146,13 +147,13 @@ class FlowBlock(nn.Module):
     def predict(
         self, contexts: Tensor, condition: Condition, rotary: Rotary | None, attention: AttentionState
     ) -> Affine:
-        """Predict from the next N contexts (B, N, D), behind those in the cache, and append them to it.
+        """Predict from the next N contexts (B, N, D), which follow those in the cache, and append them to it.
 
         Args:
-            contexts: entries of `with_start`, the first one following on the cache, in the dtype to compute in.
-            condition: whose prefix has been read already.
+            contexts: entries of `with_start`, from the first one after the cache, in the dtype of the computation.
+            condition: its prefix is in the cache already.
             rotary: the whole table, of prefix and image positions.
-            attention: with a cache of the prefix and all contexts before.
+            attention: holds the cache of the prefix and of all earlier contexts.
         """
         assert attention.cache is not None
         start, end = attention.cache.length, attention.cache.length + contexts.shape[1]
@@ -192,8 +193,14 @@ class FlowBlock(nn.Module):
         return h if condition.bias is None else h + condition.bias.to(h)
 
     def _transform(self, h: Tensor, rotary: Rotary | None, attention: AttentionState) -> Tensor:
+        # For a gradient with respect to the data alone, the backward pass recomputes a layer's activations. Storing
+        # them would take ten times the memory, and keep every weight that was cast or moved.
+        is_recomputed = h.requires_grad and attention.cache is None and not self.proj_out.weight.requires_grad
         for i, layer in enumerate(self.attn_blocks):
-            h = layer(h, rotary, attention, i)
+            if is_recomputed:
+                h = checkpoint(layer, h, rotary, attention, i, use_reentrant=False, preserve_rng_state=False)
+            else:
+                h = layer(h, rotary, attention, i)
         if attention.cache is not None:
             attention.cache.advance(h.shape[1])
         return h
@@ -201,7 +208,7 @@ class FlowBlock(nn.Module):
     def _affine(self, h: Tensor) -> Affine:
         if self.final_norm is not None:
             h = self.final_norm(h)
-        o = self.proj_out(h).float()  # from here on in float32, whatever the weights are
+        o = self.proj_out(h).float()  # float32 from here on, for weights of any dtype
         if self.shape.soft_clip:
             o = self.shape.soft_clip * torch.tanh(o / self.shape.soft_clip)
         if self.shape.scale == "none":

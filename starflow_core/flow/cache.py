@@ -1,4 +1,4 @@
-"""The key-value cache of one block's attention layers, allocated once and handed in as an argument."""
+"""The key-value cache of one block's attention layers, allocated once and passed as an argument."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from torch import Tensor
 class KeyValueCache:
     """Keys (already rotated) and values of the tokens that a block has seen so far.
 
-    Memory for `capacity` tokens is allocated at construction; `append` writes in place and `rollback` merely forgets.
+    Memory for `capacity` tokens is allocated at construction; `append` writes in place; `rollback` lowers the length.
 
     Attributes:
-        length: tokens stored so far, the same for every layer once a forward pass has run through.
-        capacity: tokens that there is room for.
+        length: stored tokens, the same for every layer after a forward pass.
+        capacity: the largest number of tokens.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class KeyValueCache:
         self.length = 0
 
     def append(self, layer: int, keys_values: Tensor) -> tuple[Tensor, Tensor]:
-        """Write N new tokens of a layer behind the stored ones; `advance` makes them stay.
+        """Write N new tokens of a layer after the stored ones; `advance` keeps them.
 
         Args:
             layer: the layer's index in its block.
@@ -54,7 +54,7 @@ class KeyValueCache:
         self.length += tokens
 
     def rollback(self, length: int) -> None:
-        """Forget all tokens behind the first `length`."""
+        """Discard all tokens after the first `length`."""
         assert 0 <= length <= self.length, f"rollback to {length} of {self.length} tokens"
         self.length = length
 

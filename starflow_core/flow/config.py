@@ -1,4 +1,4 @@
-"""What a flow is made of: the configurations of both kinds, under the names of the published checkpoints."""
+"""Configurations of both kinds of flow, under the names of the published checkpoints."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ SEQUENCE_ORDERS = ("L2R", "R2L")
 
 @dataclass(frozen=True)
 class BlockShape:
-    """What one block is made of, whichever kind of flow it belongs to.
+    """Sizes and options of one block, of either kind of flow.
 
     Attributes:
         index: of the block, in data → noise order.
@@ -28,11 +28,11 @@ class BlockShape:
         flip: the block runs over the tokens in reversed raster order.
         start_token: a learned start token is prepended; otherwise the outputs are shifted by one.
         positions: learned positions T; 0 for rotary ones.
-        text_dim: width of the text features that the block sees; 0 for none.
-        classes: class embeddings that the block has; 0 for none.
+        text_dim: width of the text features; 0 for a block without text.
+        classes: number of class embeddings; 0 for a block without classes.
         final_norm: RMS norm before the output projection.
         soft_clip: bound c of o ← c·tanh(o/c) on the outputs; 0 = off.
-        scale: how the outputs become a scale; "none" for one of 1, which preserves volume.
+        scale: how the outputs become a scale; "none" for a scale of 1, which preserves volume.
     """
 
     index: int
@@ -52,7 +52,7 @@ class BlockShape:
 
 
 class AnyFlowConfig(Protocol):
-    """What the configurations of both kinds of flow have in common."""
+    """The common part of both configurations."""
 
     @property
     def in_channels(self) -> int: ...
@@ -195,7 +195,7 @@ class StarFlowConfig:
         return block % 2 == (0 if self.seq_order == "L2R" else 1)
 
     def block(self, index: int) -> BlockShape:
-        """What a block is made of, counted in data → noise order."""
+        """Sizes and options of a block, counted in data → noise order."""
         return BlockShape(
             index=index,
             token_dim=self.token_dim,
@@ -217,7 +217,7 @@ class StarFlowConfig:
         """A configuration from its published names; switches may be 0/1 or booleans.
 
         Raises:
-            ValueError: a name is unknown, one that is needed is missing, or a value is out of range.
+            ValueError: a name is unknown, a required one is missing, or a value is out of range.
         """
         return from_names(cls, names)
 
@@ -297,7 +297,7 @@ class TarFlowConfig:
         return 0
 
     def block(self, index: int) -> BlockShape:
-        """What a block is made of, counted in data → noise order."""
+        """Sizes and options of a block, counted in data → noise order."""
         return BlockShape(
             index=index,
             token_dim=self.token_dim,
@@ -317,7 +317,7 @@ class TarFlowConfig:
         """A configuration from its published names; switches may be 0/1 or booleans.
 
         Raises:
-            ValueError: a name is unknown, one that is needed is missing, or a value is out of range.
+            ValueError: a name is unknown, a required one is missing, or a value is out of range.
         """
         return from_names(cls, names)
 

@@ -1,4 +1,4 @@
-"""Configurations under their published names: read from JSON or YAML with a clear word on what is wrong."""
+"""Configurations under their published names, read from JSON or YAML, with clear errors."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def from_names(cls: type[Config], names: Mapping[str, Any]) -> Config:
     """A configuration dataclass from its published names; switches may be 0/1 or booleans.
 
     Raises:
-        ValueError: a name is unknown, one that is needed is missing, or a value is out of range.
+        ValueError: a name is unknown, a required one is missing, or a value is out of range.
     """
     if twice := [alias for alias, name in ALIASES.items() if alias in names and name in names]:
         raise ValueError(f"The flow's configuration holds both {twice[0]} and {ALIASES[twice[0]]}; keep one of them.")

@@ -1,4 +1,4 @@
-"""A normalizing flow of causal transformer blocks, whatever it is conditioned on."""
+"""A normalizing flow of causal transformer blocks, for any kind of condition."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..samplers import Progress, ProgressCallback, Sampler, Sequential
 from .block import FlowBlock
 from .config import AnyFlowConfig
 from .guidance import Guidance
-from .predictor import Predictor
+from .predictor import Predictor, is_guided
 from .rotary import Rotary
 from .state_dict import UNUSED_PRIOR, load_strict, published_state_dict
 from .tokens import patchify, unpatchify
@@ -44,7 +44,7 @@ class FlowOutput:
 
 @dataclass(frozen=True)
 class BlockOutput:
-    """The tokens behind one block, (B, T, D), and the block's log-determinants, (B, T), both in raster order."""
+    """The tokens after one block, (B, T, D), and the block's log-determinants, (B, T), both in raster order."""
 
     tokens: Tensor
     log_det: Tensor
@@ -54,12 +54,12 @@ class Flow(Computing):
     """An autoregressive flow between data and Gaussian noise.
 
     `flow(x, condition)` maps data to noise in one parallel pass; `flow.inverse(z, condition)` is its exact inverse,
-    token by token. Inputs may lie on any device and in any floating dtype; they are moved to the flow's, and all
-    densities are computed in float32. What the condition is, a kind of flow says by overriding the methods at the end.
+    token by token. Inputs may have any device and any floating dtype; they are moved to the flow's. Densities are
+    float32. A subclass defines its kind of condition by overriding the methods at the end.
 
     Attributes:
-        device, dtype: where and in what dtype the transformers compute. `to` and its kin set them along with the
-            weights'; weights that lie elsewhere, or in another dtype, are cast at use.
+        device, dtype: of the transformers' computation. `to` and its kin set them together with the weights'; weights
+            on another device or of another dtype are cast at use.
 
     Args:
         config: what to build.
@@ -77,6 +77,7 @@ class Flow(Computing):
         self.blocks = nn.ModuleList(blocks)  # type: ignore[assignment]
 
     @classmethod
+    @torch.inference_mode(False)
     def from_state_dict(
         cls: type[Kind],
         config: Any,
@@ -88,12 +89,13 @@ class Flow(Computing):
     ) -> Kind:
         """A flow ready for use from a state dict in the published format.
 
-        The tensors themselves become the parameters; they are copied only where `device` or `dtype` asks for it.
+        The tensors become the parameters, and are copied only to change their `device` or `dtype`.
 
         Args:
             config: of this kind of flow, `StarFlowConfig` or `TarFlowConfig`.
             state_dict: under the published names.
-            device, dtype: of the parameters and of the computation; as the tensors are by default.
+            device: of the parameters and of the computation; by default that of the tensors.
+            dtype: of the parameters and of the computation; by default that of the tensors.
             operations: as for the flow itself.
 
         Raises:
@@ -110,7 +112,7 @@ class Flow(Computing):
 
     @property
     def has_fixed_size(self) -> bool:
-        """Whether the flow knows the positions of its trained size only."""
+        """Whether the flow takes only the size that it was trained at."""
         return self.config.block(0).positions > 0
 
     @property
@@ -123,7 +125,7 @@ class Flow(Computing):
 
         Args:
             x: data (B, C, H, W).
-            condition: what each datum is conditioned on.
+            condition: of each datum; a subclass says of which kind.
 
         Raises:
             ValueError: a shape does not fit the model.
@@ -139,7 +141,7 @@ class Flow(Computing):
         return FlowOutput(unpatchify(noise, grid, self.config), log_prob_map.sum((1, 2)), log_prob_map)
 
     def transform(self, x: Tensor, condition: Tensor | None = None) -> Iterator[BlockOutput]:
-        """The blocks' outputs on the way from data to noise, one after the other; arguments as for `forward`."""
+        """The output of each block in turn, from data to noise; arguments as for `forward`."""
         grid = self.grid(x)
         condition = self.checked_condition(condition, len(x))
         tokens = patchify(x.to(self.device, torch.float32), self.config)
@@ -163,19 +165,19 @@ class Flow(Computing):
 
         Args:
             z: noise (B, C, H, W).
-            condition: what each datum is conditioned on.
-            guidance: strength w ≥ 0 of classifier-free guidance, or guidance of a certain kind.
-            unconditional: the condition of the unconditional pass, for each datum or (1, …) for all.
+            condition: of each datum; a subclass says of which kind.
+            guidance: strength w ≥ 0 of classifier-free guidance, or a `Guidance`.
+            unconditional: the condition of the unconditional pass, one per datum or (1, …) for all.
             sampler: `Sequential()` by default.
-            progress: called after every step; what it raises ends the sampling.
+            progress: called after every step; an exception that it raises ends the sampling.
 
         Raises:
-            ValueError: a shape does not fit the model, or guidance is negative, not finite, or without what it needs.
+            ValueError: a shape does not fit the model, or guidance is negative, not finite, or lacks its condition.
         """
         for step in self.inverse_steps(z, condition, guidance=guidance, unconditional=unconditional, sampler=sampler):
             if progress is not None:
                 progress(step)
-        return step.partial().clone()  # out of inference mode, so that gradients can be taken of it
+        return step.partial().clone()  # a copy outside inference mode, so that it can have gradients
 
     @torch.inference_mode()
     def inverse_steps(
@@ -202,17 +204,15 @@ class Flow(Computing):
         done = 0
         for block in reversed(self.blocks):
             given = condition if block.is_conditioned else None
-            # Without a condition, the two passes differ by the temperature of their attention, or not at all.
-            differs = block.is_conditioned or guide.attention_temperature != 1
             layers = len(block.attn_blocks)
-            # No name holds the predictor, so that its cache is freed before the next block's is allocated.
+            # No variable holds the predictor: its cache is freed before the next block's is allocated.
             steps = sampler.invert(
                 Predictor(
                     block,
                     self.rotary(block, grid, given),
                     given,
                     unconditional,
-                    guide if guide.strength > 0 and differs else None,
+                    guide if is_guided(block, guide) else None,
                     B,
                     T,
                     device=self.device,
@@ -243,11 +243,11 @@ class Flow(Computing):
             raise ValueError(f"{what} are {H}×{W}; this flow has learned positions for {side}×{side} only.")
         return H // p, W // p
 
-    # What kinds of flow differ in
+    # What the kinds of flow override
 
-    # What it is a flow of: "latents" of an autoencoder, or "pictures" in [−1, 1].
+    # The data: "latents" of an autoencoder, or "pictures" in [−1, 1].
     data = "data"
-    # Steps of 8-bit pictures in one unit of the data, where these are pictures: bits per dimension count those.
+    # 8-bit steps per unit of the data, for a flow of pictures; bits per dimension count these steps.
     levels = 1.0
 
     @property
@@ -256,14 +256,14 @@ class Flow(Computing):
         return torch.ones((), device=self.device)
 
     def check_weights(self) -> None:
-        """Raise where weights that have the right shapes make no sense.
+        """Check the values of weights whose shapes fit.
 
         Raises:
-            ValueError: they do not.
+            ValueError: a value is impossible.
         """
 
     def guide(self, strength: float, **options: Any) -> Guidance:
-        """This kind's own guidance.
+        """Guidance of this kind of flow.
 
         Raises:
             ValueError: a value is out of range, or this kind has no such option.
@@ -271,7 +271,7 @@ class Flow(Computing):
         raise NotImplementedError
 
     def checked_condition(self, condition: Tensor | None, batch: int, name: str = "condition") -> Tensor | None:
-        """The condition of a batch, on the flow's device; `name` is what an error calls it.
+        """The condition of a batch, on the flow's device; errors call it `name`.
 
         Raises:
             ValueError: it does not fit the model.

@@ -20,7 +20,7 @@ class Guidance(Protocol):
 
     Attributes:
         strength: w ≥ 0; 0 is off.
-        attention_temperature: what the attention logits of the unconditional pass are divided by.
+        attention_temperature: divides the attention logits of the unconditional pass.
     """
 
     @property
@@ -31,8 +31,9 @@ class Guidance(Protocol):
         """The guided prediction of N tokens.
 
         Args:
-            conditional, unconditional: predictions, (B, N, D) each.
-            place: (N, 1), where in the sequence each token stands, in the block's order: 0 the first, 1 the last.
+            conditional: prediction with the condition, (B, N, D).
+            unconditional: prediction without it, (B, N, D).
+            place: (N, 1), position of each token in the block's order, from 0 for the first to 1 for the last.
         """
         ...
 
@@ -72,8 +73,8 @@ class TarFlowGuidance:
         strength: g ≥ 0.
         guided: "a" guides the logarithm of the scale, "b" the mean, "ab" both.
         annealed: g grows along the sequence, from g/(T − 1) for the second token to g for the last.
-        attention_temperature: what the attention logits of the unconditional pass are divided by; other than 1, it
-            guides models without classes too.
+        attention_temperature: divides the attention logits of the unconditional pass; values other than 1 also guide
+            models without classes.
 
     Raises:
         ValueError: an attribute is out of range.

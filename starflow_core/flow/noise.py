@@ -1,4 +1,4 @@
-"""Noise that a seed stands for."""
+"""Seeded noise."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ SEEDS = 2**64
 
 
 def check_seed(seed: int) -> None:
-    """Raise where a seed cannot be one.
+    """Check a seed.
 
     Raises:
-        ValueError: it is no whole number from 0 to 2⁶⁴ − 1.
+        ValueError: it is not a whole number from 0 to 2⁶⁴ − 1.
     """
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed < SEEDS:
         raise ValueError(f"seed is {seed!r}; it must be a whole number from 0 to {SEEDS - 1}.")
@@ -25,8 +25,8 @@ def check_seed(seed: int) -> None:
 def seeded_noise(shape: Sequence[int], seed: int, count: int) -> Tensor:
     """Standard normal noise (count, *shape), float32, on the CPU.
 
-    Image i is drawn from a generator of its own, seeded with seed + i, so that neither batch nor device changes what a
-    seed means. Seeds of more than 32 bits are folded into 32, which is all that the generator takes.
+    Image i has its own generator, seeded with seed + i, so a seed means the same in any batch and on any device. Seeds
+    of more than 32 bits are folded into 32, the generator's limit.
 
     Raises:
         ValueError: the seed is out of range.
@@ -35,16 +35,17 @@ def seeded_noise(shape: Sequence[int], seed: int, count: int) -> Tensor:
 
 
 def seeded_uniform(shape: Sequence[int], seed: int, count: int) -> Tensor:
-    """The same, uniform in [0, 1)."""
+    """Uniform noise in [0, 1), (count, *shape), seeded as in `seeded_noise`."""
     return _drawn(torch.rand, shape, seed, count)
 
 
 def varied(noise: Tensor, fresh: Tensor, strength: float) -> Tensor:
-    """Noise that partly gives way to fresh noise, √(1 − s²)·noise + s·fresh, which has the variance of the two.
+    """A mixture of noise and fresh noise, √(1 − s²)·noise + s·fresh, of unit variance where both have it.
 
     Args:
-        noise, fresh: standard normal, of one shape.
-        strength: s, from 0, which changes nothing, to 1, which keeps nothing.
+        noise: standard normal.
+        fresh: standard normal, of the same shape.
+        strength: s; 0 keeps the noise, 1 replaces it.
 
     Raises:
         ValueError: the strength is out of range.
@@ -65,7 +66,7 @@ def _drawn(draw: Callable[..., Tensor], shape: Sequence[int], seed: int, count: 
 
 
 def _folded(seed: int) -> int:
-    """A seed of 64 bits as one of 32; those that have no more stay as they are."""
+    """A 64-bit seed folded into 32 bits; seeds below 2³² stay the same."""
     high, low = divmod(seed, 2**32)
     if not high:
         return low

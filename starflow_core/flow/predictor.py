@@ -1,4 +1,4 @@
-"""What a sampler sees of a block: predictions of tokens from contexts, with cache, condition and guidance inside."""
+"""A block as samplers see it: predictions of tokens from contexts, with cache, condition and guidance inside."""
 
 from __future__ import annotations
 
@@ -11,25 +11,38 @@ from .precision import bfloat16_is_faster
 from .rotary import Rotary
 from .transformer import AttentionState
 
-# Rows of the matrix products, sequences × tokens, from which a draft saves more time than starting it takes; measured.
+# Rows of the matrix products, sequences × tokens, from which a draft saves more time than it costs; measured.
 DRAFT_ROWS = 512
+
+
+def is_guided(block: FlowBlock, guidance: Guidance | None) -> bool:
+    """Whether a block's pass runs twice; without a condition, the two differ in attention temperature only."""
+    if guidance is None or guidance.strength == 0:
+        return False
+    return block.is_conditioned or guidance.attention_temperature != 1
+
+
+def drafts_pay(rows: int, tokens: int, device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether predictions of all tokens in bfloat16 are clearly faster than these."""
+    return rows * tokens >= DRAFT_ROWS and dtype == torch.float32 and bfloat16_is_faster(device.type)
 
 
 class Predictor:
     """Predicts the affine map of a block's tokens, chunk by chunk, in the block's own order.
 
-    A prompt is run once, at construction, as the prefix of the key-value cache. With guidance, the conditional and the
-    unconditional pass are two halves of one batch, and both go on from the same guided tokens.
+    A prompt runs once, at construction, as the prefix of the key-value cache. With guidance, the conditional and the
+    unconditional pass are two halves of one batch, and both continue from the same guided tokens.
 
     Args:
         block: the block to invert.
         rotary: its table of prefix and image positions; None for a model with learned positions.
-        given: text features (B, L, txt_dim) or labels (B,) of the pictures; None where the block sees neither.
+        given: text features (B, L, txt_dim) or labels (B,) of the pictures; None for a block without either.
         unconditional: the same of the unconditional pass.
         guidance: how to guide; None for no guidance.
         batch: images B.
         tokens: tokens T of an image.
-        device, dtype: to compute on and in.
+        device: of the computation.
+        dtype: of the computation.
     """
 
     def __init__(
@@ -66,10 +79,10 @@ class Predictor:
         return self.cache.length - self._condition.length
 
     def start(self, z: Tensor) -> tuple[Tensor, Tensor, int]:
-        """What sampling begins with: contexts, tokens and the number f of tokens that need no prediction.
+        """The start of sampling: contexts, tokens, and the number f of tokens that need no prediction.
 
-        The tokens (B, T, D), a copy of the noise z, are a view into the contexts, so that a token written is a context
-        at once. Tokens i to j are predicted from contexts i − f to j − f.
+        The tokens (B, T, D), a copy of the noise z, are a view into the contexts: a written token is a context
+        at once. Contexts i − f to j − f predict tokens i to j.
         """
         contexts = self.block.with_start(z)
         free = self.block.free_tokens
@@ -87,14 +100,12 @@ class Predictor:
         return self.guidance(Affine(mean_c, scale_c), Affine(mean_u, scale_u), place)
 
     def rollback(self, position: int) -> None:
-        """Forget all contexts but the first `position`."""
+        """Discard all contexts but the first `position`."""
         self.cache.rollback(self._condition.length + position)
 
     @property
     def drafts_are_faster(self) -> bool:
-        """Whether predictions of all tokens in bfloat16 would be clearly faster than these."""
-        is_large = self.rows * self.tokens >= DRAFT_ROWS
-        return is_large and self.dtype == torch.float32 and bfloat16_is_faster(self.device.type)
+        return drafts_pay(self.rows, self.tokens, self.device, self.dtype)
 
     def draft(self) -> Predictor:
         """The same predictor in bfloat16, with a cache of its own."""
@@ -104,7 +115,7 @@ class Predictor:
         return Predictor(block, rotary, *self._arguments, device=self.device, dtype=dtype)
 
     def _temperature(self, batch: int) -> Tensor | None:
-        """That of the attention, (rows, 1, 1, 1): one, and another for the unconditional half."""
+        """Attention temperatures (rows, 1, 1, 1): 1, and the guidance's for the unconditional half."""
         if self.guidance is None or self.guidance.attention_temperature == 1:
             return None
         temperature = torch.ones(self.rows, 1, 1, 1, dtype=self.dtype, device=self.device)

@@ -18,8 +18,8 @@ BASE = 10_000.0
 class Rotary:
     """Cosines and signed sines of every position, (positions, 3, 1, head_dim), for `rotate`.
 
-    The axis of three is that of queries, keys and values: they are turned in one go, the values by an angle of zero,
-    which is cheaper than taking them apart. Each angle stands twice, for the two neighbouring features that it turns;
+    The axis of three holds queries, keys and values. They are rotated together, the values by an angle of zero,
+    which is cheaper than splitting them. Each angle appears twice, for the two neighbouring features that it rotates;
     the sine of the first is negated.
     """
 
@@ -36,7 +36,7 @@ class Rotary:
         return Rotary(self.cos.to(dtype), self.sin.to(dtype))
 
     def rotate(self, qkv: Tensor) -> Tensor:
-        """Queries, keys and values (B, N, 3, heads, head_dim), the first two turned by the angles of N positions.
+        """Rotate the queries and keys in (B, N, 3, heads, head_dim) by the angles of N positions; values stay.
 
         (x0, x1) → (x0 cos − x1 sin, x1 cos + x0 sin).
         """
@@ -49,13 +49,14 @@ def rotary_table(
 ) -> Rotary:
     """The rotary table of `text_tokens` text positions followed by the H'·W' image positions in raster order.
 
-    Image positions are rescaled so that any grid covers the area that the model was trained at.
+    Image positions are rescaled: any grid covers the area of the trained one.
 
     Args:
         config: of the flow.
         grid: (H', W') of the token grid.
         text_tokens: length L of the text prefix; 0 for a block without text.
-        device, dtype: of the table.
+        device: of the table.
+        dtype: of the table.
     """
     rows, columns = grid
     scale = config.trained_side / math.sqrt(rows * columns)
@@ -84,5 +85,5 @@ def rotary_table(
 
 
 def _with_prefix(positions: Tensor, text_tokens: int) -> Tensor:
-    """Text tokens stand at row and column 0."""
+    """Positions with a text prefix, whose tokens are at row and column 0."""
     return torch.cat([positions.new_zeros(text_tokens), positions])

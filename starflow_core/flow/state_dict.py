@@ -1,42 +1,45 @@
-"""State dicts in the published format: cleaned of what has no meaning, and loaded strictly."""
+"""State dicts in the published format: cleaned of unused entries, and loaded strictly."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
 
+import torch
 from torch import Tensor
 
 from ..operations import Computing
 
 PREFIXES = ("module.", "_orig_mod.")
-# Buffers that published checkpoints hold and nothing needs.
+# Unused buffers of published checkpoints.
 DROPPED = re.compile(r"blocks\.\d+\.attn_mask|feat_rope\.freqs_(cos|sin)")
 UNUSED_PRIOR = "var"  # of a STARFlow, whose prior is standard normal
 LISTED = 6
 
 
 def published_state_dict(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A published state dict without wrapper prefixes and meaningless buffers."""
+    """A published state dict without wrapper prefixes and unused buffers."""
     named = ((_without_prefixes(name), tensor) for name, tensor in state_dict.items())
     return {name: tensor for name, tensor in named if not DROPPED.fullmatch(name)}
 
 
 def load_strict(module: Computing, state_dict: Mapping[str, Tensor], expected: Mapping[str, Tensor], what: str) -> None:
-    """Make the tensors of a state dict the parameters of a module on the meta device, which then computes as the widest
-    of them is.
+    """Make the tensors of a state dict the parameters of a module on the meta device. It then computes in the widest
+    of their dtypes.
 
     Args:
         module: whose parameters they become.
         state_dict: the tensors, by name.
-        expected: names and shapes, which layers of a host need not have before they are loaded.
-        what: the module is, for the error.
+        expected: names and shapes; layers of a host may lack them before loading.
+        what: name of the module, for errors.
 
     Raises:
         ValueError: a tensor is missing, unexpected or of another shape; the message names them.
     """
     check_names(expected, state_dict, what)
-    module.load_state_dict(state_dict, strict=True, assign=True)
+    with torch.inference_mode(False):  # not in inference mode, whose tensors cannot take part in a gradient later
+        state_dict = {name: w.clone() if w.is_inference() else w for name, w in state_dict.items()}
+        module.load_state_dict(state_dict, strict=True, assign=True)
     module.computes_like(max(state_dict.values(), key=lambda tensor: (tensor.is_floating_point(), tensor.itemsize)))
 
 

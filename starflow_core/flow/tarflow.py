@@ -18,8 +18,8 @@ WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 class TarFlow(Flow):
     """A flow between pictures in [−1, 1] and noise; its condition is a class.
 
-    The condition of `forward` and `inverse` is labels (B,), whole numbers below `num_classes`; a negative one, or None
-    for all, stands for a picture of no known class. Guidance is away from that by default, or from other labels.
+    The condition of `forward` and `inverse` is labels (B,), whole numbers below `num_classes`. A negative label, or
+    None for all, means no class. Guidance steers away from no class by default, or from other labels.
     """
 
     config: TarFlowConfig
@@ -33,11 +33,11 @@ class TarFlow(Flow):
 
     @property
     def prior_std(self) -> Tensor:
-        """Square root of `var`, the prior's variance, which only a volume-preserving flow learns."""
+        """Square root of `var`, the prior's variance; only a volume-preserving flow learns it."""
         return self.var.to(self.device, torch.float32).sqrt()
 
     def check_weights(self) -> None:
-        if not self.var.is_meta and not bool((self.var > 0).all()):
+        if not self.var.is_meta and not bool((self.var.float() > 0).all()):
             raise ValueError("These weights hold a var that is not positive, which is no variance.")
 
     def guide(self, strength: float, **options: Any) -> TarFlowGuidance:

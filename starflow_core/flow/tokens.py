@@ -9,7 +9,7 @@ from .config import AnyFlowConfig
 
 
 def patchify(x: Tensor, config: AnyFlowConfig) -> Tensor:
-    """x (B, C, H, W) → tokens (B, T, D) in raster order, laid out inside as the kind of flow has it."""
+    """x (B, C, H, W) → tokens (B, T, D) in raster order, each laid out as the configuration says."""
     inside = "p1 p2 c" if config.channels_last else "c p1 p2"
     p = config.patch_size
     return rearrange(x, f"b c (h p1) (w p2) -> b (h w) ({inside})", p1=p, p2=p)

@@ -1,4 +1,4 @@
-"""The transformer layer inside a flow block: causal attention, then an MLP, each behind a layer norm."""
+"""The transformer layer of a flow block: causal attention, then an MLP, each after a layer norm."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ NORM_EPS = 1e-5
 
 @dataclass(frozen=True)
 class AttentionState:
-    """What attention depends on besides its inputs.
+    """The cache and the temperature of attention.
 
     Attributes:
-        cache: holds the tokens before; None where there are none.
-        temperature: (B, 1, 1, 1), what the attention logits are divided by; None for one.
+        cache: holds the earlier tokens; None without any.
+        temperature: (B, 1, 1, 1), divides the attention logits; None for 1.
     """
 
     cache: KeyValueCache | None = None
@@ -33,8 +33,8 @@ class Attention(nn.Module):
     """Causal multi-head self-attention on normalised inputs.
 
     Args:
-        width: features a token.
-        head_dim: features a head; heads = width / head_dim.
+        width: features per token.
+        head_dim: features per head; heads = width / head_dim.
         operations: namespace that `Linear` and `LayerNorm` are taken from, such as `torch.nn`.
         factory: `device` and `dtype` for the parameters.
     """
@@ -51,8 +51,8 @@ class Attention(nn.Module):
 
         Args:
             x: (B, N, width).
-            rotary: positions of the N tokens; None where a learned embedding has placed them already.
-            state: to its cache, the N keys and values are appended as those of `layer`.
+            rotary: positions of the N tokens; None for learned positions, which are added before.
+            state: its cache receives the N keys and values of `layer`.
             layer: this layer's index in its block.
         """
         B, N, C = x.shape
@@ -74,7 +74,7 @@ class Attention(nn.Module):
 
 
 def _causal_attention(queries: Tensor, keys: Tensor, values: Tensor, past: int) -> Tensor:
-    """Attention of N queries, each to the `past` keys and to those up to its own."""
+    """Attention of N queries, each to the `past` keys and to the new keys up to its own."""
     N = queries.shape[2]
     if N == 1:
         return F.scaled_dot_product_attention(queries, keys, values)
@@ -87,7 +87,7 @@ def _causal_attention(queries: Tensor, keys: Tensor, values: Tensor, past: int) 
 
 
 def _plain_attention(queries: Tensor, keys: Tensor, values: Tensor, past: int) -> Tensor:
-    """The same by two matrix products: on CPUs the fused kernel makes no use of bfloat16 instructions."""
+    """The same by two matrix products: on CPUs the fused kernel does not use bfloat16 instructions."""
     N, M = queries.shape[2], keys.shape[2]
     future = torch.full((N, M), -math.inf, dtype=queries.dtype, device=queries.device).triu(past + 1)
     logits = torch.baddbmm(

@@ -1,1 +1,1 @@
-"""What exact likelihoods say of pictures."""
+"""Likelihoods of pictures: scores, maps and evaluation."""

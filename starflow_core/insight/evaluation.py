@@ -1,4 +1,4 @@
-"""Bits per dimension of the 8-bit pictures in a folder, one after the other, in a table that can be gone on with."""
+"""Bits per dimension of the 8-bit pictures in a folder, one by one, in a table that a later run continues."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm", ".gif", ".tif", ".
 
 @dataclass(frozen=True)
 class Protocol:
-    """How bits per dimension are measured; figures of different protocols cannot be compared.
+    """How bits per dimension are measured; figures of different protocols do not compare.
 
     Attributes:
         model: its name, with the fingerprint of its weights.
-        draws: importance draws K a picture.
+        draws: importance draws K per picture.
         seed: of the dequantisation noise.
         resize: pictures of other sizes are cropped to their middle square and scaled down by area; otherwise they are
             errors.
@@ -42,7 +42,7 @@ class Protocol:
 
 
 class Entry(NamedTuple):
-    """A picture to be measured: its file, the name it goes by, and its class or "" for none."""
+    """A picture to measure: its file, its name in the table, and its class or "" for none."""
 
     path: Path
     name: str
@@ -67,7 +67,7 @@ class Measurement:
 
 
 def pictures_in(folder: Path) -> list[Path]:
-    """All picture files in a folder and those in it, in the order of their names.
+    """All picture files in a folder and its subfolders, sorted by name.
 
     Raises:
         ValueError: there is no such folder, or no picture in it.
@@ -90,7 +90,7 @@ def mean_and_error(values: Sequence[float]) -> tuple[float, float]:
 
 
 def fingerprint(module: torch.nn.Module) -> str:
-    """Eight hexadecimal digits that tell weights apart, by the first numbers of each tensor."""
+    """Eight hexadecimal digits that identify the weights, from the first numbers of each tensor."""
     digest = hashlib.blake2b(digest_size=4)
     for name, tensor in module.state_dict().items():
         start = tensor.flatten()[:64].float().cpu().contiguous()
@@ -104,13 +104,13 @@ def measure(
     protocol: Protocol,
     failed: Callable[[str], None],
 ) -> Iterator[Measurement]:
-    """Bits per dimension of pictures, in their order, while the next ones are being read.
+    """Bits per dimension of pictures, in order; a thread reads the next pictures meanwhile.
 
     Args:
         pipeline: of a flow of pictures.
         entries: what to measure.
         protocol: how to measure.
-        failed: told of each picture that is left out: it cannot be read, is of another size, or overflows.
+        failed: called with each picture that is left out, because it cannot be read, has another size, or overflows.
 
     Raises:
         ValueError: the model is a flow of latents, or has no such class.
@@ -119,7 +119,7 @@ def measure(
     labels = {entry.label for entry in entries}
     if labels - {""} and not pipeline.is_conditional:
         raise ValueError(f"The model {pipeline.name!r} knows no classes; measure without them.")
-    pipeline.condition(sorted(labels))  # an unknown class is an error before the work
+    pipeline.condition(sorted(labels))  # raise on an unknown class before the work
     tokens = pipeline.flow.config.trained_side**2
     size = max(1, TOKENS_AT_ONCE // (tokens * protocol.draws))
     batches = [entries[i : i + size] for i in range(0, len(entries), size)]
@@ -143,7 +143,7 @@ def measure(
 
 
 def _read(entry: Entry, side: int, resize: bool) -> _Read | str:
-    """A picture, or what is wrong with it."""
+    """A picture, or an error message."""
     path, name, label = entry
     try:
         image = as_rgb(open_image(path))
@@ -174,7 +174,7 @@ def _measured(pipeline: Pipeline, pictures: Sequence[_Read], protocol: Protocol)
 
 
 def _content_seed(picture: Tensor) -> int:
-    """A seed of a picture's own, so that its noise depends neither on its name nor on the others."""
+    """A seed from a picture's pixels: its noise depends neither on its name nor on other pictures."""
     return int.from_bytes(hashlib.blake2b(picture.numpy().tobytes(), digest_size=4).digest(), "little")
 
 
@@ -182,11 +182,11 @@ class Table:
     """A CSV file of measurements, one a line, with the protocol on each; a half-written last line is dropped.
 
     Args:
-        path: of the file; it is gone on with where it exists. None keeps nothing.
+        path: of the file; an existing one is continued. None keeps nothing.
         protocol: of all of its measurements.
 
     Raises:
-        ValueError: the file is no such table, or was measured by another protocol.
+        ValueError: the file is not such a table, or was measured by another protocol.
     """
 
     COLUMNS = (*(field.name for field in fields(Measurement)), *(field.name for field in fields(Protocol)))
@@ -196,7 +196,7 @@ class Table:
         self.measurements = [] if path is None or not path.exists() else self._read(path)
 
     def append(self, measurements: Sequence[Measurement]) -> None:
-        """Add lines, which are on the disk when this returns."""
+        """Add lines, and write them to the disk."""
         self.measurements += measurements
         if self._path is None:
             return

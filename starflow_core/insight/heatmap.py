@@ -23,7 +23,7 @@ def value_range(log_prob_maps: Sequence[Tensor]) -> tuple[float, float]:
 def heatmap(log_prob_map: Tensor, size: tuple[int, int], between: tuple[float, float] | None = None) -> Image.Image:
     """The map (H', W') in nats by token as an RGB picture of `size` pixels, a range of values spread over the colours.
 
-    What is no number counts as least likely. Tokens stay squares of one colour, since each has one likelihood.
+    NaN and infinity count as least likely. Tokens stay squares of one colour, since each has one likelihood.
 
     Args:
         log_prob_map: (H', W'), in nats by token.

@@ -1,9 +1,9 @@
-"""Likelihood of images under a flow, and what its gradient is good for."""
+"""Likelihood of images under a flow, and denoising by its gradient."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +16,7 @@ from ..flow.tokens import patchify
 from ..progress import OnProgress
 
 DRAW_BATCH = 8  # noise draws at once, so that memory does not grow with their number
+DENOISED_AT_ONCE = 1024  # tokens of pictures to denoise together: each keeps all of its activations
 TOKENS_AT_ONCE = 4096  # of pictures and draws together: enough for large matrix products, whatever the model's size
 
 
@@ -45,16 +46,16 @@ class Likelihood:
 
 
 def bits_per_dim(log_prob: float, dimensions: int, levels: float = 1.0) -> float:
-    """Nats of a whole image as bits a dimension: −(log_prob − dimensions·ln levels) / (ln 2 · dimensions).
+    """Bits per dimension from the nats of a whole image: −(log_prob − dimensions·ln levels) / (ln 2 · dimensions).
 
-    `levels` is the number of quantisation steps in a unit of the data, of which the density is turned into one a step:
-    128 for 8-bit images in [−1, 1].
+    `levels` is the number of quantisation steps per unit of the data: 128 for 8-bit images in [−1, 1]. It turns the
+    density into one per step.
     """
     return (math.log(levels) - log_prob / dimensions) / math.log(2)
 
 
 def with_training_noise(flow: Flow, x: Tensor, seed: int, draws: int) -> Tensor:
-    """Draws (K, C, H, W) of one datum (C, H, W) with noise as in training: Gaussian, or uniform within 8-bit steps."""
+    """K copies (K, C, H, W) of one datum (C, H, W) with training noise: Gaussian, or uniform within 8-bit steps."""
     if flow.is_dequantized:
         return dequantized(x, seeded_uniform(x.shape, seed, draws).to(x))
     return x + flow.config.noise_std * seeded_noise(x.shape, seed, draws).to(x)
@@ -72,15 +73,15 @@ def score(
 ) -> Likelihood:
     """The likelihood of one image or its latents, with noise as in training.
 
-    The density is that of noised data, since that is what the flow has learnt; each draw adds other noise.
+    The density is that of noised data, on which the flow was trained; each draw adds other noise.
 
     Args:
         flow: the model.
         x: (C, H, W), without noise: latents, scaled, or a picture in [−1, 1].
-        condition: (1, …) as for the flow: features of the prompt, or a label; None for a model without.
+        condition: (1, …) as for the flow: features of the prompt, or a label; None for a model without either.
         draws: noise draws K.
         seed: of the first draw; draw i is that of seed + i.
-        on_progress: told of the draws done, of all K, after every few; what it raises ends the work.
+        on_progress: called with the finished draws, of all K; an exception that it raises ends the work.
 
     Raises:
         ValueError: a shape does not fit the model, or numbers overflow.
@@ -115,7 +116,7 @@ def discrete_bits_per_dim(
     """Bits per dimension of 8-bit pictures, (B,), bounded from above by K importance draws (arXiv 1509.00519).
 
     With x_k = (v + u_k)/128 − 1, u_k uniform in [0, 1), the probability of the integers v is estimated by
-    P(v) ≈ 1/K Σ_k p(x_k | condition) / 128^D. Its logarithm is on average too small, the less so the larger K is.
+    P(v) ≈ 1/K Σ_k p(x_k | condition) / 128^D. Its expected logarithm is below log P(v), and closer for larger K.
 
     Args:
         flow: of pictures.
@@ -142,7 +143,7 @@ def discrete_bits_per_dim(
 
 
 def check_has_pixels(flow: Flow) -> None:
-    """Raise where a flow knows no pixels.
+    """Check that a flow has likelihoods of pixels.
 
     Raises:
         ValueError: it is a flow of latents.
@@ -151,20 +152,52 @@ def check_has_pixels(flow: Flow) -> None:
         raise ValueError("A flow of latents has no likelihood of pixels; choose a TarFlow, a flow of pictures.")
 
 
-def denoise(flow: Flow, x: Tensor, condition: Tensor | None, *, noise_std: float | None = None) -> Tensor:
+def denoise(
+    flow: Flow,
+    x: Tensor,
+    condition: Tensor | None,
+    *,
+    noise_std: float | None = None,
+    report: Callable[[Tensor], None] | None = None,
+) -> Tensor:
     """Score denoising, Tweedie's formula: x + σ²·∇ log p(x | condition), (B, C, H, W).
+
+    It works inside a caller's `torch.no_grad()` and `torch.inference_mode()` too. It denoises a few pictures at a time,
+    so memory does not grow with their number.
 
     Args:
         flow: the model.
         x: data (B, C, H, W) with the noise that the model was trained with.
         condition: as for the flow.
         noise_std: σ; the model's own by default.
+        report: called with all pictures after every few; an exception that it raises ends the denoising.
 
     Raises:
         ValueError: a shape does not fit the model.
     """
     sigma = flow.config.noise_std if noise_std is None else noise_std
+    at_once = denoised_at_once(flow.grid(x))
+    flow.checked_condition(condition, len(x))
+    with torch.inference_mode(False):
+        denoised = x.detach().clone()
+        for first in range(0, len(x), at_once):
+            part = slice(first, first + at_once)
+            given = None if condition is None else condition[part]
+            denoised[part] += sigma**2 * _score(flow, x[part].detach(), given).to(denoised)
+            if report is not None:
+                report(denoised)
+    return denoised
+
+
+def denoised_at_once(grid: tuple[int, int]) -> int:
+    """The number of pictures of a token grid (H', W') to denoise together."""
+    return max(1, DENOISED_AT_ONCE // (grid[0] * grid[1]))
+
+
+def _score(flow: Flow, x: Tensor, condition: Tensor | None) -> Tensor:
+    """∇ log p(x | condition), like x."""
     with torch.enable_grad():
-        x = x.detach().clone().requires_grad_()
-        (gradient,) = torch.autograd.grad(flow(x, condition).log_prob.sum(), x)
-    return x.detach() + sigma**2 * gradient
+        x = x.clone().requires_grad_()  # a copy, because tensors of inference mode cannot take part in a gradient
+        given = None if condition is None else condition.clone()
+        (gradient,) = torch.autograd.grad(flow(x, given).log_prob.sum(), x)
+    return gradient

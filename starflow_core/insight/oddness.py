@@ -1,4 +1,4 @@
-"""How odd a model finds each place of a picture, on one scale for all pictures."""
+"""Oddness of each place of a picture under a model, on one scale for all pictures."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import math
 import torch
 from torch import Tensor
 
-# Powers of ten: a place that one token in 10³ of the model's own pictures reaches starts to be odd, one in 10¹² is.
+# Powers of ten: oddness starts where one token in 10³ of the model's own pictures lies, and is 1 at one in 10¹².
 STARTS, IS_ODD = 3.0, 12.0
 
 
 def oddness(noise_map: Tensor, dimensions: int) -> Tensor:
-    """How odd each token is, from 0 to 1, by the noise that the flow turns it into.
+    """Oddness of each token, from 0 to 1, by its noise under the flow.
 
-    A flow turns its own pictures into noise z ~ N(0, I), whatever they show: an intricate place costs many nats, which
-    its log-determinant accounts for, and is not odd for that. ‖z‖² of a token of D dimensions then follows the χ² law
-    of D degrees of freedom, which is the reference. With p = P(χ²_D ≥ ‖z‖²), the oddness is 0 where p is 10⁻³ or more,
-    1 where it is 10⁻¹² or less, and grows with −log₁₀ p between them.
+    A flow maps its own pictures to noise z ~ N(0, I), whatever they show: the log-determinant accounts for the many
+    nats of an intricate place, which is not odd for that. ‖z‖² of a token of D dimensions follows the χ² law with D
+    degrees of freedom, the reference. With p = P(χ²_D ≥ ‖z‖²), the oddness is 0 for p ≥ 10⁻³ and 1 for p ≤ 10⁻¹², and
+    grows with −log₁₀ p between them.
 
     Args:
-        noise_map: (…), ‖z‖² by token; the mean over draws, which spreads less than one draw, is on the safe side.
+        noise_map: (…), ‖z‖² by token; a mean over draws spreads less than one draw, and is conservative.
         dimensions: D.
 
     Raises:
-        ValueError: a value is negative or no number.
+        ValueError: a value is negative or NaN.
     """
     if not (noise_map >= 0).all():
         raise ValueError("noise_map must hold squared norms, which are numbers of 0 or more.")

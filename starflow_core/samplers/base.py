@@ -1,4 +1,4 @@
-"""What a sampler is, and what it reports."""
+"""The interface of samplers, and their progress."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..flow.predictor import Predictor
 
 @dataclass(frozen=True)
 class Progress:
-    """Where the sampling of a batch stands after a step.
+    """Progress of sampling a batch, after a step.
 
     Attributes:
         done: work done, in tokens × layers.
         total: all the work, in the same unit.
-        partial: computes the latents (B, C, H, W) as they are at this step; what is not yet known is still noise.
+        partial: computes the latents (B, C, H, W) at this step; unsolved tokens are still noise.
     """
 
     done: int
@@ -30,17 +30,17 @@ ProgressCallback = Callable[[Progress], None]
 
 
 class Sampler(Protocol):
-    """A way of inverting one block."""
+    """An algorithm that inverts one block."""
 
     def invert(self, predictor: Predictor, z: Tensor) -> Iterator[tuple[int, Tensor]]:
         """Solve x = mean(x) + scale(x)·z, where the prediction of a token depends on the tokens before it.
 
         Args:
-            predictor: of the block; nothing but the prompt has been read.
+            predictor: of the block; it has read the prompt and nothing else.
             z: noise (B, T, D) in the block's order.
 
         Yields:
-            After every step, the number of tokens that are final, and all tokens (B, T, D), the rest being guesses.
-            The last step has all of them final. The tensor may be overwritten by the next step.
+            After every step, the number of final tokens, and all tokens (B, T, D); the rest are guesses.
+            After the last step all are final. The next step may overwrite the tensor.
         """
         ...

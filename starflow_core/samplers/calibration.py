@@ -1,4 +1,4 @@
-"""How many iterations each block of a model needs: measured once, and kept with the model."""
+"""Iterations that each block of a model needs, measured once and stored with the model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def count_iterations(
 ) -> tuple[int, ...]:
     """Iterations that each block needs, in data → noise order, with all tokens in the window and no drafts.
 
-    Arguments as for `Flow.inverse`; a batch of some typical conditions serves.
+    Arguments as for `Flow.inverse`; a batch of a few typical conditions is enough.
     """
     counter = _Counter(tolerance)
     flow.inverse(z, condition, guidance=guidance, unconditional=unconditional, sampler=counter)

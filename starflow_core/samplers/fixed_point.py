@@ -1,4 +1,4 @@
-"""The fixed-point iteration on a block's tokens: window, drafts, and the estimate of the error that is left."""
+"""The fixed-point iteration on a block's tokens: window, drafts, and the estimate of the remaining error."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from torch import Tensor
 from ..flow.predictor import Predictor
 from .secant import NeighbourSecant
 
-# Relative error that rounding leaves, whatever the iteration does, by the dtype of the weights.
-ROUNDING = {torch.float32: 1e-6, torch.float16: 2e-3, torch.bfloat16: 1e-2}
-# Drafts end when a step is not much larger than rounding, or hardly smaller than the one before.
+# Relative error of rounding, by the dtype of the transformer; tokens are float32.
+ROUNDING = {torch.float64: 1e-6, torch.float32: 1e-6, torch.float16: 2e-3, torch.bfloat16: 1e-2}
+# Drafts end when a step is near rounding, or hardly smaller than the step before.
 DRAFT_STEP = 5.0
 MAX_DRAFTS = 12
-# An iteration that shrinks its steps by less has stalled; where steps are of the size of rounding, that is the end.
+# An iteration that shrinks its steps by less has stalled; with steps near rounding, it ends.
 STALLED = 0.92
 STALLED_STEP = 2.0
-# The least part of an error that an iteration is taken to remove, in the estimate of what is left.
+# The smallest share of an error that the estimate assumes an iteration to remove.
 MIN_GAIN = 0.1
 
 
@@ -27,7 +27,7 @@ class FixedPoint:
     """The tokens of a block on their way to x = mean(x) + scale(x)·z.
 
     Args:
-        predictor: of the block; its prompt and nothing else has been read.
+        predictor: of the block; it has read the prompt and nothing else.
         z: noise (B, T, D) in the block's order.
 
     Attributes:
@@ -41,7 +41,7 @@ class FixedPoint:
         self._contraction = 1.0  # factor by which an iteration shrinks the error
 
     def draft(self, predictor: Predictor) -> Iterator[None]:
-        """Iterate on all tokens with a predictor of low precision, for as long as that brings them closer."""
+        """Iterate on all tokens with a predictor of low precision, while this brings them closer."""
         last_change: Tensor | None = None
         for _ in range(MAX_DRAFTS):
             rounding = ROUNDING[predictor.dtype] * float(self.x.square().mean().sqrt())
@@ -63,11 +63,11 @@ class FixedPoint:
         Args:
             predictor: to iterate with.
             tolerance: relative L2 error.
-            window: tokens that are iterated on at once; None for all.
-            max_iterations: iterations after which a token is final in any case; None for no such bound.
+            window: number of tokens to iterate on at once; None for all.
+            max_iterations: iterations after which a token is final in any case; None for no bound.
 
         Yields:
-            After every iteration, the number of tokens that are final.
+            After every iteration, the number of final tokens.
         """
         T = self.x.shape[1]
         entered = [0] * T  # iteration at which each token came into the window
@@ -81,7 +81,7 @@ class FixedPoint:
             iteration += 1
             self._update_contraction(change, last_change)
             expired = sum(iteration - entered[t] >= (max_iterations or T) for t in range(start, end))
-            # All before it being final, the first token is exact.
+            # The first token is exact, because all before it are final.
             done = max(1, expired, self._converged(change, tolerance, predictor.dtype, end))
             last_change = change[:, done:]
             start += done
@@ -89,7 +89,7 @@ class FixedPoint:
             yield start
 
     def _iterate(self, predictor: Predictor, start: int, end: int, noise: float = 0.0) -> Tensor:
-        """One accelerated iteration on tokens start to end; the size of each token's change, (B, N)."""
+        """One accelerated iteration on tokens start to end; returns the size of each token's change, (B, N)."""
         inputs = self._contexts[:, start - self._free : end - self._free]
         mean, scale = predictor.predict(inputs)
         x = self.x[:, start:end]
@@ -109,13 +109,13 @@ class FixedPoint:
             self._secant.restart()
 
     def _converged(self, change: Tensor, tolerance: float, dtype: torch.dtype, end: int) -> int:
-        """How many tokens at the start of the window have together an estimated error below the tolerance.
+        """Number of first tokens in the window whose joint estimated error is below the tolerance.
 
-        Of a sequence of steps that shrink by ρ, what is left after a step is ρ/(1 − ρ) times that step. But the keys
-        and values that tokens leave behind for later ones are those from before the step, and lack all of it.
+        If steps shrink by ρ, the error after a step is ρ/(1 − ρ) times the step. But the keys and values that tokens
+        leave for later ones are from before the step, and lack it whole.
         """
         tolerance = max(tolerance, ROUNDING[dtype])
-        if self._contraction > STALLED:  # what is left may be rounding
+        if self._contraction > STALLED:  # the rest may be rounding
             tolerance = max(tolerance, STALLED_STEP * ROUNDING[dtype])
         left = self._contraction / max(1 - self._contraction, MIN_GAIN)
         step = change / self.x[:, :end].square().mean((1, 2)).sqrt()[:, None]

@@ -6,22 +6,23 @@ import torch
 from torch import Tensor
 
 EPSILON = 1e-20
+RANK = 6  # updates kept
 
 
 class NeighbourSecant:
     """Broyden's method (Math. Comp. 19, 1965), restricted to each token's dependence on its predecessor.
 
-    Of all that a token's prediction depends on, the token before it weighs most: through the residual stream it reaches
-    the output directly. For each token t, the matrix A_t ≈ ∂F_t/∂x_{t−1} is estimated from the changes of input and
-    output between two evaluations of F, which were made anyway, in rank-one updates of which the last few are kept.
+    A token's prediction depends most on the token before it, which reaches the output directly through the residual
+    stream. For each token t, the changes of input and output between two evaluations of F, which are made anyway, give
+    an estimate of the matrix A_t ≈ ∂F_t/∂x_{t−1} as rank-one updates; the last few are kept.
 
     Args:
-        like: tokens (B, T, D) that are to be solved for.
+        like: tokens (B, T, D) to solve for.
         rank: updates kept.
         sweeps: terms of the Neumann series that solves the linear recurrence along the tokens.
     """
 
-    def __init__(self, like: Tensor, rank: int = 6, sweeps: int = 8) -> None:
+    def __init__(self, like: Tensor, rank: int = RANK, sweeps: int = 8) -> None:
         B, T, D = like.shape
         self.rank, self.sweeps = rank, sweeps
         # A_t = Σ_i left_i ⊗ right_i
@@ -32,11 +33,11 @@ class NeighbourSecant:
         self._next = 0
 
     def forget_outputs(self) -> None:
-        """Take no secant between the evaluations so far and the next one, as when F changes."""
+        """Skip the secant between the last evaluation and the next one; call this when F changes."""
         self._evaluated = 0
 
     def restart(self) -> None:
-        """Forget everything, as when the steps have grown instead of shrunk."""
+        """Discard all updates; call this when the steps grow."""
         self._left.zero_()
         self._evaluated = 0
 
@@ -47,17 +48,17 @@ class NeighbourSecant:
             start: index of the first token evaluated.
             inputs: (B, N, D), the predecessors of the tokens, as they were when F was evaluated.
             outputs: (B, N, D), F of the tokens.
-            noise: mean square of the rounding errors of F; smaller changes of the input teach nothing.
+            noise: mean square of the rounding errors of F; smaller changes of the input are ignored.
         """
         end = start + inputs.shape[1]
         known = max(min(self._evaluated, end), start)
         if known > start:
             at = slice(start, known)
-            self._left[:, at, self._next] = 0  # the oldest update makes room
+            self._left[:, at, self._next] = 0  # drop the oldest update
             change = inputs[:, : known - start] - self._inputs[:, at]
             error = outputs[:, : known - start] - self._outputs[:, at] - self._apply(at, change)
             square = change.square().sum(-1, keepdim=True)
-            # No token may answer to a change with more than that change, so that the recurrence cannot blow up.
+            # Bound each token's response by the change itself, so that the recurrence cannot diverge.
             damping = (square / (error.square().sum(-1, keepdim=True) + EPSILON)).sqrt().clamp(max=1)
             self._left[:, at, self._next] = error * damping
             self._right[:, at, self._next] = change / (square + noise * change.shape[-1] + EPSILON)

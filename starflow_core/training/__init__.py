@@ -1,1 +1,1 @@
-"""The training loop, and what makes a flow train well."""
+"""The training loop, initialisation and mixed precision."""

@@ -1,4 +1,4 @@
-"""How the transformers of a flow begin."""
+"""Initial weights of a flow's transformers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ STD = 0.02
 
 
 def start_as_identity(flow: Flow) -> None:
-    """Small random weights, and outputs of zero, with which a flow leaves its data as they are."""
+    """Small random weights and zero output projections: the flow starts as the identity."""
     for block in flow.blocks:
         nn.init.zeros_(block.proj_out.weight)
         nn.init.zeros_(block.proj_out.bias)

@@ -1,1 +1,1 @@
-"""Published weights: the table of them, fetched, verified, converted and kept."""
+"""Published weights: a table of them, downloads, verification, conversion and storage."""

@@ -1,4 +1,4 @@
-"""Published files, read as tensors and nothing else: `.pth` ones are looked through before anything is unpickled."""
+"""Published files, read as tensors only: a `.pth` file is inspected before anything is unpickled."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from ..flow.state_dict import published_state_dict
 from .tensors import read_safetensors
 
 MAX_PICKLE = 64 * 2**20  # bytes; that of the 7B model has less than one of these MiB
-MAX_DEPTH = 32  # marks within marks
+MAX_DEPTH = 32  # nested marks
 ENTRIES = re.compile(
     r"[^/\\]+/(data\.pkl|data/\d+|version|byteorder|\.format_version|\.storage_alignment|\.data/serialization_id)"
 )
-# What a state dict is made of. All else could run code, or is no tensor.
+# The globals of a state dict. Any other could run code, or is not a tensor.
 GLOBALS = re.compile(
     r"collections OrderedDict"
     r"|torch\._utils (_rebuild_tensor_v2|_rebuild_parameter)"
@@ -40,7 +40,7 @@ OPCODES = frozenset(
 def read_checkpoint(path: Path) -> dict[str, Tensor]:
     """The tensors of a published `.pth` or `.safetensors` file, mapped into memory and not copied.
 
-    Which of the two it is, its first bytes say.
+    Its first bytes decide between the two formats.
 
     Raises:
         ValueError: there is no such file, it is damaged, or it holds anything but tensors by name.
@@ -63,10 +63,10 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 
 
 def check_archive(path: Path) -> None:
-    """Look through a `.pth` file without unpickling it.
+    """Inspect a `.pth` file without unpickling it.
 
     Raises:
-        ValueError: it is no archive of tensors, is damaged, or its pickle could do anything but name tensors.
+        ValueError: it is not an archive of tensors, is damaged, or its pickle does more than name tensors.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -83,14 +83,14 @@ def check_archive(path: Path) -> None:
 
 
 def _is_safetensors(path: Path) -> bool:
-    """Whether a file begins as safetensors do: with the length of a JSON object that fits into it, and a brace."""
+    """Whether a file begins like safetensors: the length of a JSON object that fits into the file, and a brace."""
     start = _first_bytes(path)
     length = int.from_bytes(start[:8], "little")
     return start[8:9] == b"{" and 8 + length <= path.stat().st_size
 
 
 def _what_it_is(path: Path) -> str:
-    """What may be wrong with a file that is no archive, by its first bytes."""
+    """A guess, from its first bytes, at what a file that is not an archive is."""
     start = _first_bytes(path)
     if path.suffix == ".safetensors" or start.startswith(b"PK"):
         return "it is cut short or damaged; fetch it again"
@@ -143,6 +143,6 @@ def _check_pickle(path: Path, pickled: bytes) -> None:
 
 
 def _is_stored(tensor: Tensor) -> bool:
-    """Whether a tensor has as many numbers in its storage as in its shape, and does not repeat some."""
+    """Whether a tensor's storage holds each number of its shape once."""
     end = (tensor.storage_offset() + tensor.numel()) * tensor.element_size()
     return tensor.layout == torch.strided and tensor.is_contiguous() and end <= tensor.untyped_storage().nbytes()

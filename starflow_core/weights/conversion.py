@@ -1,4 +1,4 @@
-"""A published file as the flow of a model folder: a few hundred megabytes at a time, whatever its size."""
+"""Convert a published file to the flow of a model folder, a few hundred megabytes at a time."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from .published import published_config
 from .store import UNFINISHED
 
 SHARD = 400_000_000  # bytes, as converted
-PLAN = ".conversion.json"  # which file the shards in a folder are of, until all are written
+PLAN = ".conversion.json"  # names the file that the shards come from, until all are written
 CONVERTIBLE = (torch.float64, torch.float32, torch.float16, torch.bfloat16)
 Report = Callable[[int], None]
 
 
 @dataclass(frozen=True)
 class Converted:
-    """What a conversion found.
+    """The result of a conversion.
 
     Attributes:
         model_type: `starflow` or `tarflow`.
         config: of the flow.
-        parameters: how many numbers it has.
+        parameters: their number.
         noise: of the training, with where it is known from, in words.
-        changes: made on the way, in words.
+        changes: to the weights, in words.
     """
 
     model_type: str
@@ -66,10 +66,10 @@ def convert(
         folder: to write into; made where it does not exist.
         dtype: of the weights on disk.
         noise_std: of the Gaussian noise in training; see `published_config` where None.
-        report: told the number of bytes converted, as they come; what it raises cancels.
+        report: called with the number of bytes converted since the last call; an exception that it raises cancels.
 
     Raises:
-        ValueError: the file is no published flow, holds other tensors than one, or numbers that the dtype has not.
+        ValueError: the file is not a published flow, has other tensors, or has numbers outside the dtype's range.
         OSError: the folder cannot be written.
     """
     tensors = read_checkpoint(file)
@@ -139,7 +139,7 @@ def _shard_name(number: int, count: int) -> str:
 
 
 def _write_shard(file: Path, path: Path, names: Sequence[str], dtype: torch.dtype) -> None:
-    # Read anew for every shard: what a mapped file has been read of stays in memory until it is closed.
+    # Opened again for every shard: the pages that were read of a mapped file stay in memory until it is closed.
     tensors = read_checkpoint(file)
     converted = {name: _converted(name, tensors[name], dtype) for name in names}
     part = path.with_name(f".{path.name}.part")
@@ -184,9 +184,9 @@ def convert_file(
     classes: Sequence[str] = (),
     dtype: torch.dtype = torch.bfloat16,
 ) -> Converted:
-    """Write the flow of a published file as a model folder, which it is when it is complete and not before.
+    """Write the flow of a published file as a model folder, which gets its name when it is complete.
 
-    What an interrupted conversion has written beside the folder is gone on with; what a refused one has is removed.
+    An interrupted conversion continues from its files beside the folder; a refused one removes them.
 
     Args:
         file: the `.pth` or `.safetensors` file.
@@ -197,12 +197,12 @@ def convert_file(
         dtype: of the weights on disk.
 
     Raises:
-        ValueError: the file is no published flow, the folder is not empty, or the names do not fit.
+        ValueError: the file is not a published flow, the folder is not empty, or the names do not fit.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ValueError(f"{folder} exists and is not empty; choose another folder.")
     config, _ = published_config(read_checkpoint(file), noise_std, file.name)
-    class_names(classes, config.num_classes)  # an error before the work
+    class_names(classes, config.num_classes)  # raise before the work
     part = folder.with_name(folder.name + UNFINISHED)
     if part.exists() and not (part / PLAN).is_file():
         raise ValueError(f"{part}, which is needed for the work, is there already; move it elsewhere first.")
@@ -220,10 +220,10 @@ def convert_file(
 
 
 def class_names(given: Sequence[str], count: int) -> tuple[str, ...]:
-    """The names of a flow's classes, which are their numbers where none are given.
+    """The names of a flow's classes; their numbers by default.
 
     Raises:
-        ValueError: there are others than classes, or two are the same.
+        ValueError: their number is wrong, or two are the same.
     """
     if given and len(given) != count:
         raise ValueError(f"{len(given)} names of classes were given; the flow has {count} classes.")

@@ -1,7 +1,7 @@
-"""One file, fetched through a bad network: resumed where it was cut, verified before it gets its name.
+"""Download of one file over a bad network: resumed after a cut, verified before it gets its name.
 
-huggingface_hub starts a file over when its connection is reset, which a file of 15 GB may not survive. So it is asked
-what a file is and where, and the bytes are fetched here.
+huggingface_hub restarts a file when its connection is reset, so a file of 15 GB may never arrive. It is asked for
+address, size and hash of a file; this module downloads the bytes.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from urllib.parse import urlsplit
 from .remote import OF_THE_DISK, TIMEOUT, FetchError, Remote
 
 CHUNK = 1 << 20
-# Cuts in a row without a byte in between after which it is given up; seconds to wait after each.
+# Consecutive cuts without a byte after which the download fails; seconds to wait after each.
 PATIENCE = 8
 WAITS = (1, 2, 4, 8, 15, 30, 30, 0.2)  # the last one where bytes had come
 TRANSIENT = (408, 425, 429, 500, 502, 503, 504)
-EXPIRED = (401, 403, 410)  # of an address that was signed for some time only
+EXPIRED = (401, 403, 410)  # of an address whose signature expires
 NO_SUCH_RANGE = 416
 BREATH = 0.2  # seconds
 MAX_WAIT = 120  # seconds, whatever a server asks for
@@ -40,22 +40,22 @@ def download(
     again: Callable[[], Remote] | None = None,
     wait: Callable[[float], None] | None = None,
 ) -> str:
-    """Fetch a file, or what is missing of it.
+    """Download a file, or its missing part.
 
     Args:
-        remote: what the server says of it.
-        target: what to call it when it is whole and verified. Until then its bytes are kept beside it.
-        report: told the number of bytes that came, negative where some are thrown away, and often that none came; what
-            it raises cancels.
+        remote: the server's description of it.
+        target: its path when it is complete and verified. Until then its bytes are beside it.
+        report: called with the number of new bytes, negative for discarded ones, often 0; an exception that it
+            raises cancels.
         again: asks the server again, where the address may have expired.
-        wait: called with seconds between attempts, instead of sleeping.
+        wait: called with the seconds between attempts, in place of sleeping.
 
     Returns:
         the sha256 of the bytes.
 
     Raises:
-        FetchError: it cannot be had now, or its bytes are not those that were announced.
-        OSError: it cannot be reached or not be written.
+        FetchError: it is not available now, or its hash is wrong.
+        OSError: the network or the disk fails.
     """
     part = partial(target, remote)
     report(_size(part))
@@ -87,19 +87,19 @@ def download(
 
 
 def partial(target: Path, remote: Remote) -> Path:
-    """Where the bytes of a file are kept until it is whole; another name where the server's file is another one."""
+    """The path of a partial file; it depends on the server's version of the file."""
     identity = hashlib.sha256((remote.sha256 or remote.etag or remote.address).encode()).hexdigest()[:12]
     return target.with_name(f".{target.name}.{identity}.part")
 
 
 def _fetch(remote: Remote, part: Path, report: Report) -> bool:
-    """Add to a file what is missing, as far as one connection brings it; whether it is known to be whole."""
+    """Append the missing bytes that one connection delivers; return whether the file is known to be complete."""
     have = _size(part)
     request = urllib.request.Request(remote.address, headers={**remote.headers, "Accept-Encoding": "identity"})
     if have:
         request.add_header("Range", f"bytes={have}-")
     with _opener().open(request, timeout=TIMEOUT) as reply:
-        if have and not _goes_on_at(reply, have):  # the server knows no ranges
+        if have and not _goes_on_at(reply, have):  # the server does not support ranges
             _throw_away(part, report)
         with part.open("ab") as file:
             received = _copy(reply, file, report, None if remote.size is None else remote.size - _size(part))
@@ -123,7 +123,7 @@ def _goes_on_at(reply: Any, have: int) -> bool:
 
 
 def _verified(part: Path, target: Path, remote: Remote, report: Report) -> str:
-    """Give a file its name where its bytes are those that were announced, and throw it away where not."""
+    """Give a file its name if its hash is right; otherwise discard it."""
     sha256, git_sha1 = hashlib.sha256(), hashlib.sha1(b"blob %d\0" % _size(part), usedforsecurity=False)
     with part.open("rb") as file:
         while chunk := file.read(CHUNK):
@@ -164,7 +164,7 @@ def _size(path: Path) -> int:
 
 
 class _NoTokensElsewhere(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, without the token where they lead to another host."""
+    """Follows redirects, and drops the token on the way to another host."""
 
     def redirect_request(self, request: Any, *args: Any) -> Any:
         redirected = super().redirect_request(request, *args)

@@ -1,4 +1,4 @@
-"""A checkpoint brought to this machine: licences accepted, files fetched, flow converted, folder named at the end."""
+"""Fetch a checkpoint: accept licences, download files, convert the flow, name the folder at the end."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from .repository import checkpoint_of
 from .store import Store, accept, accepted, places
 from .table import CHECKPOINTS, Checkpoint, Licence, Part, RemoteFile
 
-SPARE = 500_000_000  # bytes of disk that are to be left
+SPARE = 500_000_000  # bytes of disk to leave free
 
 
 class LicenceError(FetchError):
-    """A licence has not been accepted; front ends say how that is done in each of them."""
+    """A licence is not accepted; each front end says how to accept it."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a fetch has come; what it is told to raises cancels, and keeps what has arrived.
+    """Progress of a fetch. An exception in the callback cancels the fetch; what arrived is kept.
 
     Attributes:
-        stage: what is done now, in words.
-        done, total: bytes of all files to fetch, or of the flow to convert.
+        stage: the current step, in words.
+        done, total: bytes of all files to download, or of the flow to convert.
     """
 
     stage: str
@@ -50,7 +50,7 @@ def checkpoint(name: str) -> Checkpoint:
     """A checkpoint of the table, or a repository on the Hub, `owner/name`, in the layout of a model folder.
 
     Raises:
-        FetchError: there is neither.
+        FetchError: neither exists.
     """
     if name in CHECKPOINTS:
         return CHECKPOINTS[name]
@@ -69,19 +69,19 @@ def fetch(
     report: Report = lambda progress: None,
     given: Path | None = None,
 ) -> Path:
-    """The folder of a checkpoint, fetched where it is not on this machine yet.
+    """The folder of a checkpoint; downloads it if it is not on this machine.
 
     Args:
         name: of a checkpoint of the table, or `owner/name` on the Hub.
-        store: where models are kept.
+        store: where models are stored.
         dtype: of the flow on disk, where it is converted.
-        accepts: asked for every licence that this user has not accepted yet.
-        report: told how far it is; what it raises cancels.
-        given: the published file of the flow, where it is on this machine already.
+        accepts: called with each licence that this user has not accepted; returns whether they do.
+        report: called with the progress; an exception that it raises cancels.
+        given: the published file of the flow, if it is on this machine already.
 
     Raises:
-        FetchError: a licence is not accepted, a file cannot be had, or the disk is too small.
-        ValueError: what came is not what it should be.
+        FetchError: a licence is not accepted, a file is not available, or the disk is too small.
+        ValueError: a downloaded file is not what it should be.
         OSError: the disk cannot be written.
     """
     store = store or places()[0]
@@ -95,7 +95,7 @@ def fetch(
 
 @contextmanager
 def _alone(store: Store, chosen: Checkpoint) -> Iterator[None]:
-    """Keep other programs from fetching the same; the system ends that with this process, however it ends."""
+    """Lock out other programs that fetch the same; the lock ends with this process."""
     store.root.mkdir(parents=True, exist_ok=True)
     lock = FileLock(store.root / f".{store.folder(chosen.name).name}.lock")
     try:
@@ -107,7 +107,7 @@ def _alone(store: Store, chosen: Checkpoint) -> Iterator[None]:
 
 
 def link_or_copy(path: Path, target: Path) -> None:
-    """The same file under another name; a copy where the two are on different disks."""
+    """Link a file to another name, or copy it to another disk."""
     target.unlink(missing_ok=True)
     try:
         os.link(path.resolve(), target)
@@ -129,7 +129,7 @@ def _accept(licences: Iterable[Licence], accepts: Callable[[Licence], bool]) -> 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """A file of a checkpoint, and where it goes until the model is complete."""
+    """A file of a checkpoint, and its path until the model is complete."""
 
     part: Part
     file: RemoteFile
@@ -139,7 +139,7 @@ class _Wanted:
 class _Fetch:
     """One fetch of one checkpoint.
 
-    What has arrived whole is noted in a record, so that the next fetch goes on from there, and at the same commits.
+    A record lists the complete files. The next fetch continues from it, at the same commits.
     """
 
     def __init__(
@@ -172,7 +172,7 @@ class _Fetch:
         return wanted.file.name in self.record.of(wanted.part) and wanted.path.is_file()
 
     def _take_from_cache(self, wanted: _Wanted) -> bool:
-        """Take a file from huggingface_hub's cache, where it is there and undamaged."""
+        """Take a file from huggingface_hub's cache, if it is there and undamaged."""
         found = remote.cached(wanted.part, wanted.file, self.record.commit(wanted.part))
         if found is None:
             return False
@@ -180,7 +180,7 @@ class _Fetch:
         wanted.path.parent.mkdir(parents=True, exist_ok=True)
         link_or_copy(path, partial(wanted.path, described))
         try:
-            sha256 = download(described, wanted.path, lambda count: None)  # which has but to be verified
+            sha256 = download(described, wanted.path, lambda count: None)  # only to be verified
         except FetchError:
             return False
         self.record.add(wanted.part, wanted.file, described, sha256)
@@ -212,7 +212,7 @@ class _Fetch:
         self.record.add(wanted.part, wanted.file, first, sha256)
 
     def _check_disk(self, missing: Sequence[_Wanted], described: Sequence[Remote], size: int) -> None:
-        """Find out before the work that the disk is too small for the files and the model made of them."""
+        """Check before the work that the disk holds the files and the model made of them."""
         pairs = zip(missing, described, strict=True)
         arrived = sum(path.stat().st_size for w, found in pairs if (path := partial(w.path, found)).exists())
         scale = self.dtype.itemsize / torch.bfloat16.itemsize
@@ -225,7 +225,7 @@ class _Fetch:
             )
 
     def _convert(self) -> tuple[str, ...]:
-        """Make the flow of a published file part of the folder; what was changed, in words."""
+        """Convert the flow of a published file into the folder; return the changes, in words."""
         files = [file for part in self.chosen.parts for file in part.files if file.is_converted]
         if not files:
             return ()

@@ -1,4 +1,4 @@
-"""What a fetched folder says of itself, its origin and its card; and what published files leave to their users."""
+"""The origin and the card of a fetched folder, and settings that published files omit."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from .table import Checkpoint
 
 
 def complete_autoencoder_config(folder: Path) -> None:
-    """Write what the published configuration of the autoencoder leaves to its users, the scale of its latents."""
+    """Write the scale of the latents, which the autoencoder's published configuration omits."""
     path = folder / "vae" / "config.json"
     if path.is_file():
         content = json.loads(path.read_text(encoding="utf-8"))
         content.setdefault("scaling_factor", AutoencoderConfig().scaling_factor)
-        complete = path.with_suffix(".new")  # not in place, since it may be a link into another program's cache
+        complete = path.with_suffix(".new")  # not in place: it may be a link into another program's cache
         complete.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         os.replace(complete, path)
 

@@ -1,4 +1,4 @@
-"""Models as folders in the Hub's layout: read with a clear word on whatever is wrong, and written.
+"""Models as folders in the Hub's layout: read, with clear errors, and written.
 
 config.json                 {"model_type": "starflow" or "tarflow", "flow": {…}, "sampling": {…}, "classes": […]}
 model.safetensors           or shards, with model.safetensors.index.json
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,7 +51,7 @@ def embedded_models() -> list[str]:
 
 
 def model_folder(name_or_folder: str | Path) -> Path:
-    """The folder of a model: an embedded one, a folder, or one that was fetched.
+    """The folder of a model: embedded, given as a folder, or fetched.
 
     Raises:
         ValueError: there is no such model and no such folder.
@@ -72,12 +72,12 @@ def model_folder(name_or_folder: str | Path) -> Path:
     raise ValueError(f"There is no model {name!r}: it is no folder, and the models known are {known}.")
 
 
+@torch.inference_mode(False)  # not in inference mode, whose tensors cannot take part in a gradient later
 def load(
     name_or_folder: str | Path = DEFAULT_MODEL,
     *,
     device: torch.device | str | None = None,
-    dtype: torch.dtype | None = None,
-    text_encoder_dtype: torch.dtype | None = None,
+    dtype: torch.dtype | Mapping[str, torch.dtype] | None = None,
     keep_text_encoder: bool | None = None,
     operations: Any = casting,
     on_progress: OnProgress = lambda done, total: None,
@@ -86,17 +86,17 @@ def load(
 
     Args:
         name_or_folder: `starflow-mini`, `tarflow-mini`, or a folder in this module's layout.
-        device: `cuda`, `mps` or `cpu`; the best there is by default.
+        device: `cuda`, `mps` or `cpu`; the best available one by default.
         dtype: of the flow and the text encoder; by default bfloat16 on CUDA and where the weights are over 4 GB, and
-            float32 elsewhere. The autoencoder is always float32, and so is a flow of dequantised pictures by default,
-            whose steps bfloat16 cannot tell apart.
-        text_encoder_dtype: of the text encoder alone; by default that of the flow.
-        keep_text_encoder: in memory, when prompts have been encoded; by default, where it is of less than 1 GB.
-        operations: whose Linear and LayerNorm the flow is built of.
-        on_progress: told of the bytes of weights that are read, of all; what it raises ends the loading.
+            float32 elsewhere. The autoencoder is float32, and so is a flow of dequantised pictures by default: bfloat16
+            cannot separate their steps. Or a dtype per part, by name: `flow`, `text_encoder`, `autoencoder`.
+        keep_text_encoder: keep it in memory after encoding; by default, if it is below 1 GB.
+        operations: namespace that Linear, LayerNorm, Conv2d, GroupNorm and Embedding of the parts are taken from; by
+            default, layers that cast their weights at use.
+        on_progress: called with the bytes read, of all bytes of weights; an exception that it raises ends the loading.
 
     Raises:
-        ValueError: there is no such model, no such device, or something is wrong with the folder.
+        ValueError: the model or device does not exist, or the folder is damaged.
     """
     from ..pipeline import Pipeline
 
@@ -106,37 +106,37 @@ def load(
     defaults = _in_folder(folder, SamplingDefaults.from_dict, config.get("sampling", {}))
     _, kind = KINDS[config["model_type"]]
     flow_config = read_flow_config(folder)
-    if dtype is None:
-        is_short = device.type == "cuda" or size_of_weights(folder) > BIG_FLOW
-        dtype = torch.bfloat16 if is_short and flow_config.noise_std > 0 else torch.float32
+    dtypes = _dtypes(dtype, folder, device, dequantized=flow_config.noise_std == 0)
     if keep_text_encoder is None:
         keep_text_encoder = size_of_weights(folder / "text_encoder") < BIG_TEXT_ENCODER
+    place: dict[str, Any] = {"device": device, "operations": operations}
     sizes = [size_of_weights(folder / "vae", VAE_WEIGHTS), size_of_weights(folder / "text_encoder")]
     total = sum(sizes) + size_of_weights(folder)
-    autoencoder = _load_autoencoder(folder / "vae", device) if kind.data == "latents" else None
+    autoencoder = text_encoder = None
+    if kind.data == "latents":
+        autoencoder = _load_autoencoder(folder / "vae", dtype=dtypes["autoencoder"], **place)
     on_progress(sizes[0], total)
-    text_encoder = None
-    if flow_config.txt_size:
-        text_encoder = _load_text_encoder(folder, flow_config.txt_size, device, text_encoder_dtype or dtype)
+    if tokens := flow_config.txt_size:
+        text_encoder = _load_text_encoder(folder, tokens, dtype=dtypes["text_encoder"], **place)
     on_progress(sum(sizes), total)
     classes = _in_folder(folder, Classes, tuple(config["classes"])) if "classes" in config else None
     weights = read_weights(folder, WEIGHTS, part_of(on_progress, sum(sizes), total))
-    flow: Flow = _in_folder(
-        folder, kind.from_state_dict, flow_config, weights, device=device, dtype=dtype, operations=operations
-    )
+    flow: Flow = _in_folder(folder, kind.from_state_dict, flow_config, weights, dtype=dtypes["flow"], **place)
     on_progress(total, total)
     names = {"name": folder.name, "defaults": defaults, "classes": classes}
     return _in_folder(folder, Pipeline, flow, autoencoder, text_encoder, keep_text_encoder=keep_text_encoder, **names)
 
 
-def save(pipeline: Pipeline, folder: Path, *, dtype: torch.dtype = torch.bfloat16) -> None:
-    """Write a pipeline as a model folder, all but its README.
+def save(pipeline: Pipeline, folder: str | Path, *, dtype: torch.dtype | None = None) -> None:
+    """Write a pipeline as a model folder that `load` reads, all but its README.
 
     Args:
         pipeline: what to save.
-        folder: made where it does not exist; files of the same names are replaced.
-        dtype: of the weights on disk.
+        folder: created if it does not exist; files of the same names are replaced.
+        dtype: of the weights on disk; by default unchanged, which saves the model exactly. bfloat16 halves the size of
+            float32, and costs a flow of 8-bit pictures about 0.01 bits per dimension.
     """
+    folder = Path(folder)
     flow, autoencoder, text_encoder = pipeline.flow, pipeline.autoencoder, pipeline.text_encoder
     folder.mkdir(parents=True, exist_ok=True)
     model_type = next(name for name, (_, kind) in KINDS.items() if isinstance(flow, kind))
@@ -163,10 +163,10 @@ def write_config(
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The folder's `config.json`, its parts of the right kind.
+    """The folder's `config.json`, with parts of the right types.
 
     Raises:
-        ValueError: it is missing, no JSON, or not that of a STARFlow or TarFlow model.
+        ValueError: it is missing, is not JSON, or is not of a STARFlow or TarFlow model.
     """
     config = read_json(folder, "config.json")
     if config.get("model_type") not in KINDS:
@@ -186,7 +186,7 @@ def read_flow_config(folder: Path) -> StarFlowConfig | TarFlowConfig:
     """The configuration of the folder's flow.
 
     Raises:
-        ValueError: the folder's `config.json` is missing, or something is wrong with it.
+        ValueError: the folder's `config.json` is missing or wrong.
     """
     config = read_config(folder)
     make_config, _ = KINDS[config["model_type"]]
@@ -200,7 +200,7 @@ def size_of_weights(folder: Path, file: str = WEIGHTS) -> int:
 
 
 def checked_device(device: torch.device | str | None) -> torch.device:
-    """The device asked for, or the best there is.
+    """The requested device, or the best available one.
 
     Raises:
         ValueError: this machine has no such device.
@@ -222,29 +222,42 @@ def checked_device(device: torch.device | str | None) -> torch.device:
     return chosen
 
 
-def _load_autoencoder(folder: Path, device: torch.device) -> Autoencoder:
+def _dtypes(
+    asked: torch.dtype | Mapping[str, torch.dtype] | None, folder: Path, device: torch.device, *, dequantized: bool
+) -> dict[str, torch.dtype]:
+    """The dtype of each part: the chosen one, or one that suits the device and the size of the weights."""
+    is_short = device.type == "cuda" or size_of_weights(folder) > BIG_FLOW
+    suits = torch.bfloat16 if is_short and not dequantized else torch.float32
+    chosen = asked if isinstance(asked, torch.dtype) else suits
+    dtypes = {"flow": chosen, "text_encoder": chosen, "autoencoder": torch.float32}
+    if isinstance(asked, Mapping):
+        if unknown := sorted(asked.keys() - dtypes.keys()):
+            raise ValueError(f"dtype names {', '.join(unknown)}; the parts are {', '.join(dtypes)}.")
+        dtypes |= asked
+    return dtypes
+
+
+def _load_autoencoder(folder: Path, **how: Any) -> Autoencoder:
     config = _in_folder(folder, AutoencoderConfig.from_dict, read_json(folder, "config.json"))
     weights = read_weights(folder, VAE_WEIGHTS)
-    return _in_folder(folder, Autoencoder.from_state_dict, config, weights, device=device, dtype=torch.float32)
+    return _in_folder(folder, Autoencoder.from_state_dict, config, weights, **how)
 
 
-def _load_text_encoder(folder: Path, tokens: int, device: torch.device, dtype: torch.dtype) -> TextEncoder:
+def _load_text_encoder(folder: Path, tokens: int, **how: Any) -> TextEncoder:
     for part, file in (("text_encoder", "config.json"), ("tokenizer", "tokenizer.json")):
         if not (folder / part / file).is_file():
             raise ValueError(f"{folder} lacks {part}/{file}; fetch the model again, or copy the file there.")
     check_weights(folder / "text_encoder", WEIGHTS)
-    return TextEncoder.from_folders(
-        folder / "text_encoder", folder / "tokenizer", tokens=tokens, device=device, dtype=dtype
-    )
+    return TextEncoder.from_folders(folder / "text_encoder", folder / "tokenizer", tokens=tokens, **how)
 
 
 def _in_folder(folder: Path, build: Any, *args: Any, **kwargs: Any) -> Any:
-    """Call, with the folder named in what goes wrong."""
+    """Call a function; its errors name the folder."""
     try:
         return build(*args, **kwargs)
     except ValueError as error:
         raise ValueError(f"{folder}: {error}") from error
 
 
-def _stored(module: torch.nn.Module, dtype: torch.dtype) -> dict[str, Tensor]:
+def _stored(module: torch.nn.Module, dtype: torch.dtype | None) -> dict[str, Tensor]:
     return {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in module.state_dict().items()}

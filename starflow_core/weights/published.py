@@ -1,4 +1,4 @@
-"""The configuration of published checkpoints, read off their tensors."""
+"""The configuration of published checkpoints, inferred from their tensors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LAYER = re.compile(r"blocks\.(\d+)\.attn_blocks\.(\d+)\.")
 
 
 def tarflow_config(state_dict: Mapping[str, Tensor], noise_std: float) -> TarFlowConfig:
-    """The configuration of a published TarFlow, all of which but the noise shows in its tensors.
+    """The configuration of a published TarFlow; its tensors show all of it but the noise.
 
     Raises:
         ValueError: these are not the tensors of a TarFlow of square RGB pictures.
@@ -65,9 +65,9 @@ def tarflow_config(state_dict: Mapping[str, Tensor], noise_std: float) -> TarFlo
 
 
 def starflow_config(state_dict: Mapping[str, Tensor], noise_std: float) -> StarFlowConfig:
-    """The configuration of a published STARFlow for pictures, of which its tensors show sizes and counts.
+    """The configuration of a published STARFlow for pictures; its tensors show sizes and counts.
 
-    What they do not show (64 wide heads, rotary positions, a soft clip of 4, 128 tokens of text) is that of the
+    The rest (64 wide heads, rotary positions, a soft clip of 4, 128 tokens of text) is that of the
     published model of 3.9 billion parameters.
 
     Raises:
@@ -97,7 +97,7 @@ def starflow_config(state_dict: Mapping[str, Tensor], noise_std: float) -> StarF
 def published_config(
     state_dict: Mapping[str, Tensor], noise_std: float | None = None, file_name: str = ""
 ) -> tuple[StarFlowConfig | TarFlowConfig, str]:
-    """The configuration of either kind, and where its noise is known from, in words.
+    """The configuration of either kind, and the source of its noise, in words.
 
     Args:
         state_dict: the tensors.
@@ -106,7 +106,7 @@ def published_config(
         file_name: such as `imagenet_model_4_1024_8_8_0.05.pth`.
 
     Raises:
-        ValueError: these are the tensors of neither.
+        ValueError: the tensors are of neither kind.
     """
     if "blocks.0.sos_embed" in state_dict:
         std, source = _first_known((noise_std, "as given"), (STARFLOW_3B.noise_std, "that of starflow-3b"))

@@ -1,4 +1,4 @@
-"""What has arrived of a checkpoint: each file with its origin and hash, kept beside the files."""
+"""A record of the downloaded files of a checkpoint, with origin and hash, stored beside the files."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from .table import Part, RemoteFile
 
 
 class Record:
-    """The files that have arrived whole.
+    """The files that are complete.
 
     Args:
-        path: of the file that keeps it.
+        path: of the record.
     """
 
     def __init__(self, path: Path) -> None:
@@ -24,20 +24,20 @@ class Record:
         if path.is_file():
             try:
                 self.files = list(json.loads(path.read_text(encoding="utf-8")))
-            except ValueError:  # cut short: all is verified anew
+            except ValueError:  # truncated: verify everything again
                 path.unlink()
 
     def of(self, part: Part) -> set[str]:
-        """Names of the files of a part that have arrived."""
+        """Names of the complete files of a part."""
         return {file["name"] for file in self.files if file["source"] == part.source}
 
     def commit(self, part: Part) -> str:
-        """The commit that other files of the part were fetched at, so that all are of one; else its revision."""
+        """The commit of the part's other files, so that all are of one commit; else its revision."""
         commits = (file["commit"] for file in self.files if file["source"] == part.source and file["commit"])
         return next(commits, part.revision)
 
     def add(self, part: Part, file: RemoteFile, found: Remote, sha256: str) -> None:
-        """Note a file that has arrived and was verified."""
+        """Add a verified file."""
         kept = [entry for entry in self.files if (entry["source"], entry["name"]) != (part.source, file.name)]
         entry = {
             "name": file.name,

@@ -1,4 +1,4 @@
-"""What a server says of a file before it is fetched: its address, size and hash; and what is wrong, in words.
+"""A server's description of a file before its download: address, size and hash; and errors, in words.
 
 Addresses, tokens, mirrors (`HF_ENDPOINT`), offline mode and caches are huggingface_hub's.
 """
@@ -24,7 +24,7 @@ OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCE
 
 
 class FetchError(ValueError):
-    """Something cannot be fetched; the message says why and what to do."""
+    """A download failed; the message says why and what to do."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +33,12 @@ class Remote:
 
     Attributes:
         address: of its bytes.
-        headers: to ask for them with.
+        headers: of the request.
         size: in bytes; None where the server does not say.
         sha256: of the bytes; None where neither the table nor the server knows.
         git_sha1: git's hash of a small file; None of a large one.
         commit: of the repository; None where it is on no Hub.
-        etag: that changes where the bytes do.
+        etag: changes when the bytes change.
     """
 
     address: str
@@ -51,15 +51,15 @@ class Remote:
 
 
 def describe(part: Part, file: RemoteFile, revision: str | None = None) -> Remote:
-    """Ask the server of a file.
+    """Ask the server about a file.
 
     Args:
         part: that the file belongs to.
-        file: what to ask of.
-        revision: instead of the part's.
+        file: the file.
+        revision: replaces the part's.
 
     Raises:
-        FetchError: the server cannot be reached, or does not let us have the file.
+        FetchError: the server cannot be reached, or refuses the file.
     """
     refuse_offline(f"{file.name} of {part.source}")
     with told(part, file.name):
@@ -69,7 +69,7 @@ def describe(part: Part, file: RemoteFile, revision: str | None = None) -> Remot
 
 
 def cached(part: Part, file: RemoteFile, revision: str | None = None) -> tuple[Path, Remote] | None:
-    """A file in huggingface_hub's cache, where other programs may have put it, with the hash that it goes by there."""
+    """A file in huggingface_hub's cache, with its hash there."""
     from huggingface_hub import try_to_load_from_cache
 
     if not part.repository:
@@ -87,7 +87,7 @@ def cached(part: Part, file: RemoteFile, revision: str | None = None) -> tuple[P
 
 
 def refuse_offline(what: str) -> None:
-    """Raise where the user has told huggingface_hub not to use the network."""
+    """Raise if huggingface_hub is set to offline mode."""
     from huggingface_hub import constants
 
     if constants.HF_HUB_OFFLINE:
@@ -96,7 +96,7 @@ def refuse_offline(what: str) -> None:
 
 @contextmanager
 def told(part: Part, name: str) -> Iterator[None]:
-    """Turn what libraries raise into words for people."""
+    """Turn the errors of libraries into clear messages."""
     from huggingface_hub import errors
 
     what = f"{name} of {part.source}"
@@ -142,7 +142,7 @@ def _on_the_hub(repository: str, file: RemoteFile, revision: str) -> Remote:
     etag = found.etag or ""
     same_host = urlsplit(found.location).netloc == urlsplit(asked).netloc
     headers = build_hf_headers()
-    if not same_host:  # a signed address elsewhere, which is no place for a token
+    if not same_host:  # a signed address elsewhere, which must not get the token
         headers = {name: value for name, value in headers.items() if name.lower() != "authorization"}
     return Remote(
         found.location,
@@ -177,7 +177,7 @@ def _in_words(status: int | None) -> str:
 
 
 def _is_of_the_network(error: Exception) -> bool:
-    """Whether an error is one of the HTTP clients', of which huggingface_hub has had several."""
+    """Whether an error comes from an HTTP client; huggingface_hub has used several."""
     if isinstance(error, OSError):
         return error.errno not in OF_THE_DISK
     return type(error).__module__.partition(".")[0] in (

@@ -8,7 +8,7 @@ from typing import Any
 from .remote import FetchError, refuse_offline, told
 from .table import AMLR, APACHE, MIT, Checkpoint, Licence, Part, RemoteFile
 
-# All that a model folder may hold; whatever else a repository has is left there.
+# Files of a model folder; other files of a repository are not downloaded.
 WANTED = re.compile(
     r"(config\.json|README\.md|LICENSE[^/]*|NOTICE[^/]*|origin\.json|model[\w.-]*\.safetensors(\.index\.json)?"
     r"|text_encoder/[\w.-]+\.(json|safetensors)|tokenizer/[\w.-]+\.(json|txt|model)|vae/[\w.-]+\.(json|safetensors))"
@@ -16,10 +16,10 @@ WANTED = re.compile(
 
 
 def checkpoint_of(repository: str) -> Checkpoint:
-    """The checkpoint that a repository `owner/name` is.
+    """A repository `owner/name` as a checkpoint.
 
     Raises:
-        FetchError: there is no such repository, or it is no model folder.
+        FetchError: the repository does not exist, or is not a model folder.
     """
     from huggingface_hub import HfApi
 

@@ -1,4 +1,4 @@
-"""Where fetched models live on this machine, which there are, and which licences were accepted."""
+"""The store of fetched models and accepted licences on this machine."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 from .table import Licence
 
 ORIGIN = "origin.json"  # in a model folder: where it came from
-BEGUN = ".begun.json"  # in a folder that is not a model yet: what it is to become
+BEGUN = ".begun.json"  # in an unfinished folder: the model that it becomes
 UNFINISHED = ".part"
 PART_OF_A_NAME = re.compile(r"\w[^/\\:*?\"<>|\x00-\x1f]*(?<![. ])")
 
@@ -40,11 +40,11 @@ class Stored:
 
 
 class Store:
-    """A folder of models, and of what has arrived of them.
+    """A folder of models and of their partial downloads.
 
     Args:
-        root: `home()` by default; front ends have places of their own.
-        models: holds a folder a model; `models` in the root by default.
+        root: `home()` by default; front ends have their own.
+        models: holds one folder per model; `models` in the root by default.
     """
 
     def __init__(self, root: Path | None = None, models: Path | None = None) -> None:
@@ -53,36 +53,36 @@ class Store:
 
     @property
     def downloads(self) -> Path:
-        """Files that have arrived, or begun to, and are not in a model yet."""
+        """Files that are complete or partial, and not in a model yet."""
         return self.root / "downloads"
 
     def folder(self, name: str) -> Path:
-        """Where a model is or will be; of one on the Hub, `owner/name`, too.
+        """The folder of a model, present or future; also of one on the Hub, `owner/name`.
 
         Raises:
-            ValueError: no model can have this name.
+            ValueError: the name is not allowed.
         """
         if not is_name(name):
             raise ValueError(f"{name!r} is no name of a model; one is like starflow-3b, or owner/name on the Hub.")
         return self.models / name.replace("/", "--")
 
     def find(self, name: str) -> Path | None:
-        """The folder of a model that is here; none of what can be no name."""
+        """The folder of a model on this machine; None for a missing one or an invalid name."""
         if not is_name(name):
             return None
         folder = self.folder(name)
         return folder if (folder / "config.json").is_file() else None
 
     def all(self) -> list[Stored]:
-        """The models that are here, by name."""
+        """The models on this machine, by name."""
         found = (path for path in _folders(self.models) if (path / "config.json").is_file())
         return [Stored(path.name.replace("--", "/"), path) for path in found if not path.name.endswith(UNFINISHED)]
 
     def remove(self, name: str) -> int:
-        """Remove a model that was fetched, and what has arrived of it; the number of bytes that this frees.
+        """Remove a fetched model and its partial downloads; return the number of freed bytes.
 
         Raises:
-            ValueError: no model can have this name, there is nothing of it here, or what is here was not fetched.
+            ValueError: the name is not allowed, there is nothing to remove, or the folder was not fetched.
         """
         found = [path for path in (self.folder(name), *self._begun(name)) if path.is_dir()]
         if not found:
@@ -96,19 +96,19 @@ class Store:
         return freed
 
     def unfinished(self, name: str) -> Path:
-        """Where a model's folder is made, before it gets its name."""
+        """The folder of a model before it gets its name."""
         folder = self.folder(name)
         return folder.with_name(folder.name + UNFINISHED)
 
     def arriving(self, name: str) -> Path:
-        """Where files of a model arrive that are not part of it, such as those that it is converted from."""
+        """The folder of files that do not become part of a model, such as those that it is converted from."""
         return self.downloads / self.folder(name).name
 
     def begin(self, name: str) -> None:
-        """Make the folders that a model is fetched into, with a note of what they become.
+        """Make the folders of a download, with a note of the model that they become.
 
         Raises:
-            ValueError: something else has the place of one of them.
+            ValueError: another file or folder is in the way.
         """
         for folder in (self.folder(name), *self._begun(name)):
             if folder.exists() and not _is_free_for(name, folder):
@@ -118,7 +118,7 @@ class Store:
             (folder / BEGUN).write_text(json.dumps({"checkpoint": name}), encoding="utf-8")
 
     def finish(self, name: str) -> Path:
-        """Give a model that is complete its name, and remove what it was made from; its folder."""
+        """Give a complete model its name, remove the files that it was made from, and return its folder."""
         unfinished, final = self.unfinished(name), self.folder(name)
         (unfinished / BEGUN).unlink()
         if final.exists():  # empty or incomplete, as `begin` made sure
@@ -132,16 +132,16 @@ class Store:
 
 
 def is_name(name: str) -> bool:
-    """Whether a model can have this name: one part, or `owner/name`, each the name of one folder and no more.
+    """Whether a name is allowed: one part, or `owner/name`, each a plain name of a folder.
 
-    None may begin or end with a dot, since `..` is the folder above, or look like what is not finished.
+    No part begins or ends with a dot, because `..` is the parent folder, or looks like an unfinished folder.
     """
     parts = name.split("/")
     return len(parts) <= 2 and all(PART_OF_A_NAME.fullmatch(part) and not part.endswith(UNFINISHED) for part in parts)
 
 
 def _was_made_for(name: str, folder: Path) -> bool:
-    """Whether a folder was made in fetching the model of this name, and is no link to another place."""
+    """Whether a fetch of this model made the folder, and it is not a link."""
     if folder.is_symlink():
         return False
     for note in (BEGUN, ORIGIN):
@@ -155,7 +155,7 @@ def _was_made_for(name: str, folder: Path) -> bool:
 
 
 def _is_free_for(name: str, folder: Path) -> bool:
-    """Whether a model can be fetched into a folder that is there: it is empty, or was made for this model."""
+    """Whether a model can be fetched into an existing folder: it is empty, or was made for this model."""
     return _was_made_for(name, folder) or (folder.is_dir() and not any(folder.iterdir()))
 
 
@@ -163,23 +163,23 @@ _added: list[Store] = []
 
 
 def add_place(store: Store) -> None:
-    """Have models looked for in another place, too, before the user's own."""
+    """Search models in another store too, before the user's own."""
     if all(store.models != known.models for known in _added):
         _added.append(store)
 
 
 def places() -> list[Store]:
-    """Where models are looked for; new ones go to the first."""
+    """The stores to search; new models go to the first."""
     return [*_added, Store()]
 
 
 def find(name: str) -> Path | None:
-    """The folder of a fetched model, wherever it is."""
+    """The folder of a fetched model in any store."""
     return next((folder for store in places() if (folder := store.find(name))), None)
 
 
 def fetched() -> list[Stored]:
-    """All fetched models, wherever they are."""
+    """All fetched models of all stores."""
     return [stored for store in places() for stored in store.all()]
 
 
@@ -192,7 +192,7 @@ def accepted() -> frozenset[str]:
 
 
 def accept(licences: Iterable[Licence]) -> None:
-    """Remember that this user accepts licences; a disk that cannot keep that is asked again next time."""
+    """Remember that this user accepts licences; if the disk cannot store this, the next fetch asks again."""
     names = accepted() | {licence.name for licence in licences}
     path = _acceptances()
     with contextlib.suppress(OSError):

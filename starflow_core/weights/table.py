@@ -1,4 +1,4 @@
-"""The table of checkpoints: what each is made of, where that is, and under which licence."""
+"""The table of checkpoints: their parts, addresses and licences."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Licence:
-    """A licence that is to be accepted before a download, unless it is `open`."""
+    """A licence; it must be accepted before a download, unless it is `open`."""
 
     name: str
     address: str
@@ -34,10 +34,10 @@ class RemoteFile:
 
     Attributes:
         name: of the file in its repository.
-        target: where it goes in the model folder; of what is converted, nothing.
-        size: in bytes, as far as known beforehand; 0 where not.
-        sha256: of its bytes; None where it is taken from the server.
-        is_converted: it is a published flow, which the model folder's is made of.
+        target: its path in the model folder; empty for a file to convert.
+        size: in bytes; 0 where unknown.
+        sha256: of its bytes; None to use the server's.
+        is_converted: it is a published flow, to be converted.
     """
 
     name: str
@@ -54,7 +54,7 @@ class Part:
     Attributes:
         repository: `owner/name` on the Hub; empty for plain addresses.
         revision: commit, branch or tag; a branch is turned into its commit at the first download, and recorded.
-        address: what the names of the files follow, where they are not on the Hub.
+        address: the URL in front of the files' names, if they are not on the Hub.
     """
 
     files: tuple[RemoteFile, ...]
@@ -65,7 +65,7 @@ class Part:
 
     @property
     def source(self) -> str:
-        """Where it comes from, for people."""
+        """Its origin, as text."""
         return self.repository or self.address
 
 
@@ -74,13 +74,13 @@ class Checkpoint:
     """A model that can be fetched.
 
     Attributes:
-        name: what people call it.
-        title: what it is, in a line.
-        parts: what it is made of.
+        name: of the checkpoint.
+        title: a description in one line.
+        parts: its files.
         noise_std: of the Gaussian noise on its data in training.
-        guidance: that its authors sample with.
+        guidance: of its authors.
         classes: names of its classes.
-        parameters: of the flow, which is the largest part in memory; by its dtype, two or four bytes each.
+        parameters: of the flow, the largest part in memory; two or four bytes each.
     """
 
     name: str
@@ -93,12 +93,12 @@ class Checkpoint:
 
     @property
     def converted_size(self) -> int:
-        """Of what the conversion makes, in bytes in bfloat16."""
+        """Size of the converted flow in bfloat16, in bytes."""
         return 2 * self.parameters
 
     @property
     def download_size(self) -> int:
-        """Of all files, in bytes, as far as known."""
+        """Size of all files, in bytes, as far as known."""
         return sum(file.size for part in self.parts for file in part.files)
 
     @property

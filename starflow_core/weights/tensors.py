@@ -14,7 +14,7 @@ from torch import Tensor
 from ..progress import OnProgress
 
 PICKLES = ("*.pth", "*.pt", "*.bin", "*.ckpt", "*.pkl")
-# Bytes up to which all numbers are looked at: more would take seconds, and the conversion has looked at them.
+# Up to this many bytes all numbers are checked; larger files take seconds, and their conversion checked them.
 LOOKED_THROUGH = 4e9
 
 
@@ -22,9 +22,9 @@ def read_weights(folder: Path, file: str, on_progress: OnProgress = lambda done,
     """All tensors of a safetensors file, or of the shards that its index names, mapped into memory.
 
     Args:
-        folder: where they are.
-        file: name of the file, or of the one that the shards stand for.
-        on_progress: told after each tensor how many of the bytes are read.
+        folder: of the weights.
+        file: name of the file, or of the single file that the shards replace.
+        on_progress: called after each tensor with the bytes read, of all.
 
     Raises:
         ValueError: a file is missing, cut short or damaged, the index is none, or a number is NaN or infinite.

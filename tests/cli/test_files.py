@@ -105,9 +105,14 @@ def test_file_that_is_asked_for_is_written_over(tmp_path: Path) -> None:
 
 
 def test_two_that_write_the_same_file_do_not_mix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    parts = []
+    parts: list[Path] = []
     replace = os.replace
-    monkeypatch.setattr(files.os, "replace", lambda part, path: (parts.append(part), replace(part, path)))
+
+    def noted(part: Path, path: Path) -> None:
+        parts.append(part)
+        replace(part, path)
+
+    monkeypatch.setattr(files.os, "replace", noted)
     for _ in range(2):
         save_picture(noise(), Target(tmp_path / "a.png", True))
     assert parts[0] != parts[1]

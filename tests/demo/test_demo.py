@@ -21,7 +21,7 @@ from demo.errors import NO_MEMORY, OUR_FAULT, friendly
 from demo.handles import Handles, size_of
 from demo.host import MOST_MEMORY, DemoHost
 from demo.models import Models, available, licence_notice
-from demo.steps import Cancelled, Done, Step, Watch, in_steps
+from demo.steps import Cancelled, Done, Listener, Step, Watch, in_steps
 from nodes.catalogue import NODES
 from nodes.declaration import Choice, Flag, Input, Node, Number, Seed, Text
 from nodes.values import Placed
@@ -71,7 +71,7 @@ def test_node_added_to_the_catalogue_gets_a_panel(monkeypatch: pytest.MonkeyPatc
     from demo import node_panels
     from nodes.declaration import IMAGE, Output, node
 
-    @node("STARFlowNew", "STARFlow New", "Is new.", outputs=(Output("image", IMAGE),))
+    @node("STARFlowNew", "STARFlow New", "Is new.", outputs=(Output("image", IMAGE),), category="new")
     def new(host: Any) -> Any: ...
 
     monkeypatch.setattr(node_panels, "NODES", (*NODES, new))
@@ -236,11 +236,11 @@ def test_job_that_would_take_too_much_memory_is_refused() -> None:
 
 
 def test_work_beside_the_sampling_is_cancelled_too() -> None:
-    watch = Watch()
-    host = DemoHost(watch)
+    listener = Listener()
+    host = DemoHost(Watch(listeners=[listener]))
     host.steps()(1, 3)
-    assert watch.news.get() == Step(0.0)
-    watch.cancel()
+    assert listener.news.get() == Step(0.0)
+    listener.has_left.set()
     with pytest.raises(Cancelled):
         host.steps()(2, 3)
 
@@ -340,5 +340,5 @@ def test_example_graph_runs_to_its_picture(tmp_path: Path, pipeline: Any) -> Non
 )
 def test_graph_reads_no_other_files(tmp_path: Path, path: Any) -> None:
     runner = graph.Runner(tmp_path)
-    with pytest.raises(ValueError, match="not of this graph"):
+    with pytest.raises(ValueError, match="no file that was uploaded here"):
         runner.functions()["MaskToImage"](path)

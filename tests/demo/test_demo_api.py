@@ -177,19 +177,21 @@ def test_space_runs_from_its_own_folder(tmp_path: Path) -> None:
 
 
 def test_fifty_requests_of_ten_visitors(demo: Demo, tmp_path: Path) -> None:
-    """Everyone gets their own picture, bit by bit that of the command, and memory stays flat."""
+    """Everyone gets their own picture, that of the command within a grey level or two, since those of several visitors
+    are drawn at once; and memory stays flat."""
     cases = [(prompt, seed) for prompt in ("a red heart", "cat face") for seed in range(5)]
     expected = {}
     for prompt, seed in cases:
         path = tmp_path / f"{prompt}-{seed}.png"
         cli.main(["generate", prompt, "--seed", str(seed), "--size", "32", "-o", str(path)])
-        expected[prompt, seed] = Image.open(path).tobytes()
+        expected[prompt, seed] = np.asarray(Image.open(path), int)
 
     def visit(number: int, requests: int = 5) -> list[bool]:
         visitor = client(demo, tmp_path / str(number))
         mine = [cases[(number * 3 + i * 7) % len(cases)] for i in range(requests)]
         results = [(case, create(visitor, case[0], seed=case[1], **SMALL)) for case in mine]
-        return [Image.open(found[0][0]["image"]).tobytes() == expected[case] for case, found in results]
+        found = [(case, np.asarray(Image.open(pictures[0]["image"]), int)) for case, (pictures, *_) in results]
+        return [bool(np.abs(picture - expected[case]).max() <= 2) for case, picture in found]
 
     with ThreadPoolExecutor(10) as visitors:
         list(visitors.map(visit, range(10), [1] * 10))  # until threads and caches are there
@@ -235,10 +237,10 @@ def test_cancelled_work_ends(demo: Demo, tmp_path: Path) -> None:
         ({"width": 20_000, "aspect_ratio": "width and height"}, "(?i)greater|width"),
         ({"width": 4096, "height": 4096, "aspect_ratio": "width and height"}, "up to 256×256"),
         ({"batch_size": 17}, "(?i)greater|batch"),
-        ({"aspect_ratio": "1:1000"}, "(?i)choice"),
-        ({"model": "../../etc"}, "(?i)choice"),
-        ({"model": "starflow-3b"}, "(?i)choice"),
-        ({"sampler": "nobody"}, "(?i)choice"),
+        ({"aspect_ratio": "1:1000"}, "must be one of"),
+        ({"model": "../../etc"}, "must be one of"),
+        ({"model": "starflow-3b"}, "must be one of"),
+        ({"sampler": "nobody"}, "must be one of"),
     ],
 )
 def test_what_is_out_of_range_is_told(visitor: Client, settings: dict[str, Any], told: str) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -9,6 +10,7 @@ from golden import GOLDEN, TARFLOWS, load_golden, relative_error
 from tiny import TINIES, TINY_TARFLOW, random_condition, random_data, random_flow
 from torch import Tensor
 
+import starflow_core.insight.likelihood
 from starflow_core.codecs.dequantization import dequantized
 from starflow_core.flow.flow import Flow
 from starflow_core.flow.noise import seeded_noise, seeded_uniform
@@ -173,6 +175,45 @@ def test_denoise_works_under_no_grad_and_leaves_its_input_alone(case: Case) -> N
     assert not torch.equal(result, x)
     assert not x.requires_grad
     assert all(parameter.grad is None for parameter in case.flow.parameters())
+
+
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, torch.enable_grad])
+def test_denoise_is_the_same_in_every_mode_of_the_caller(case: Case, mode: Any) -> None:
+    expected = denoise(case.flow, case.x[None], case.condition, noise_std=0.1)
+    with mode():
+        x, condition = case.x[None].clone(), case.condition.clone()  # made in that mode
+        result = denoise(case.flow, x, condition, noise_std=0.1)
+        assert torch.equal(result, expected)
+        assert torch.equal(denoise(case.flow, result, condition, noise_std=0.0), expected)
+    assert not result.requires_grad
+    assert torch.equal(denoise(case.flow, x, condition, noise_std=0.1), expected)
+
+
+def test_flow_that_was_loaded_in_inference_mode_can_be_denoised_with(case: Case) -> None:
+    expected = denoise(case.flow, case.x[None], case.condition, noise_std=0.1)
+    with torch.inference_mode():
+        weights = {name: tensor.clone() for name, tensor in case.flow.state_dict().items()}
+        flow = type(case.flow).from_state_dict(case.flow.config, weights)
+    assert torch.equal(denoise(flow, case.x[None], case.condition, noise_std=0.1), expected)
+
+
+def test_many_images_are_denoised_a_few_at_a_time(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = case.flow.config
+    x, condition = random_data(config, 5), random_condition(config, 5, seed=4)
+    expected = denoise(case.flow, x, condition, noise_std=0.1)
+    monkeypatch.setattr(starflow_core.insight.likelihood, "DENOISED_AT_ONCE", 2 * 16)  # tokens
+    sizes: list[int] = []
+    handle = case.flow.register_forward_hook(lambda flow, given, output: sizes.append(len(given[0])))
+    torch.testing.assert_close(denoise(case.flow, x, condition, noise_std=0.1), expected)
+    handle.remove()
+    assert sizes == [2, 2, 1]
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_denoising_refuses_conditions_of_another_batch(case: Case, count: int) -> None:
+    x, condition = random_data(case.flow.config, 2), random_condition(case.flow.config, count)
+    with pytest.raises(ValueError, match="2"):
+        denoise(case.flow, x, condition)
 
 
 def test_images_of_a_batch_are_denoised_each_for_itself(case: Case) -> None:

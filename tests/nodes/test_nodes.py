@@ -17,7 +17,6 @@ from nodes.catalogue import NODES
 from nodes.declaration import REQUIRED, Choice, Flag, Node, Number, Seed, Socket, Text
 from nodes.local_host import LocalHost
 from nodes.values import Model
-from starflow_core.memory import forward_memory, sampling_memory
 from starflow_core.samplers import Progress
 from starflow_core.weights.model_folder import load
 
@@ -261,28 +260,6 @@ def test_noise_is_not_taken_for_a_latent_nor_for_another_models(starflow: tuple[
 def test_unknown_model_is_told() -> None:
     with pytest.raises(ValueError, match="Model is 'nobody', and must be one of starflow-mini, "):
         run("Loader", model="nobody")
-
-
-# Memory
-
-
-def test_memory_grows_with_what_is_drawn(starflow: tuple[Model, Any]) -> None:
-    flow = starflow[0].pipeline.flow
-    text = torch.zeros(1, 16, flow.config.txt_dim)
-    one = sampling_memory(flow, 1, (8, 8), text, guided=False)
-    assert (
-        one < sampling_memory(flow, 1, (8, 8), text, guided=True) < sampling_memory(flow, 4, (8, 8), text, guided=True)
-    )
-    assert one < sampling_memory(flow, 1, (16, 16), text, guided=False)
-    assert forward_memory(flow, 1, (8, 8), text) < forward_memory(flow, 2, (8, 8), text)
-
-
-def test_cache_fits_into_the_memory_that_is_asked_for(starflow: tuple[Model, Any]) -> None:
-    flow = starflow[0].pipeline.flow
-    text = torch.zeros(1, 16, flow.config.txt_dim)
-    deepest = max(flow.blocks, key=lambda block: block.shape.layers)
-    cache = 2 * deepest.shape.layers * (64 + 16) * deepest.shape.width * 4
-    assert sampling_memory(flow, 3, (8, 8), text, guided=True) > 6 * cache
 
 
 # Texts

@@ -20,6 +20,7 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
+import starflow_core
 from starflow_core.codecs.autoencoder import Autoencoder, AutoencoderConfig
 from starflow_core.codecs.classes import Classes
 from starflow_core.codecs.text_encoder import TextEncoder
@@ -149,6 +150,44 @@ def test_saving_changes_nothing_about_the_pipeline(tmp_path: Path) -> None:
     assert pipeline.text_encoder.model.dtype == torch.float32
     pipeline.text_encoder._remembered.clear()
     assert torch.equal(pipeline.generate_latents("cat"), before)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+def test_weights_are_saved_as_they_are(dtype: torch.dtype, tmp_path: Path) -> None:
+    pipeline = Pipeline(random_flow(FLOW).to(dtype), small_pipeline().autoencoder, new_text_encoder())
+    starflow_core.save(pipeline, str(tmp_path / "copy"))
+    stored = {
+        **load_file(tmp_path / "copy" / WEIGHTS),
+        **{f"vae.{name}": w for name, w in load_file(tmp_path / "copy" / "vae" / VAE_WEIGHTS).items()},
+    }
+    parts = {**pipeline.flow.state_dict(), **{f"vae.{n}": w for n, w in pipeline.autoencoder.state_dict().items()}}
+    assert stored.keys() == parts.keys()
+    for name, tensor in parts.items():
+        assert stored[name].dtype == tensor.dtype
+        assert torch.equal(stored[name], tensor), name
+    before = pipeline.generate_latents("cat", seed=3)
+    loaded = load(tmp_path / "copy", device="cpu", dtype={"flow": dtype, "text_encoder": torch.float32})
+    assert torch.equal(loaded.generate_latents("cat", seed=3), before)
+
+
+def test_parts_are_loaded_each_in_its_dtype(folder: Path) -> None:
+    dtypes = {"flow": torch.bfloat16, "text_encoder": torch.float32, "autoencoder": torch.float16}
+    pipeline = load(folder, device="cpu", dtype=dtypes)
+    assert (pipeline.flow.dtype, pipeline.autoencoder.dtype) == (torch.bfloat16, torch.float16)
+    assert pipeline.flow.blocks[0].proj_in.weight.dtype == torch.bfloat16
+    assert pipeline.autoencoder.encoder.conv_in.weight.dtype == torch.float16
+    assert pipeline.text_encoder.model.dtype == torch.float32
+    assert load(folder, device="cpu", dtype={"flow": torch.bfloat16}).autoencoder.dtype == torch.float32
+    with pytest.raises(ValueError, match="dtype names vae; the parts are flow, text_encoder, autoencoder"):
+        load(folder, device="cpu", dtype={"vae": torch.bfloat16})
+
+
+def test_model_loaded_in_inference_mode_denoises(folder: Path) -> None:
+    expected = small_load(folder).generate_latents("cat", denoise=True)
+    with torch.inference_mode():
+        pipeline = small_load(folder)
+        assert torch.equal(pipeline.generate_latents("cat", denoise=True), expected)
+    assert torch.equal(pipeline.generate_latents("cat", denoise=True), expected)
 
 
 def test_saving_again_replaces_the_files(folder: Path) -> None:

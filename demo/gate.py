@@ -1,0 +1,206 @@
+"""What every request over HTTP goes through: which addresses are open, how large requests are, and whose they are."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any
+
+import gradio
+from fastapi import Request
+from fastapi.responses import JSONResponse
+from gradio import routes
+from gradio.route_utils import MultiPartException, upload_fn
+from gradio.utils import get_upload_folder
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .files import ADDRESS, open_upload, with_files
+from .uploads import MAX_FILE
+from .visitors import UPLOADS, VISITOR, TooMuch, Upload, visitor_of
+
+API = "/gradio_api/"
+# What the pages, `gradio_client` and agents call below API; Gradio has more, such as a proxy and a video editor.
+OPEN = {
+    *("app_id", "info", "openapi.json", "startup-events", "theme.css", "login_check", "user", "custom_component"),
+    *("queue", "call", "run", "api", "cancel", "reset", "heartbeat", "upload", "upload_progress", "mcp"),
+}
+CLOSED = {"monitoring", "login", "logout"}  # of what is not below API
+MOST_BYTES = 2**20  # of a request that is no upload
+DRAINED = 64 * 2**20  # bytes that are read of a request that is refused
+UPLOADED = "uploads"  # the folder of uploads
+# Agents' calls come back by a request of this program to itself; this header, which nobody else can write, says whose.
+HEADER, SECRET = b"x-starflow-visitor", secrets.token_hex(16)
+
+
+class Gate:
+    """ASGI middleware before Gradio's own routes.
+
+    Args:
+        app: what it stands before.
+        more: names that are open below `API`, beside `OPEN`.
+    """
+
+    def __init__(self, app: ASGIApp, more: Collection[str] = ()) -> None:
+        self._app, self._open = app, OPEN | set(more)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        scope[VISITOR] = _identified(scope)
+        body = _Body(receive)
+        try:
+            if not _is_open(scope["method"], scope["path"], self._open):
+                raise HTTPException(403, "There is nothing here.")
+            if scope["path"].rstrip("/") == f"{API}upload":
+                reply = await _uploaded(Request(scope, body))
+                return await reply(scope, body, send)
+            receive = await _bounded(scope, body)
+        except HTTPException as error:
+            await body.drain()
+            return await JSONResponse({"detail": error.detail}, error.status_code)(scope, body, send)
+        await self._app(scope, receive, send)
+
+
+class _Body:
+    """What comes of a request."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._is_whole = False
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self._is_whole = not message.get("more_body", False)
+        return message
+
+    async def drain(self) -> None:
+        """Read on, and keep nothing: clients that are cut off while they send do not see the answer."""
+        left = DRAINED
+        while left > 0 and not self._is_whole:
+            left -= len((await self()).get("body", b""))
+
+
+def _identified(scope: Scope) -> str:
+    """Whose request it is, by the address that it came from; what it says of that itself is taken out."""
+    given = [value.decode("latin-1") for name, value in scope["headers"] if name == HEADER]
+    scope["headers"] = [(name, value) for name, value in scope["headers"] if name != HEADER]
+    told = [value.removeprefix(f"{SECRET}:") for value in given if value.startswith(f"{SECRET}:")]
+    visitor = told[0] if told else visitor_of((scope.get("client") or ("",))[0])
+    if scope["path"].startswith(f"{API}mcp"):
+        scope["headers"].append((HEADER, f"{SECRET}:{visitor}".encode()))
+    return visitor
+
+
+def _is_open(method: str, path: str, names: Collection[str]) -> bool:
+    """Whether a request may go on to Gradio: of files, only what lies in the demo's folder."""
+    if path.startswith(ADDRESS):
+        with contextlib.suppress(gradio.Error), open_upload(path.removeprefix(ADDRESS), Path(get_upload_folder())):
+            return True
+        return False
+    if path.startswith(API):
+        return path.removeprefix(API).split("/")[0] in names
+    return method in ("GET", "HEAD") and path.split("/")[1] not in CLOSED
+
+
+async def _bounded(scope: Scope, receive: Receive) -> Receive:
+    """The body of a request, read here whole; that of an agent names no file that is not of this demo.
+
+    Raises:
+        HTTPException: it is too large, or names such a file.
+    """
+    if scope["method"] in ("GET", "HEAD"):
+        return receive
+    body, is_more = b"", True
+    while is_more:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            break
+        body += message.get("body", b"")
+        is_more = message.get("more_body", False)
+        if len(body) > MOST_BYTES:
+            raise HTTPException(413, f"This request is larger than {MOST_BYTES // 2**20} MB; send files as uploads.")
+    if scope["path"].startswith(f"{API}mcp"):
+        _check_agent(body)
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replayed() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return replayed
+
+
+def _check_agent(body: bytes) -> None:
+    """Gradio reads the files that an agent's call names, and uploads them to itself; so they are checked before.
+
+    Raises:
+        HTTPException: one is not of this demo.
+    """
+    folder = Path(get_upload_folder())
+    try:
+        calls = json.loads(body or b"{}")
+    except ValueError:
+        raise HTTPException(400, "This is no JSON.") from None
+    try:
+        for call in calls if isinstance(calls, list) else [calls]:
+            with_files(_arguments(call), lambda given: open_upload(given.get("path"), folder).close())
+    except gradio.Error as error:
+        raise HTTPException(400, str(error.message)) from None
+
+
+def _arguments(call: Any) -> Any:
+    parameters = call.get("params") if isinstance(call, dict) else None
+    return parameters.get("arguments") if isinstance(parameters, dict) else None
+
+
+async def _uploaded(request: Request) -> JSONResponse:
+    """Take in an upload, in a folder of its own; answers the paths of its files, as Gradio's own route does.
+
+    Raises:
+        HTTPException: it is too large, too much for one visitor, or no upload.
+    """
+    folder = Path(get_upload_folder()) / UPLOADED / secrets.token_hex(16)
+    upload = UPLOADS.begin(request.scope[VISITOR], folder)
+    try:
+        paths = await _received(request, upload)
+        UPLOADS.arrived(upload, 0, len(paths))
+        return JSONResponse([str(path) for path in paths])
+    except BaseException as error:
+        UPLOADS.forget(upload)
+        if isinstance(error, TooMuch):
+            raise HTTPException(429, str(error)) from None
+        if isinstance(error, OSError):
+            raise HTTPException(400, "This file has no name that can be used here; rename it.") from None
+        if isinstance(error, ClientDisconnect):
+            raise HTTPException(400, "The upload broke off.") from None
+        if isinstance(error, MultiPartException):
+            is_large = "exceeded maximum allowed size" in error.message
+            told = (
+                f"This file is larger than {MAX_FILE // 2**20} MB; scale it down first." if is_large else error.message
+            )
+            raise HTTPException(413 if is_large else 400, told) from None
+        raise
+
+
+async def _received(request: Request, upload: Upload) -> list[str]:
+    receive = request.receive
+
+    async def counted() -> Message:
+        message = await receive()
+        UPLOADS.arrived(upload, len(message.get("body", b"")))
+        return message
+
+    progress = request.query_params.get("upload_id")
+    paths, _, _ = await upload_fn(
+        Request(request.scope, counted),
+        os.fspath(upload.folder),
+        MAX_FILE,
+        progress,
+        upload_progress=routes.file_upload_statuses if progress else None,
+    )
+    return paths

@@ -1,0 +1,102 @@
+"""Nodes as the pages run them: with a bound on the work of each."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from PIL import Image
+
+from nodes import convert
+from nodes.conditioning import encode_text, label_class
+from nodes.declaration import Node, Shown
+from nodes.likelihood import Scored, likelihood
+from nodes.loading import load
+from nodes.sampling import SIZE
+from nodes.values import Conditioning, Model
+from starflow_core.images import checked_size
+
+from .host import DemoHost
+
+MOST_WORK = 16.0  # pictures of the area that a model was trained at: drawn, or with as many draws of noise each scored
+DRAWS = 16  # of noise, that take as long as a picture
+
+
+def check(work: float) -> None:
+    """Raise where this is more than may be asked for at once.
+
+    Raises:
+        ValueError: it is.
+    """
+    if work > MOST_WORK:
+        raise ValueError(
+            f"This is the work of {work:.0f} pictures of the size that the model was trained at, and {MOST_WORK:.0f} "
+            "at once is the most here, since others wait; ask for fewer or smaller pictures, or fewer draws."
+        )
+
+
+def scoring_work(pictures: float, draws: int) -> float:
+    """That of likelihoods, as `check` takes it."""
+    return pictures * draws / DRAWS
+
+
+def work_of(node: Node, values: dict[str, Any]) -> float:
+    """That of a node, as `check` takes it.
+
+    Raises:
+        ValueError: the model makes no pictures of this size.
+    """
+    model = values.get("model")
+    if not isinstance(model, Model):
+        return 0.0
+    latent = values.get("noise") or values.get("latent")
+    pictures = float(values.get("batch_size", 1))
+    if latent is not None:
+        samples = latent["samples"]
+        pictures = len(samples) * samples[0, 0].numel() * model.pipeline.factor**2 / model.pipeline.trained_side**2
+    elif values.get("aspect_ratio") == SIZE:
+        size = checked_size((values["width"], values["height"]), model.pipeline.trained_side, model.pipeline.multiple)
+        pictures *= math.prod(size) / model.pipeline.trained_side**2
+    if node is likelihood:
+        return scoring_work(pictures, values.get("draws", 1))
+    return pictures
+
+
+def run_node(node: Node, host: DemoHost, **values: Any) -> Shown:
+    """What a node shows.
+
+    Raises:
+        ValueError: this is too much work, or whatever the node raises.
+    """
+    check(work_of(node, values))
+    return node(host, **values)
+
+
+def one(node: Node, host: DemoHost, **values: Any) -> Any:
+    """The output of a node that has one."""
+    (output,) = run_node(node, host, **values).outputs
+    return output
+
+
+def prompted(
+    host: DemoHost, model_name: str, prompt: str, negative: str
+) -> tuple[Model, Conditioning | None, Conditioning | None]:
+    """A model, and what it is asked for and steered away from, in words or by class."""
+    model, text_encoder, _ = load(host, model=model_name, dtype="default", accept_licence=False).outputs
+    if text_encoder is not None:
+        positive, steered = (
+            one(encode_text, host, text_encoder=text_encoder, text=text) for text in (prompt, negative)
+        )
+        return model, positive, steered
+    if model.pipeline.classes is not None:
+        positive, steered = (one(label_class, host, model=model, name=name.strip()) for name in (prompt, negative))
+        return model, positive, steered
+    if prompt.strip():
+        raise ValueError(f"The model {model_name} knows no prompts; leave the prompt empty.")
+    return model, None, None
+
+
+def scored(host: DemoHost, model: Model, given: Conditioning | None, picture: Image.Image, **settings: Any) -> Scored:
+    shown = run_node(likelihood, host, model=model, image=convert.image([picture]), conditioning=given, **settings)
+    found: Scored = shown.details[0]
+    return found
