@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from typing import Any
 
 import gradio as gr
+from gradio.components.gallery import GalleryImage
+from gradio.data_classes import FileData, GradioRootModel, ListFiles
 
 from nodes import convert
 from nodes.declaration import (
@@ -23,13 +24,14 @@ from nodes.declaration import (
     Text,
 )
 
+from .icons import icon
+from .limits import SEEDS, here
+from .upload_check import check_at_once
 from .uploads import opened
 
-SEEDS = 2**53 - 1  # beyond, a browser cannot tell whole numbers apart
-SHARED = {"batch_size": 16}  # lower limits of inputs, since visitors share a machine
 PICTURES = (IMAGE, MASK)
 THUMBNAILS: dict[str, Any] = {
-    **{"format": "png", "columns": 4, "height": 230, "object_fit": "contain", "interactive": False},
+    **{"format": "png", "columns": 4, "height": "auto", "object_fit": "contain", "interactive": False},
     "elem_classes": ["thumbnails"],
 }
 
@@ -41,26 +43,41 @@ def is_handle(type: str) -> bool:
 
 def component(given: Input, **changed: Any) -> Any:
     """What an input of a node is filled in with; `changed` arguments of the component take the place of its own."""
+    given = here(given)
+    if isinstance(given.field, Socket):
+        return _socket(given, given.field, **changed)
+    made = _field(given, **changed)
+    # Gradio's own checks do not say which field they speak of; `checked` does.
+    made.preprocess = _as_given
+    return made
+
+
+def _as_given(payload: Any) -> Any:
+    return payload
+
+
+def _field(given: Input, **changed: Any) -> Any:
     field = given.field
     named = {"label": given.label, "info": field.help}
     if not given.is_required:
         named["value"] = given.default
     if isinstance(field, Text):
-        return gr.Textbox(**{**named, "lines": field.lines, "max_length": field.longest, **changed})
+        return gr.Textbox(**{**named, "lines": field.lines, **changed})
     if isinstance(field, Number):
-        limits = {"minimum": field.least, "maximum": SHARED.get(given.name, field.most), "step": field.step}
+        limits = {"minimum": field.least, "maximum": field.most, "step": field.step}
         return gr.Slider(**{**named, **limits, **changed})
     if isinstance(field, Seed):
-        limits = {"minimum": 0, "maximum": SEEDS, "precision": 0}
+        limits = {"minimum": 0, "maximum": SEEDS - 1, "precision": 0}
         return gr.Number(**{**named, **limits, **changed})
     if isinstance(field, Flag):
         return gr.Checkbox(**{**named, **changed})
-    if isinstance(field, Choice):
-        return gr.Dropdown(**{**named, "choices": field.names(), **changed})
-    assert isinstance(field, Socket)
+    assert isinstance(field, Choice)
+    return gr.Dropdown(**{**named, "choices": field.names(), **changed})
+
+
+def _socket(given: Input, field: Socket, **changed: Any) -> Any:
     if field.type in PICTURES:
-        label = f"{given.label}: {field.help}"
-        return picture_field(label=label, **changed)
+        return picture_field(label=f"{given.label}: {field.help}", **changed)
     info = f"{field.help}" if given.is_required else f"{field.help} (may stay empty)"
     return _handle_choice(label=given.label, info=info, **changed)
 
@@ -70,11 +87,35 @@ def picture_field(**named: Any) -> Any:
     field = gr.Image(type="filepath", image_mode=None, format="png", sources=["upload", "clipboard"], **named)
     # Gradio's own opens the file, and does not tell people what is wrong with it.
     field.preprocess = _uploaded  # type: ignore[method-assign]
+    check_at_once(field)
     return field
 
 
 def _uploaded(payload: Any) -> str | None:
     return None if payload is None else payload.path
+
+
+class _Files(GradioRootModel):
+    """Files alone, as programs give them, or as a gallery has them."""
+
+    root: list[GalleryImage | FileData]
+
+
+def pictures_field(**named: Any) -> Any:
+    """Where people drop pictures; events get their files."""
+    field: Any = gr.Gallery(
+        type="filepath", format="png", interactive=True, sources=["upload", "clipboard"], object_fit="contain", **named
+    )
+    field.data_model = _Files
+    field.preprocess = _all_uploaded
+    field.api_info_as_input = ListFiles.model_json_schema
+    check_at_once(field)
+    return field
+
+
+def _all_uploaded(payload: Any) -> list[str]:
+    files = [] if payload is None else payload.root
+    return [str(one.image.path if isinstance(one, GalleryImage) else one.path) for one in files]
 
 
 def _handle_choice(**named: Any) -> Any:
@@ -111,15 +152,19 @@ def checked(inputs: Sequence[Input], values: Sequence[Any]) -> dict[str, Any]:
     """What was filled in, by name.
 
     Raises:
-        ValueError: something is not of its kind, or out of range.
+        ValueError: something is not of its kind, or out of range; the message begins with the field's name.
     """
-    return {given.name: given.checked(value) for given, value in zip(inputs, values, strict=True)}
+    return {given.name: here(given).checked(value) for given, value in zip(inputs, values, strict=True)}
 
 
-def seed_row(given: Input) -> Any:
+def seed_row(given: Input, **changed: Any) -> Any:
     """A seed with its dice."""
-    with gr.Row():
-        seed = component(given, scale=4)
-        dice = gr.Button("🎲 Another seed", size="sm", scale=1, min_width=120, elem_classes=["dice"])
-    dice.click(lambda: secrets.randbelow(2**32), outputs=seed, api_visibility="private", queue=False)
+    with gr.Row(elem_classes=["seed-row"]):
+        seed = component(given, scale=4, **changed)
+        dice = gr.HTML(
+            '<button type="button" class="dice" title="Another seed" aria-label="Another seed">'
+            f"{icon('dice')}</button>",
+            elem_classes=["dice-place"],
+        )
+    dice.click(None, outputs=seed, js="() => starflow.randomSeed()", queue=False, api_visibility="private")
     return seed

@@ -2,144 +2,139 @@
 
 from __future__ import annotations
 
-import tempfile
+import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import gradio as gr
 
-from nodes.declaration import Socket
-from nodes.sampling import sample
-from starflow_core.cli.files import file_stem, save_png
-from starflow_core.png_text import png_text
+from nodes.declaration import Input
 
 from . import actions
 from .accelerator import ONE_AT_A_TIME
 from .actions import Drawn
+from .cards import cards, drawing_cards, drawn_cards
 from .components import checked, component, seed_row
-from .documented import Parameter, documented, parameter
+from .create_endpoint import NEGATIVE, SETTINGS, details_of, table_of, unread
 from .errors import friendly
-from .fields import PROMPT, buttons, cancels, model_field, model_parameter
+from .fields import MODEL_NAME, PROMPT, cancels, model_field
 from .status import drawing, finished, status
 from .steps import Done
+from .strip import strip
 
-EXAMPLES = ("a red heart", "blue heart", "cat face", "sunflower", "hamburger", "green frog", "owl", "❤️")
-SETTINGS = [given for given in sample.inputs if not isinstance(given.field, Socket) and given.name != "variation"]
+EXAMPLES = ("a red heart", "owl", "cat face", "sunflower", "hamburger", "green frog", "panda", "rainbow")
+PICTURES = 4  # at first: enough to compare
+SCRIPT = """element.addEventListener("click", (event) => {
+    const chip = event.target.closest("button");
+    if (!chip) return;
+    starflow.sent = chip.textContent;
+    trigger("choose", {});
+})"""
+PRIVATE: dict[str, Any] = {"queue": False, "api_visibility": "private"}
 
 
 class CreatePage(NamedTuple):
-    """What other pages go on with."""
+    """What other pages go on with.
 
-    prompt: gr.Textbox
-    model: gr.Dropdown
-    gallery: gr.Gallery
-    measure: gr.Button
-    invert: gr.Button
+    Attributes:
+        cards: the drawn pictures, with events for what can be done with one.
+        fields: what can be filled in, with the declaration of each.
+    """
+
+    cards: gr.HTML
+    fields: list[tuple[Input, Any]]
 
 
 def page() -> CreatePage:
     """Build the page, in the blocks at hand."""
-    with gr.Row():
-        with gr.Column(scale=2):
-            prompt = component(
-                PROMPT, label="Prompt", lines=2, placeholder="a red heart", autofocus=True, elem_id="prompt"
-            )
-            go, stop = buttons("Draw", "draw")
-            examples = gr.Examples([[text] for text in EXAMPLES], [prompt], label="Try one", api_visibility="private")
-        with gr.Column(scale=3):
-            gallery = gr.Gallery(
-                label="Pictures", format="png", columns=2, height=460, object_fit="contain", interactive=False,
-                elem_id="pictures", buttons=["download", "fullscreen"],
-            )  # fmt: skip
-            told = status("Type what you want to see, and press Draw.")
-            with gr.Row():
-                measure = gr.Button("Measure these →", size="sm")
-                invert = gr.Button("Invert and vary the first →", size="sm")
-            with gr.Accordion("How these were drawn", open=False):
-                details = gr.JSON(label="Settings, seeds and likelihoods; every PNG carries them as well")
-    with gr.Accordion("Settings", open=True):
-        settings = _settings()
-    inputs = [prompt, *settings.values()]
-    outputs = [gallery, told, details]
-    parameters = [
-        Parameter("prompt", str, "what to draw, in words, or the name of a class"),
-        model_parameter(),
-        Parameter("negative", str, "what to steer away from"),
-        *(parameter(given) for given in SETTINGS),
-    ]
-    purpose = "Draw pictures of a prompt with a normalizing flow; each comes with its likelihood."
-    create = documented(_create, "create", purpose, parameters)
-    shared: dict[str, Any] = {"inputs": inputs, "outputs": outputs, "show_progress": "minimal", **ONE_AT_A_TIME}
-    drawing_now = gr.on([go.click, prompt.submit], friendly(create), api_name="create", **shared)
-    from_example = examples.load_input_event.success(friendly(create), api_visibility="private", **shared)
-    cancels(stop, told, drawing_now, from_example)
-    return CreatePage(prompt, settings["model"], gallery, measure, invert)
+    with gr.Row(elem_id="bar"):
+        prompt = component(
+            PROMPT, label="Prompt", info=None, lines=1, max_lines=1, placeholder="What shall it draw?",
+            autofocus=True, elem_id="prompt", show_label=False, container=False, scale=5,
+        )  # fmt: skip
+        go = gr.Button("Draw", variant="primary", elem_id="draw", scale=0)
+        stop = gr.Button("Stop", variant="stop", elem_id="stop", scale=0)
+    chips = gr.HTML(
+        "".join(f'<button type="button">{text}</button>' for text in EXAMPLES), js_on_load=SCRIPT, elem_id="examples"
+    )
+    told = status()
+    shown = cards()
+    strip()
+    with gr.Accordion("Settings", open=False, elem_id="settings"):
+        keep, settings = _settings()
+    with gr.Accordion("As numbers", open=False, elem_id="numbers"):
+        table = status()
+        details = gr.JSON(label="Settings, seeds and likelihoods; every PNG carries them as well")
+    names = [name for name in settings if name != "seed"]
+    defaults = {name: settings[name].value for name in names}
+    begin = (
+        f"(prompt, seed, keep, ...values) => starflow.begin(prompt, seed, keep, Object.fromEntries("
+        f"{json.dumps(names)}.map((name, i) => [name, values[i]])), {json.dumps(defaults)})"
+    )
+    chosen = chips.choose(None, outputs=prompt, js="() => starflow.sent", **PRIVATE)
+    chosen.then(None, js="() => starflow.press('draw')", **PRIVATE)
+    begun = gr.on(
+        [go.click, prompt.submit], None, [prompt, settings["seed"], keep, *(settings[n] for n in names)],
+        settings["seed"], js=begin, **PRIVATE,
+    )  # fmt: skip
+    working = begun.then(
+        friendly(_draw_with(defaults)),
+        [prompt, *settings.values()],
+        [shown, told, table, details],
+        show_progress="hidden",
+        api_visibility="private",
+        **ONE_AT_A_TIME,
+    )
+    for ended in (working.then, working.failure):
+        ended(None, js="() => starflow.busy(false)", **PRIVATE)
+    working.failure(lambda: finished(""), outputs=told, **PRIVATE)
+    cancels(stop, told, working, said="Stopped.")
+    filled = [(given, settings[given.name]) for given in (MODEL_NAME, NEGATIVE, *SETTINGS)]
+    return CreatePage(shown, [(PROMPT_OF_ADDRESS, prompt), *filled])
 
 
-def _settings() -> dict[str, Any]:
-    """All fields but the prompt, by name, in the order of the endpoint."""
+PROMPT_OF_ADDRESS = Input("prompt", PROMPT.field, "")
+
+
+def _settings() -> tuple[Any, dict[str, Any]]:
+    """Whether to keep the seed, and all fields but the prompt, by name, in the order of the endpoint."""
     by_name = {given.name: given for given in SETTINGS}
     made: dict[str, Any] = {}
     with gr.Row():
-        with gr.Column(min_width=200):
+        with gr.Column(min_width=220):
+            made["batch_size"] = component(by_name["batch_size"], label="pictures", value=PICTURES)
             made["aspect_ratio"] = component(by_name["aspect_ratio"])
-        with gr.Column(min_width=200):
-            made["batch_size"] = component(by_name["batch_size"])
-        with gr.Column(min_width=200):
-            made["guidance"] = component(by_name["guidance"])
-        with gr.Column(min_width=200):
+        with gr.Column(min_width=220):
             made["seed"] = seed_row(by_name["seed"])
+            keep = gr.Checkbox(False, label="keep seed", info="otherwise each drawing throws the dice", elem_id="keep")
+        with gr.Column(min_width=220):
+            made["guidance"] = component(by_name["guidance"])
+            made["model"] = model_field()
     with gr.Accordion("More settings", open=False):
-        made["model"] = model_field()
-        made["negative"] = component(PROMPT, label="negative prompt", info="what to steer away from", lines=1)
+        made["negative"] = component(NEGATIVE, lines=1)
         for given in SETTINGS:
             if given.name not in made:
                 made[given.name] = component(given)
-    return {name: made[name] for name in ("model", "negative", *by_name)}
+    return keep, {name: made[name] for name in ("model", "negative", *by_name)}
 
 
-def _create(prompt: str, model: str, negative: str, *values: Any) -> Iterator[tuple[Any, Any, Any]]:
-    sampling = checked(SETTINGS, values)
-    wanted, unwanted = PROMPT.checked(prompt or ""), PROMPT.checked(negative or "")
-    with tempfile.TemporaryDirectory(prefix="starflow-") as folder:  # Gradio copies from there what it is given
-        for step in actions.draw(wanted, unwanted, model, sampling):
+def _draw_with(defaults: dict[str, Any]) -> Any:
+    def draw(prompt: str, model: str, negative: str, *values: Any) -> Iterator[tuple[Any, ...]]:
+        chosen = checked([MODEL_NAME, NEGATIVE, *SETTINGS], [model, negative, *values])
+        wanted = PROMPT_OF_ADDRESS.checked(prompt)
+        sampling = {given.name: chosen[given.name] for given in SETTINGS}
+        for step in actions.draw(wanted, chosen["negative"], model, sampling):
             if isinstance(step, Done):
-                pictures = _written(step.result, Path(folder))
-                yield pictures, finished(_table(step.result)), _details(step.result)
+                links = {name: value for name, value in chosen.items() if name != "seed"}
+                told = finished(" ".join(filter(None, (_told(step.result), unread(model, wanted, negative)))))
+                yield drawn_cards(step.result, links, defaults), told, table_of(step.result), details_of(step.result)
             else:
-                preview = gr.skip() if step.pictures is None else step.pictures
-                yield preview, drawing(step.share), gr.skip()
+                preview = gr.skip() if step.pictures is None else drawing_cards(step.pictures, wanted)
+                yield preview, drawing(step.share), gr.skip(), gr.skip()
+
+    return draw
 
 
-def _written(drawn: list[Drawn], folder: Path) -> list[tuple[str, str]]:
-    """Files with the pictures' settings in them, and what stands below each."""
-    written = []
-    for one in drawn:
-        path = folder / f"{file_stem(one.prompt, one.seed)}.png"
-        save_png(one.picture, path, png_text(one.prompt, one.seed, one.settings))
-        written.append((str(path), f"seed {one.seed} · {one.scored.likelihood.bits_per_dim:.3f} bits/dim"))
-    return written
-
-
-def _table(drawn: list[Drawn]) -> str:
-    rows = [
-        f"<tr><td>{one.seed}</td><td>{one.scored.likelihood.bits_per_dim:.3f}</td>"
-        f"<td>{one.scored.likelihood.log_prob:.1f}</td></tr>"
-        for one in drawn
-    ]
-    head = "<tr><th>seed</th><th>bits per dimension</th><th>log-probability, nats</th></tr>"
-    return f"<table><caption>How likely the model finds each, given the prompt</caption>{head}{''.join(rows)}</table>"
-
-
-def _details(drawn: list[Drawn]) -> list[dict[str, Any]]:
-    return [
-        {
-            "prompt": one.prompt,
-            "seed": one.seed,
-            "bits_per_dim": one.scored.likelihood.bits_per_dim,
-            "log_prob": one.scored.likelihood.log_prob,
-            "settings": one.settings,
-        }
-        for one in drawn
-    ]
+def _told(drawn: list[Drawn]) -> str:
+    first, last = drawn[0].seed, drawn[-1].seed
+    return f"One picture, seed {first}." if len(drawn) == 1 else f"{len(drawn)} pictures, seeds {first} to {last}."

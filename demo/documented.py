@@ -9,6 +9,8 @@ from typing import Any, get_type_hints
 
 from nodes.declaration import IMAGE, MASK, Choice, Flag, Input, Number, Seed, Socket, Text
 
+from .limits import SEEDS, BrowserSeed, here
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -25,13 +27,16 @@ class Parameter:
 
 
 def parameter(given: Input, name: str = "") -> Parameter:
-    """An input of a node, under a name of its own where one is given."""
+    """An input of a node, under a name of its own where one is given, with the limits of this demo."""
+    given = here(given)
     field = given.field
     types: dict[type, type] = {Text: str, Choice: str, Flag: bool, Seed: int}
     kind = (int if field.is_whole else float) if isinstance(field, Number) else types.get(type(field), str)
     told = field.help
     if isinstance(field, Number):
         told += f" (from {field.least:g} to {field.most:g})"
+    if isinstance(field, BrowserSeed):
+        told += f" (from 0 to {SEEDS - 1})"
     if isinstance(field, Choice):
         told += f" (one of {', '.join(field.names())})"
     if isinstance(field, Socket) and field.type not in (IMAGE, MASK):

@@ -72,7 +72,7 @@ def draw_all(model_name: str, wanted: Sequence[Wanted], watch: Watch) -> list[li
     model = asked[0][0]
     for request in wanted:
         check(work_of(sample, {"model": model, **request.sampling}))
-    positive, negative = ([pair[side] for pair in asked] for side in (1, 2))
+    positive, negative = [given for _, given, _ in asked], [given for _, _, given in asked]
     if len(wanted) == 1:  # bit by bit as the command draws it
         latent = one(sample, host, model=model, positive=positive[0], negative=negative[0], **wanted[0].sampling)
     else:

@@ -20,7 +20,7 @@ MODEL_NAME = next(given for given in load.inputs if given.name == "model")
 
 def model_field() -> Any:
     """A choice among the models on this machine, with a word on classes, and on licences that are not open."""
-    model = component(MODEL_NAME, choices=available(), info="those on this machine")
+    model = component(MODEL_NAME)
     notice = gr.Markdown(visible=False)
 
     def tell(name: str) -> Any:
@@ -43,8 +43,8 @@ def buttons(label: str, elem_id: str) -> tuple[Any, Any]:
         return gr.Button(label, variant="primary", elem_id=elem_id), gr.Button("Cancel", variant="stop")
 
 
-def cancels(stop: Any, told: Any, *events: Any) -> None:
+def cancels(stop: Any, told: Any, *events: Any, said: str = "Cancelled.") -> None:
     """Have a button cancel the work of events, waiting or under way, and say so."""
     stopped = stop.click(None, cancels=list(events), queue=False, api_visibility="private")
     # Only then, since a last word of the work may still be on its way.
-    stopped.then(lambda: finished("Cancelled."), outputs=told, queue=False, api_visibility="private")
+    stopped.then(lambda: finished(said), outputs=told, queue=False, api_visibility="private")

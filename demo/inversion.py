@@ -16,7 +16,7 @@ from .actions import Inverted
 from .components import THUMBNAILS, checked, component, picture_field, seed_row
 from .documented import Parameter, documented, parameter
 from .errors import friendly
-from .fields import PROMPT, buttons, cancels, model_field, model_parameter
+from .fields import MODEL_NAME, PROMPT, buttons, cancels, model_field, model_parameter
 from .status import drawing, finished, status
 from .steps import Done
 from .uploads import opened
@@ -61,7 +61,7 @@ def page() -> InversionPage:
                 elem_id="there-and-back",
             )
             told = status("Drop a picture, and press Invert and vary.")
-            varied = gr.Gallery(label="Variations", **THUMBNAILS)
+            varied = gr.Gallery(label="Variations", elem_id="variations", **THUMBNAILS)
             with gr.Accordion("As numbers", open=False):
                 numbers = gr.JSON(label="Errors and seeds")
     parameters = [
@@ -93,8 +93,9 @@ TOLD = {
 
 def _invert(file: str, prompt: str, model: str, count: int, *values: Any) -> Iterator[tuple[Any, ...]]:
     sampling, many = checked(SETTINGS, values), COUNT.checked(count)
+    checked([MODEL_NAME], [model])
     picture = opened(file)
-    for step in actions.vary(picture, PROMPT.checked(prompt or ""), model, many, sampling):
+    for step in actions.vary(picture, PROMPT.checked(prompt), model, many, sampling):
         if isinstance(step, Done):
             yield _results(step.result)
         else:

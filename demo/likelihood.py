@@ -16,10 +16,10 @@ from starflow_core.insight.heatmap import heatmap
 
 from . import actions
 from .accelerator import ONE_AT_A_TIME
-from .components import THUMBNAILS, checked, component, seed_row
+from .components import THUMBNAILS, checked, component, pictures_field, seed_row
 from .documented import Parameter, documented, parameter
 from .errors import friendly
-from .fields import PROMPT, buttons, cancels, model_field, model_parameter
+from .fields import MODEL_NAME, PROMPT, buttons, cancels, model_field, model_parameter
 from .likelihood_view import described, likelihood_view
 from .status import drawing, finished, status
 from .steps import Done
@@ -39,15 +39,14 @@ class LikelihoodPage(NamedTuple):
 def page() -> LikelihoodPage:
     """Build the page, in the blocks at hand."""
     gr.Markdown(
-        "How likely does the model find a picture, and where? Drop one, or several to rank them. "
-        "Fewer bits per dimension are likelier."
+        "How likely does the model find a picture, and **where is it odd**? Drop one, or several to rank them. "
+        "Yellow is likely, violet is not; fewer bits per dimension are likelier."
     )
     with gr.Row():
         with gr.Column(scale=2):
-            pictures = gr.Gallery(
-                label="Pictures (drop them here)", type="filepath", format="png", columns=4, height=260,
-                interactive=True, sources=["upload", "clipboard"], object_fit="contain",
-                elem_id="scored-pictures", elem_classes=["thumbnails"],
+            pictures = pictures_field(
+                label="Pictures (drop them here)", columns=4, height=220, elem_id="scored-pictures",
+                elem_classes=["thumbnails"],
             )  # fmt: skip
             told = "what the pictures are thought to show; empty for nothing in particular"
             prompt = component(PROMPT, label="Prompt", info=told, lines=1, elem_id="scored-prompt")
@@ -83,11 +82,11 @@ def page() -> LikelihoodPage:
 
 def _measure(files: Any, prompt: str, model: str, *values: Any) -> Iterator[tuple[Any, ...]]:
     settings = checked(SETTINGS, values)
-    paths = [file[0] if isinstance(file, (list, tuple)) else file for file in files or ()]
-    pictures = all_opened(paths)
-    for step in actions.score(pictures, PROMPT.checked(prompt or ""), model, settings["draws"], settings["seed"]):
+    checked([MODEL_NAME], [model])
+    pictures = all_opened(files)
+    for step in actions.score(pictures, PROMPT.checked(prompt), model, settings["draws"], settings["seed"]):
         if isinstance(step, Done):
-            names = [Path(path).name for path in paths]
+            names = [Path(path).name for path in files]
             yield _results(sorted(zip(names, step.result, strict=True), key=_bits_per_dim))
         else:
             yield gr.skip(), drawing(step.share), gr.skip(), gr.skip()

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import base64
-import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
 from nodes.likelihood import Scored
+
+from .pictures import shown_address
 
 SOURCE = Path(__file__).parent.parent / "web" / "likelihood_view.js"
 SHOW = """
@@ -42,10 +41,4 @@ def likelihood_view() -> Any:
 
 def described(scored: Sequence[Scored]) -> list[dict[str, Any]]:
     """Pictures with their likelihoods, as the view takes them."""
-    return [{**one.described(), "source": _address(one.picture)} for one in scored]
-
-
-def _address(picture: Image.Image) -> str:
-    file = io.BytesIO()
-    picture.save(file, "PNG")
-    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    return [{**one.described(), "source": shown_address(one.picture)} for one in scored]

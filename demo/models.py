@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections import OrderedDict
 from typing import Any
 
 from nodes.local_host import OWN, LocalHost
 from nodes.values import Model, Placed
+from starflow_core.codecs.autoencoder import AutoencoderConfig
 from starflow_core.weights.model_folder import (
     DEFAULT_MODEL,
     embedded_models,
@@ -39,6 +41,14 @@ def licence_notice(name: str) -> str:
 def classes_of(name: str) -> list[str]:
     """What a model of classes can be asked for; nothing of others."""
     return list(read_config(model_folder(name)).get("classes", []))
+
+
+def trained_side(name: str) -> int:
+    """Side of the square pictures that a model was trained on, in pixels."""
+    folder = model_folder(name)
+    autoencoder = folder / "vae" / "config.json"
+    factor = AutoencoderConfig.from_dict(json.loads(autoencoder.read_text())).factor if autoencoder.exists() else 1
+    return factor * int(read_config(folder)["flow"]["img_size"])
 
 
 class Models:

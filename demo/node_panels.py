@@ -18,6 +18,7 @@ from .documented import documented, parameter
 from .errors import friendly
 from .fields import buttons, cancels
 from .handles import Handles
+from .limits import here
 from .status import drawing, finished, status
 from .steps import Done
 
@@ -34,6 +35,19 @@ class Panel:
     told: Any
     go: gr.Button
     stop: gr.Button
+
+
+@dataclass(frozen=True)
+class HandleField:
+    """A field that takes a handle of a type.
+
+    Attributes:
+        is_required: whether the node needs it, so that the newest handle is filled in by itself.
+    """
+
+    field: Any
+    type: str
+    is_required: bool
 
 
 def page() -> None:
@@ -64,13 +78,16 @@ def _panel(node: Node) -> Panel:
     return Panel(node, inputs, outputs, told, go, stop)
 
 
-def _handle_fields(panel: Panel) -> list[tuple[Any, str]]:
-    """The fields that take handles, with the types of those."""
-    pairs = [(field, given.field) for field, given in zip(panel.inputs, panel.node.inputs, strict=True)]
-    return [(field, kind.type) for field, kind in pairs if isinstance(kind, Socket) and is_handle(kind.type)]
+def _handle_fields(panel: Panel) -> list[HandleField]:
+    """The fields that take handles."""
+    return [
+        HandleField(field, given.field.type, given.is_required)
+        for field, given in zip(panel.inputs, panel.node.inputs, strict=True)
+        if isinstance(given.field, Socket) and is_handle(given.field.type)
+    ]
 
 
-def _connect(panel: Panel, choices: Sequence[tuple[Any, str]]) -> None:
+def _connect(panel: Panel, choices: Sequence[HandleField]) -> None:
     node = panel.node
     function = documented(_runner(node), node.id, node.help, [parameter(given) for given in node.inputs])
     running = panel.go.click(
@@ -83,20 +100,20 @@ def _connect(panel: Panel, choices: Sequence[tuple[Any, str]]) -> None:
     )
     if any(is_handle(output.type) for output in node.outputs):
         fresh = {output.type for output in node.outputs}
-        fields = [(field, type) for field, type in choices if type in fresh]
-        refresh = _refresh([type for _, type in fields])
-        running.success(refresh, outputs=[field for field, _ in fields], api_visibility="private", queue=False)
+        fields = [one for one in choices if one.type in fresh]
+        running.success(_refresh(fields), outputs=[one.field for one in fields], api_visibility="private", queue=False)
     cancels(panel.stop, panel.told, running)
 
 
-def _refresh(types: Sequence[str]) -> Callable[[gr.Request], Any]:
-    """What a visitor can choose from now, with the newest chosen."""
+def _refresh(fields: Sequence[HandleField]) -> Callable[[gr.Request], Any]:
+    """What a visitor can choose from now; the newest is chosen only where the node needs one."""
 
     def refresh(request: gr.Request) -> Any:
         updates = []
-        for type in types:
-            found = HANDLES.of(visitor(request), type)
-            updates.append(gr.Dropdown(choices=found, value=found[0][1]) if found else gr.skip())
+        for one in fields:
+            found = HANDLES.of(visitor(request), one.type)
+            chosen: dict[str, Any] = {"value": found[0][1]} if found and one.is_required else {}
+            updates.append(gr.Dropdown(choices=found, **chosen) if found else gr.skip())
         return updates if len(updates) > 1 else updates[0]
 
     return refresh
@@ -127,7 +144,7 @@ def read(given: Input, value: Any, handles: Handles) -> Any:
     """
     field = given.field
     if not isinstance(field, Socket):
-        return given.checked(value)
+        return here(given).checked(value)
     if not value:
         if given.is_required:
             raise ValueError(f"There is no {given.label} yet; it comes {field.help}. Run that node first.")

@@ -12,49 +12,49 @@ import gradio as gr
 
 from starflow_core.weights.model_folder import DEFAULT_MODEL
 
-from . import create, inversion, likelihood, node_panels
+from . import agents, create, create_endpoint, developers, inversion, likelihood, node_panels
+from .address import TABS, address, arrives
 from .doors import Doors
 from .folder import own_folder
 from .models import MODELS
 from .visitors import UPLOADS
 
 TITLE = "STARFlow: pictures with a likelihood"
-INTRODUCTION = """# STARFlow
-Type what you want to see and press **Draw**. A *normalizing flow* draws it, and, unlike a diffusion model, also tells
-**how likely** it finds any picture, and takes it **to noise and back without loss**. Everything runs on this machine.
-"""
+INTRODUCTION = """<h1>STARFlow</h1>
+<p>A <em>normalizing flow</em> draws what you ask for, says how likely it finds any picture, and takes it to noise and
+back without loss.</p>"""
 FOOTER = """The code is Apache-2.0, and so are the embedded models, trained on Noto Emoji (Apache-2.0) and Twemoji
 (CC-BY 4.0). Weights that Apple published are for research only; where they are installed, that is said beside them."""
-CSS = Path(__file__).parent / "style.css"
+FOLDER = Path(__file__).parent
+CSS, SCRIPT = FOLDER / "style.css", FOLDER / "web" / "page.js"
 FONT, FONT_MONO = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")  # the browser's own: nothing is fetched
-LIVE = """() => document.querySelectorAll(".status").forEach((line) => {
-    line.setAttribute("role", "status");
-    line.setAttribute("aria-live", "polite");
-})"""
 WAITING = 200  # requests, before further ones are sent away
 HOUR = 3600
+IN_BROWSER: dict[str, Any] = {"queue": False, "api_visibility": "private"}
 
 
 def build() -> Doors:
     """The pages."""
     # Pictures are kept for an hour.
     with Doors(title=TITLE, analytics_enabled=False, delete_cache=(HOUR // 4, HOUR), fill_width=False) as site:
-        gr.Markdown(INTRODUCTION, elem_id="introduction")
-        with gr.Tabs(elem_id="pages") as tabs:
-            with gr.Tab("Create", id="create"):
+        gr.HTML(INTRODUCTION, elem_id="introduction")
+        with gr.Tabs(elem_id="pages", overflow_behavior="wrap") as tabs:
+            with gr.Tab("Create", id="create") as create_tab:
                 drawn = create.page()
-            with gr.Tab("Likelihood", id="likelihood"):
+            with gr.Tab("Likelihood", id="likelihood") as likelihood_tab:
                 measured = likelihood.page()
-            with gr.Tab("Invert", id="invert"):
+            with gr.Tab("Noise and back", id="back") as back_tab:
                 inverted = inversion.page()
-            with gr.Tab("Nodes", id="nodes"):
-                node_panels.page()
+            with gr.Tab("For developers", id="developers") as developers_tab:
+                developers.page()
+        create_endpoint.endpoint()
         gr.Markdown(FOOTER, elem_id="footer")
-        given: dict[str, Any] = {"inputs": [drawn.gallery, drawn.prompt, drawn.model], "api_visibility": "private"}
-        drawn.measure.click(None, outputs=[*measured, tabs], js=_sent("gallery", "likelihood"), queue=False, **given)
-        drawn.invert.click(
-            None, outputs=[*inverted, tabs], js=_sent("gallery[0].image", "invert"), queue=False, **given
-        )
+        for name, tab in zip(TABS, (create_tab, likelihood_tab, back_tab, developers_tab), strict=True):
+            tab.select(None, js=f"() => starflow.tab({name!r}, {TABS[0]!r})", **IN_BROWSER)
+        arrives(address(), tabs, drawn.fields)
+        _sends(drawn.cards.odd, [*measured, tabs], "[{ image: file, caption: null }]", "likelihood", "measure", "")
+        _sends(drawn.cards.back, [*inverted, tabs], "file", "back", "invert", "")
+        _sends(drawn.cards.vary, [*inverted, tabs], "file", "back", "invert", "variations")
         site.unload(_leave)
     # Nothing that computes is had by going past the queue.
     return site.queue(max_size=WAITING, default_concurrency_limit=8, api_open=False)
@@ -66,28 +66,46 @@ def _leave(request: gr.Request) -> None:
     UPLOADS.left(str(request.session_hash))
 
 
-def _sent(pictures: str, page: str) -> str:
-    """What the browser does to send drawn pictures to another page; no path of a file comes back from there."""
+def _sends(event: Any, fields: list[Any], file: str, page: str, button: str, result: str) -> None:
+    """Have an event of the drawn pictures open a page with the picture, its prompt and model, and press its button.
+
+    The picture goes from the browser to the upload folder, as one that a visitor chose.
+    """
     opened = f'{{ __type__: "update", selected: "{page}" }}'
-    return f"(gallery, prompt, model) => [gallery?.length ? {pictures} : null, prompt, model, {opened}]"
+    taken = f"() => {{ const {{ file, prompt, model }} = starflow.sent; return [{file}, prompt, model, {opened}]; }}"
+    sent = event(None, outputs=fields, js=taken, **IN_BROWSER)
+    sent.then(None, js=f"() => starflow.press({button!r}, {result!r})", **IN_BROWSER)
 
 
 def theme() -> gr.themes.Base:
-    """Gradio's, with text that stands out enough to be read by most people."""
-    return gr.themes.Soft(primary_hue="indigo", font=FONT, font_mono=FONT_MONO).set(
+    """Gradio's, calm, with one accent, and with text that stands out enough to be read by most people."""
+    return gr.themes.Base(
+        primary_hue="teal", secondary_hue="teal", neutral_hue="stone", font=FONT, font_mono=FONT_MONO, radius_size="lg"
+    ).set(
+        body_background_fill="*neutral_50",
+        body_background_fill_dark="*neutral_950",
+        block_background_fill="white",
+        block_background_fill_dark="*neutral_900",
+        block_border_width="0px",
+        block_shadow="none",
         block_info_text_color="*neutral_600",
         block_info_text_color_dark="*neutral_300",
-        button_primary_background_fill="*primary_600",
-        button_primary_background_fill_hover="*primary_700",
-        button_primary_background_fill_dark="*primary_600",
-        button_primary_background_fill_hover_dark="*primary_700",
-        color_accent="*primary_600",
-        block_label_text_color="*primary_700",
-        block_label_text_color_dark="white",
-        block_title_text_color="*primary_700",
-        block_title_text_color_dark="white",
+        block_label_text_color="*neutral_700",
+        block_label_text_color_dark="*neutral_200",
+        block_title_text_color="*neutral_800",
+        block_title_text_color_dark="*neutral_100",
         body_text_color_subdued="*neutral_600",
         body_text_color_subdued_dark="*neutral_300",
+        button_primary_background_fill="*primary_700",
+        button_primary_background_fill_hover="*primary_800",
+        button_primary_background_fill_dark="*primary_700",
+        button_primary_background_fill_hover_dark="*primary_800",
+        button_primary_text_color="white",
+        color_accent="*primary_700",
+        link_text_color="*primary_700",
+        link_text_color_dark="*primary_300",
+        slider_color="*primary_700",
+        slider_color_dark="*primary_500",
     )
 
 
@@ -95,9 +113,10 @@ def launch_options() -> dict[str, Any]:
     """How the pages are served, wherever that is."""
     return {
         "theme": theme(),
-        "css": CSS.read_text(),
-        "js": LIVE,
-        "footer_links": ["api", "settings"],
+        "css": CSS.read_text(encoding="utf-8"),
+        "head": f"<script>{SCRIPT.read_text(encoding='utf-8')}</script>",
+        "js": "() => starflow.live()",
+        "footer_links": [],  # the page for developers has them
         "state_session_capacity": 1000,
         "mcp_server": True,
         "ssr_mode": False,  # it would need Node.js, and makes the first page no faster here
@@ -112,6 +131,7 @@ def main() -> None:
     )
     parser.add_argument("--port", type=int, help="to listen at; the first free one from 7860 by default")
     options = parser.parse_args()
+    agents.install()
     with contextlib.suppress(KeyboardInterrupt), own_folder():  # uploads and pictures, gone with this program
         MODELS.load(DEFAULT_MODEL, "default")  # before the first visitor asks for it
         build().launch(server_name=options.host, server_port=options.port, **launch_options())

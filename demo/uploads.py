@@ -22,7 +22,7 @@ MAX_TOGETHER = 4 * MAX_PIXELS  # of all pictures of a job
 KEPT_PIXELS = 2**22  # of a picture; no model sees as many
 STRIP = 2**20  # pixels that are converted at once
 MAX_SECONDS = 20.0  # that a job may read
-KINDS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+KINDS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
 # Of a picture that is made smaller: Pillow takes no means of palettes, of bits and of 16-bit grey values.
 MEANS = {"1": "L", "P": "RGB", "PA": "RGBA", "I;16": "I", "I;16L": "I", "I;16B": "I", "I;16N": "I"}
 

@@ -9,9 +9,10 @@ from pathlib import Path
 
 from chromium import browser
 from demo_server import Demo
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page
+from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect
 
 DESKTOP, PHONE = (1280, 900), (390, 844)
+PATIENCE = 300_000  # milliseconds that a page may take for anything: a busy machine is no fault
 
 
 class Visit:
@@ -38,9 +39,9 @@ class Visit:
         if not address.startswith((self.demo.address, "data:", "blob:")):
             self.outside.append(address)
 
-    def open(self) -> None:
-        self.page.goto(self.demo.address)
-        self.page.wait_for_selector("#draw")
+    def open(self, query: str = "") -> None:
+        self.page.goto(self.demo.address + query)
+        self.page.locator("#draw, #measure, #invert, .code").locator("visible=true").first.wait_for()
 
     def tab(self, name: str) -> None:
         self.page.get_by_role("tab", name=name, exact=True).click()
@@ -49,26 +50,44 @@ class Visit:
         """The first of what is there and can be seen."""
         return self.page.locator(selector).locator("visible=true").first
 
+    def fill_prompt(self, prompt: str) -> None:
+        self.page.locator("#prompt textarea, #prompt input").fill(prompt)
+
     def draw(self, prompt: str) -> None:
         """To the end."""
-        self.page.fill("#prompt textarea", prompt)
+        self.fill_prompt(prompt)
         self.page.click("#draw")
-        self.shown(".status table").wait_for()
-        self.shown("#pictures img").wait_for()
+        self.drawn()
+
+    def drawn(self) -> None:
+        """The drawing under way has come to its end."""
+        self.page.locator("body.drawing").wait_for(state="detached")
+        self.shown(".card.done img").wait_for()
+
+    def settings(self) -> None:
+        """Open the settings."""
+        self.page.locator("#settings > button").click()
+
+    def choose(self, label: str, option: str) -> None:
+        """A name in a list of the settings."""
+        self.page.get_by_label(label, exact=True).locator("visible=true").first.click()
+        self.page.get_by_role("option", name=option, exact=True).click()
+
+    def act(self, action: str, place: int = 0) -> None:
+        """Press one of the buttons that a drawn picture has."""
+        card = self.page.locator(".card").nth(place)
+        card.locator("img").hover()
+        card.locator(f"[data-action={action}]").click()
 
     def measure(self) -> None:
-        """What was drawn."""
-        self.page.get_by_role("button", name="Measure these").click()
-        self.shown("#scored-pictures img").wait_for()
-        self.shown("#measure").click()
+        """The first picture that was drawn."""
+        self.act("odd")
         self.shown(".status table").wait_for()
 
     def invert(self) -> None:
-        """What was drawn."""
+        """The first picture that was drawn."""
         self.tab("Create")
-        self.page.get_by_role("button", name="Invert and vary the first").click()
-        self.shown("#inverted-picture img").wait_for()
-        self.shown("#invert").click()
+        self.act("back")
         self.page.get_by_text("relative error").wait_for()
         self.shown("#there-and-back img").wait_for()
 
@@ -120,6 +139,8 @@ def visit_in(chromium: Browser, demo: Demo, size: tuple[int, int] = DESKTOP, sch
         color_scheme=scheme,  # type: ignore[arg-type]
         has_touch=size == PHONE,
     )
+    context.set_default_timeout(PATIENCE)
+    expect.set_options(timeout=PATIENCE)
     visitor = Visit(context.new_page(), demo)
     visitor.open()
     yield visitor

@@ -12,22 +12,39 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 from chromium import browser  # noqa: E402
 from demo_page import DESKTOP, PHONE, Visit, open_graph, run_graph, visit  # noqa: E402
 from demo_server import Demo  # noqa: E402
+from PIL import Image  # noqa: E402
 
 FOLDER = ROOT / "docs" / "demo"
 
 
 def take(visitor: Visit, name: str) -> None:
     """Every page, with something on it."""
-    visitor.draw("a red heart")
-    visitor.screenshot(FOLDER / f"create-{name}.png")
+    save(visitor, f"create-{name}")
+    visitor.open("?prompt=red+apple&seed=0")
+    visitor.drawn()
+    visitor.page.locator(".card img").nth(1).hover()
+    save(visitor, f"drawn-{name}")
     visitor.measure()
-    visitor.screenshot(FOLDER / f"likelihood-{name}.png")
+    save(visitor, f"likelihood-{name}")
     visitor.invert()
-    visitor.screenshot(FOLDER / f"invert-{name}.png")
-    visitor.tab("Nodes")
+    save(visitor, f"back-{name}")
+    visitor.tab("For developers")
     visitor.run_panel("STARFlowLoader")
-    visitor.open_panel("STARFlowSampler")
-    visitor.screenshot(FOLDER / f"nodes-{name}.png")
+    save(visitor, f"developers-{name}")
+
+
+def save(visitor: Visit, name: str) -> None:
+    path = FOLDER / f"{name}.png"
+    visitor.screenshot(path)
+    shrink(path)
+
+
+def shrink(path: Path) -> None:
+    """A palette of 256 colours, which pages have few more than: a third of the bytes."""
+    with Image.open(path) as taken:
+        picture = taken.convert("RGB")
+        small = picture.quantize(palette=picture.quantize(256), dither=Image.Dither.FLOYDSTEINBERG)
+    small.save(path, optimize=True)
 
 
 def take_graph() -> None:
@@ -41,6 +58,7 @@ def take_graph() -> None:
         run_graph(page)
         page.wait_for_timeout(700)
         page.screenshot(path=FOLDER / "graph.png")
+        shrink(FOLDER / "graph.png")
 
 
 def main() -> None:

@@ -57,7 +57,9 @@ def run_notebook(path: Path, modified: float) -> tuple[str, dict[str, bytes]]:
         nbclient.exceptions.CellExecutionError: a cell failed.
     """
     notebook = nbformat.read(path, as_version=4)
-    ExecutePreprocessor(timeout=None, startup_timeout=600).preprocess(notebook, {"metadata": {"path": str(path.parent)}})
+    ExecutePreprocessor(timeout=None, startup_timeout=600).preprocess(
+        notebook, {"metadata": {"path": str(path.parent)}}
+    )
     for cell in notebook.cells:  # what libraries warn of is not the reader's
         cell["outputs"] = [output for output in cell.get("outputs", []) if output.get("name") != "stderr"]
     resources = {"unique_key": path.stem, "output_files_dir": path.stem}

@@ -154,7 +154,7 @@ class TextEncoder:
     def tokenize(self, prompts: Sequence[str]) -> tuple[Tensor, Tensor]:
         """Token ids and mask, (B, L) each, on the encoder's device."""
         ids, masks = zip(*(self.tokenizer.padded(prompt) for prompt in prompts), strict=True)
-        return torch.tensor(ids, device=self.device), torch.tensor(masks, device=self.device)
+        return torch.tensor(ids).to(self.device), torch.tensor(masks).to(self.device)
 
     def save(self, model: Path, tokenizer: Path, *, dtype: torch.dtype | None = None) -> None:
         """Write the folders that `from_folders` reads, and transformers as well.

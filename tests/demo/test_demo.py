@@ -71,7 +71,7 @@ def test_node_added_to_the_catalogue_gets_a_panel(monkeypatch: pytest.MonkeyPatc
     from demo import node_panels
     from nodes.declaration import IMAGE, Output, node
 
-    @node("STARFlowNew", "STARFlow New", "Is new.", outputs=(Output("image", IMAGE),))
+    @node("STARFlowNew", "STARFlow New", "Is new.", outputs=(Output("image", IMAGE),), category="new")
     def new(host: Any) -> Any: ...
 
     monkeypatch.setattr(node_panels, "NODES", (*NODES, new))

@@ -237,10 +237,10 @@ def test_cancelled_work_ends(demo: Demo, tmp_path: Path) -> None:
         ({"width": 20_000, "aspect_ratio": "width and height"}, "(?i)greater|width"),
         ({"width": 4096, "height": 4096, "aspect_ratio": "width and height"}, "up to 256×256"),
         ({"batch_size": 17}, "(?i)greater|batch"),
-        ({"aspect_ratio": "1:1000"}, "(?i)choice"),
-        ({"model": "../../etc"}, "(?i)choice"),
-        ({"model": "starflow-3b"}, "(?i)choice"),
-        ({"sampler": "nobody"}, "(?i)choice"),
+        ({"aspect_ratio": "1:1000"}, "must be one of"),
+        ({"model": "../../etc"}, "must be one of"),
+        ({"model": "starflow-3b"}, "must be one of"),
+        ({"sampler": "nobody"}, "must be one of"),
     ],
 )
 def test_what_is_out_of_range_is_told(visitor: Client, settings: dict[str, Any], told: str) -> None:

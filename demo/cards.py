@@ -1,0 +1,83 @@
+"""Drawn pictures on the first page, each with its likelihood in words and what can be done with it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from starflow_core.cli.files import file_stem
+from starflow_core.png_text import png_text
+
+from .actions import Drawn
+from .gauge import gauges
+from .icons import icon
+from .pictures import png_address, shown_address
+
+SCRIPT = Path(__file__).parent / "web" / "cards.js"
+EVENTS = {
+    "odd": "Where is it odd?",
+    "back": "Noise and back",
+    "vary": "Vary",
+}  # events of the component, by their words
+
+
+def cards() -> Any:
+    """The component; its value is what `drawing_cards` or `drawn_cards` returns, as JSON."""
+    script = f"const TEMPLATE = {json.dumps(_template())};\n{SCRIPT.read_text(encoding='utf-8')}"
+    return gr.HTML(
+        "",
+        label="Pictures",
+        html_template='<div class="cards"></div>',
+        js_on_load=f"{script}\n// {[*EVENTS]}",  # Gradio finds the names of a component's events in its script
+        elem_id="pictures",
+    )
+
+
+def _template() -> str:
+    """A card; its script fills it in."""
+    goes = "".join(
+        f'<button type="button" data-action="{name}" title="{words}" aria-label="{words}">{icon(name)}'
+        f"<span>{words}</span></button>"
+        for name, words in EVENTS.items()
+    )
+    return (
+        '<div class="frame"><img alt="">'
+        '<div class="keep">'
+        f'<a data-action="download" title="Download" aria-label="Download">{icon("download")}</a>'
+        f'<button type="button" data-action="link" title="Copy link" aria-label="Copy link">{icon("link")}</button>'
+        "</div>"
+        f'<div class="goes">{goes}</div><span class="told" role="status"></span></div>'
+        '<figcaption><div class="gauge" aria-hidden="true"><div></div></div><div class="words"></div>'
+        '<div class="numbers"></div></figcaption>'
+    )
+
+
+def drawing_cards(pictures: Sequence[Image.Image], prompt: str) -> str:
+    """Pictures that are not done yet."""
+    return json.dumps(
+        {"pictures": [{"shown": shown_address(one), "alt": f"{prompt}, being drawn"} for one in pictures]}
+    )
+
+
+def drawn_cards(drawn: Sequence[Drawn], chosen: dict[str, Any], defaults: dict[str, Any]) -> str:
+    """Pictures that are done; `chosen` and `defaults` are settings as the page has them, for links to them."""
+    found = [one.scored.likelihood for one in drawn]
+    pictures = [
+        {
+            "shown": shown_address(one.picture),
+            "file": png_address(one.picture, png_text(one.prompt, one.seed, one.settings)),
+            "name": f"{file_stem(one.prompt, one.seed)}.png",
+            "alt": f"{one.prompt or 'a picture'}, seed {one.seed}",
+            "seed": one.seed,
+            "words": gauge.words,
+            "share": gauge.share,
+            "bits": f"{one.scored.likelihood.bits_per_dim:.3f}",
+        }
+        for one, gauge in zip(drawn, gauges(found), strict=True)
+    ]
+    return json.dumps({"prompt": drawn[0].prompt, "settings": chosen, "defaults": defaults, "pictures": pictures})
