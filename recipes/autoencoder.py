@@ -1,34 +1,31 @@
 """Train the image autoencoder: `python -m recipes.autoencoder`.
 
-First the whole of it; then the decoder alone, for better pictures of the same latents.
+First the whole of it, or none where the configuration names an autoencoder to start from; then the decoder alone, for
+better pictures of the same latents.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor
 
 from starflow_core.codecs.autoencoder import Autoencoder, AutoencoderConfig
 from starflow_core.training.loop import Trainer, device
 
 from . import data
-from .colours import recoloured
 from .config import Config, arguments
-from .held_out import HeldOut
+from .pixels import as_tensor
 
 CHECKPOINT, REFINED = "autoencoder.pt", "decoder.pt"
 LEAST_ERROR = 1e-4  # squared; what is better than that, 46 dB, need not get better still
-
-
-def as_tensor(images: np.ndarray) -> Tensor:
-    """Pictures (N, H, W, 3) uint8 → (N, 3, H, W) in [−1, 1]."""
-    return torch.from_numpy(images).permute(0, 3, 1, 2).float().to(device()) / 127.5 - 1
+SCALED_BY = 256  # pictures whose latents give the scale
+HELD_OUT = 96  # pictures of the figure in the log
 
 
 def build(config: Config) -> Autoencoder:
@@ -43,29 +40,6 @@ def build(config: Config) -> Autoencoder:
     )
     autoencoder = Autoencoder(shape).to(device())
     return autoencoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-
-class Batches:
-    """Draws training batches: pictures mirrored, and shares of them moved and in another colour."""
-
-    def __init__(self, settings: dict[str, Any], dataset: data.Dataset, held_out: HeldOut) -> None:
-        self.settings, self.images, self.rng = settings, dataset.images, random.Random(settings["seed"])
-        pairs = zip(dataset.subjects, dataset.images, strict=True)
-        self.colours = [held_out.colours(subject, image) for subject, image in pairs]
-
-    def draw(self) -> Tensor:
-        """Pictures (B, 3, H, W) in [−1, 1]."""
-        chosen = self.rng.choices(range(len(self.images)), k=self.settings["batch_size"])
-        images = as_tensor(np.stack([self._augmented(i) for i in chosen]))
-        return images.contiguous(memory_format=torch.channels_last)
-
-    def _augmented(self, i: int) -> np.ndarray:
-        image = self.images[i]
-        if self.colours[i] and self.rng.random() < self.settings["recoloured"]:
-            image = recoloured(image, self.rng.choice(self.colours[i]))
-        if self.rng.random() < 0.5:
-            image = np.ascontiguousarray(image[:, ::-1])
-        return data.moved(image, self.rng) if self.rng.random() < self.settings["moved"] else image
 
 
 def loss(autoencoder: Autoencoder, images: Tensor, settings: dict[str, float]) -> Tensor:
@@ -100,16 +74,23 @@ def psnr(autoencoder: Autoencoder, images: Tensor) -> float:
     return float((10 * torch.log10(4 / (rebuilt - images).square().mean((1, 2, 3)))).mean())
 
 
-def train(config: Config) -> Autoencoder:
-    """Train the whole of it."""
-    return _train(config, config.autoencoder, build(config), loss, CHECKPOINT)
+def train(config: Config) -> None:
+    """Train the whole of it, or take the one that it starts from as it is."""
+    autoencoder = build(config)
+    if start := config.autoencoder.get("start"):
+        weights = {name: tensor.float() for name, tensor in load_file(Path(start)).items()}
+        autoencoder.load_state_dict(weights)
+        config.folder.mkdir(parents=True, exist_ok=True)
+        torch.save({"average": autoencoder.state_dict()}, config.folder / CHECKPOINT)
+    else:
+        _train(config, config.autoencoder, autoencoder, loss, CHECKPOINT)
 
 
-def refine(config: Config) -> Autoencoder:
+def refine(config: Config) -> None:
     """Train the decoder further, with the encoder as it is."""
     autoencoder = _averaged(config, CHECKPOINT)
     autoencoder.requires_grad_(False).decoder.requires_grad_(True)
-    return _train(config, config.decoder, autoencoder, decoder_loss, REFINED)
+    _train(config, config.decoder, autoencoder, decoder_loss, REFINED)
 
 
 def load(config: Config) -> Autoencoder:
@@ -121,28 +102,27 @@ def load(config: Config) -> Autoencoder:
             raise SystemExit(f"{REFINED} is of another autoencoder; remove it and train it again.")
         autoencoder = refined
     autoencoder.eval().requires_grad_(False)
-    images = as_tensor(data.load(config).images[::4])
-    spread = float(autoencoder.moments(images)[0].std())
+    pictures = data.load(config)
+    images = pictures.images(data.some(pictures.trained, SCALED_BY))
+    spread = float(torch.cat([autoencoder.moments(as_tensor(part[None]))[0] for part in images]).std())
     autoencoder.config = dataclasses.replace(autoencoder.config, scaling_factor=round(1 / spread, 5))
     return autoencoder
 
 
 def _train(
     config: Config, settings: dict[str, Any], autoencoder: Autoencoder, loss_of: Callable[..., Tensor], checkpoint: str
-) -> Autoencoder:
+) -> None:
     torch.manual_seed(settings["seed"])
-    left_out = HeldOut.load(config.held_out)
-    training, held_out = data.load(config).of_styles(settings["styles"]).split(left_out)
-    batches = Batches(settings, training, left_out)
-    held_out_images = as_tensor(held_out.images)
+    pictures = data.load(config)
+    samples = pictures.samples(settings["seed"])
+    unseen = as_tensor(pictures.images(pictures.watched(HELD_OUT)))
 
     def batch_loss(model: Autoencoder) -> Tensor:
-        return loss_of(model, batches.draw(), settings)
+        images, _ = samples.draw(settings["batch_size"])
+        return loss_of(model, as_tensor(images).contiguous(memory_format=torch.channels_last), settings)
 
-    trainer = Trainer(
-        autoencoder, batch_loss, config.folder / checkpoint, settings, lambda model: psnr(model, held_out_images)
-    )
-    return trainer.run()
+    path = config.folder / checkpoint
+    Trainer(autoencoder, batch_loss, path, settings, lambda model: psnr(model, unseen), rng=samples.rng).run()
 
 
 def _averaged(config: Config, checkpoint: str) -> Autoencoder:

@@ -8,13 +8,10 @@ from starflow_core.weights.model_folder import DEFAULT_MODEL, load
 
 from .config import arguments
 from .evaluate import Evaluation
+from .prompts import PEOPLES
 
-TEMPERATURES, GUIDANCES = (1.0, 0.7, 0.5, 0.3), (1.0, 3.0, 5.0)
-CAPTIONS, PAIRS = 150, 80
-COLUMNS = (
-    *("temperature", "guidance", "denoised", "recall@1", "recall@5"),
-    *("colour", "subject@1", "subject@5", "diversity", "time"),
-)
+TEMPERATURES, GUIDANCES = (1.0, 0.9, 0.7, 0.5), (1.0, 3.0, 5.0)
+COLUMNS = ("temperature", "guidance", "denoised", "recall@1", "recall@5", "diversity", "time")
 
 
 def cases(defaults: dict[str, Any]) -> list[dict[str, Any]]:
@@ -31,7 +28,7 @@ def cases(defaults: dict[str, Any]) -> list[dict[str, Any]]:
 def row(evaluation: Evaluation, sampling: dict[str, Any]) -> str:
     """A line of the table."""
     chosen = evaluation.with_sampling(**sampling)
-    figures = [*chosen.recall(CAPTIONS), *chosen.compositions(PAIRS), chosen.diversity()]
+    figures = [*chosen.recall(PEOPLES, "prompts"), chosen.diversity()]
     values = " | ".join(f"{figure.value:.2f}" for figure in figures)
     settings = f"{sampling['temperature']:g} | {sampling['guidance']:g} | {'yes' if sampling['denoise'] else 'no'}"
     return f"| {settings} | {values} | {chosen.seconds_a_picture():.2f} s |"

@@ -1,49 +1,47 @@
-"""The classes of the class-conditional model: groups of emoji that people have a word for."""
+"""The classes of the class-conditional models: what people have a word for, told by the words of a picture's name."""
 
 from __future__ import annotations
 
-from .subjects import Subject
+from .pictures.picture import Picture
 
-# Beginnings of Unicode's emoji groups by class; the first that fits counts, and what fits nowhere is a thing.
-GROUPS = {
-    "cat": ("cat-face",),
-    "face": ("face-",),
-    "animal": ("animal-mammal", "animal-reptile", "animal-amphibian", "monkey-face"),
-    "bird": ("animal-bird",),
-    "fish": ("animal-marine",),
-    "insect": ("animal-bug",),
-    "flower": ("plant-flower",),
-    "plant": ("plant-other",),
-    "fruit": ("food-fruit",),
-    "vegetable": ("food-vegetable",),
-    "food": ("food-prepared", "food-asian"),
-    "sweet": ("food-sweet",),
-    "drink": ("drink", "dishware"),
-    "person": ("person", "family", "body-parts"),
-    "hand": ("hand",),
-    "heart": ("heart",),
-    "clothes": ("clothing",),
-    "building": ("place-", "hotel"),
-    "vehicle": ("transport-ground",),
-    "boat": ("transport-water",),
-    "plane": ("transport-air",),
-    "sky": ("sky & weather",),
-    "clock": ("time",),
-    "sport": ("sport", "game", "award-medal"),
-    "music": ("music", "sound"),
-    "arrow": ("arrow",),
-    "shape": ("geometric",),
-    "sign": (
-        *("alphanum", "av-symbol", "currency", "gender", "keycap", "math", "other-symbol", "punctuation"),
-        *("religion", "transport-sign", "warning", "zodiac", "emotion"),
-    ),
-    "thing": ("",),
+# The first class that has a word of the name counts.
+WORDS = {
+    "cat": "cat kitten",
+    "dog": "dog puppy poodle",
+    "heart": "heart hearts",
+    "face": "face smiley emoticon",
+    "hand": "hand hands thumb thumbs finger fingers fist",
+    "clock": "clock watch alarm hourglass timer stopwatch",
+    "flower": "flower flowers rose tulip sunflower blossom bouquet hibiscus",
+    "fruit": "apple banana cherry cherries grape grapes lemon melon orange peach pear pineapple strawberry watermelon",
+    "tree": "tree trees palm cactus evergreen",
+    "bird": "bird duck eagle owl parrot chick chicken rooster penguin turkey",
+    "fish": "fish dolphin whale shark octopus shrimp",
+    "animal": "bear cow elephant fox frog horse lion monkey mouse panda pig rabbit sheep tiger turtle wolf",
+    "person": "man woman boy girl person people baby child avatar",
+    "car": "car taxi bus truck automobile van ambulance",
+    "boat": "boat ship sailboat ferry",
+    "plane": "airplane plane rocket helicopter",
+    "house": "house home building castle school hospital church shop store",
+    "food": "bread burger cake cheese cookie egg hamburger pizza sandwich soup ice",
+    "drink": "coffee tea beer wine juice cup mug bottle glass cocktail",
+    "book": "book books notebook document file folder page",
+    "phone": "phone telephone mobile smartphone",
+    "computer": "computer laptop monitor screen keyboard",
+    "arrow": "arrow arrows",
+    "star": "star stars",
+    "sun": "sun sunny",
+    "moon": "moon",
+    "cloud": "cloud clouds cloudy rain snow",
+    "music": "music guitar piano violin drum trumpet note",
+    "ball": "ball football basketball baseball volleyball soccer",
+    "money": "money coin dollar euro wallet bank",
 }
-NAMES = tuple(GROUPS)
+NAMES = tuple(WORDS)
+_CLASSES = {word: place for place, words in reversed(list(enumerate(WORDS.values()))) for word in words.split()}
 
 
-def label(subject: Subject) -> int:
-    """The class of a picture, as a place in `NAMES`."""
-    if subject.group == "animal-mammal" and "cat" in subject.name.split():
-        return NAMES.index("cat")
-    return next(i for i, groups in enumerate(GROUPS.values()) if subject.group.startswith(groups))
+def label(picture: Picture) -> int | None:
+    """The class of a picture, as a place in `NAMES`; None where no class has a word of its name."""
+    words = picture.attributes["person"].split() if picture.attributes else picture.name.split()
+    return min((_CLASSES[word] for word in words if word in _CLASSES), default=None)

@@ -27,21 +27,23 @@ class Config:
     text_encoder: dict[str, Any]
     flow: dict[str, Any]
     sampling: dict[str, Any]
+    judge: dict[str, Any]
     tarflow: dict[str, dict[str, Any]]  # by the name of the model
 
     @property
     def folder(self) -> Path:
+        """Of pictures, checkpoints and logs."""
         return Path(self.data["folder"])
-
-    @property
-    def models(self) -> Path:
-        """Where the models go."""
-        return Path(self.data["models"])
 
     @property
     def held_out(self) -> Path:
         """The list of what training never sees."""
         return Path(self.data["held_out"])
+
+    @property
+    def models(self) -> Path:
+        """Where the models go."""
+        return Path(self.data["models"])
 
 
 def load_config(path: Path = DEFAULT) -> Config:

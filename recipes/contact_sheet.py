@@ -11,22 +11,14 @@ from PIL import Image, ImageDraw, ImageFont
 from starflow_core.weights.model_folder import DEFAULT_MODEL, load
 
 from . import data
-from .captions import caption
 from .config import Config, arguments
-from .held_out import HeldOut
-from .subjects import Subject
+from .pictures.captions import Shown, caption
+from .prompts import COMPOSED, PEOPLES, SEEDED, SHOWN, STYLED, STYLES
 
 FOLDER = Path("docs/contact_sheets")
-PROMPTS = (
-    *("red heart", "smiling face", "dog face", "pizza", "cat face", "rocket", "sunflower", "red apple"),
-    *("blue heart", "crying face", "panda", "hamburger", "fish", "sailboat", "cactus", "strawberry"),
-    *("grinning face with sunglasses", "ghost", "frog", "birthday cake", "owl", "taxi", "rainbow", "watermelon"),
-    *("green heart", "angry face", "lion", "ice cream", "snail", "house", "full moon", "football"),
-)
-SEEDED = ("red heart", "dog face", "smiling face", "pizza", "blue cat", "green frog", "sunflower", "rocket")
-CAPTIONS, COMPOSITIONS, HELD_OUT = 64, 32, 32
+CAPTIONS, COLOURS, HELD_OUT = 64, 32, 32
 COLUMNS = 8
-CELL, LABEL, MARGIN = 96, 16, 8
+CELL, LABEL, MARGIN = 128, 16, 8
 
 
 def contact_sheet(pictures: Sequence[Image.Image], labels: Sequence[str]) -> Image.Image:
@@ -46,32 +38,23 @@ def contact_sheet(pictures: Sequence[Image.Image], labels: Sequence[str]) -> Ima
 
 def prompt_sheets(config: Config) -> dict[str, tuple[Sequence[str], int]]:
     """Prompts of each sheet, and how many pictures of each prompt."""
-    left_out = HeldOut.load(config.held_out)
-    training, held_out = data.load(config).of_styles(config.flow["styles"]).split(left_out)
-    rng = random.Random(0)
-    pairs = [f"{colour} {name}" for name, colours in left_out.pairs.items() for colour in colours]
-    names = sorted(subject.name for subject in held_out.subjects)
+    pictures, rng = data.load(config), random.Random(0)
+    pairs = sorted(f"{colour} {name}" for name, of in pictures.held_out.colours.items() for colour in of)
+    rows = pictures.rows(data.some(pictures.trained, CAPTIONS))
+    names = sorted({row.name for row in pictures.rows(pictures.unknown)})
     return {
-        "prompts": (PROMPTS, 1),
-        "captions": (
-            [_sayable(s, rng) for s in rng.sample(training.subjects, min(CAPTIONS, len(training.subjects)))],
-            1,
-        ),
-        "colours": (rng.sample(pairs, min(COMPOSITIONS, len(pairs))), 1),
+        "prompts": (SHOWN, 1),
+        "people": (PEOPLES, 1),
+        "captions": ([caption(Shown(row), rng) for row in rows], 1),
+        "colours": (rng.sample(pairs, min(COLOURS, len(pairs))), 1),
+        "composed": (COMPOSED, 2),
+        "styles": ([f"{name}, {style}" for name in STYLED for style in STYLES], 1),
         "seeds": (SEEDED, COLUMNS),
         "held_out": (rng.sample(names, min(HELD_OUT, len(names))), 1),
     }
 
 
-def _sayable(subject: Subject, rng: random.Random) -> str:
-    """A random caption in letters, which is what the sheet's font has."""
-    while True:
-        words = caption(subject, rng)
-        if words.isascii():
-            return words
-
-
-def _shortened(prompt: str, letters: int = 17) -> str:
+def _shortened(prompt: str, letters: int = 24) -> str:
     return prompt if len(prompt) <= letters else prompt[: letters - 1].rstrip() + "…"
 
 

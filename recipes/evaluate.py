@@ -1,6 +1,6 @@
 """Figures of the embedded model that takes prompts, onto its card: `python -m recipes.evaluate`.
 
-Every figure comes with the half width of its 95 % confidence interval.
+Every figure comes with the half width of its 95 % confidence interval. What is drawn is judged by judge.py.
 """
 
 from __future__ import annotations
@@ -8,29 +8,39 @@ from __future__ import annotations
 import random
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
+from PIL import Image
+from torch import Tensor
 from tqdm import tqdm
 
-from starflow_core.insight.likelihood import score
+from starflow_core.flow.noise import seeded_noise
+from starflow_core.insight.likelihood import bits_per_dim
 from starflow_core.pipeline import Pipeline
 from starflow_core.weights.model_folder import DEFAULT_MODEL, load
 
-from . import autoencoder, data
+from . import autoencoder, data, judge
 from .config import Config, arguments
 from .figures import Figure, table, write
-from .held_out import HeldOut, is_colourable
-from .judge import Judge, as_array, has_colour
+from .flow import latents_of
+from .judge import Judge
+from .pictures.captions import SPOKEN_STYLES
+from .pictures.colours import HUES
+from .pixels import as_tensor
+from .prompts import PEOPLES
 
-PICTURES = 100
-DRAWS = 2
-CAPTIONS, PAIRS = 300, 200
+PICTURES = 200  # of each kind for likelihoods
+NAMES, PAIRS = 500, 150
+CANDIDATES = (10, 100)
+MATCHED = 100  # pictures whose caption is looked for
 PROMPTS, SEEDS = 24, 8
 TIMED = 9
+AT_ONCE = 50  # pictures or prompts in one pass of the flow
 
 
 @dataclass(frozen=True)
@@ -39,101 +49,125 @@ class Evaluation:
 
     Attributes:
         pipeline: the model.
-        training, held_out: pictures of the flow's styles.
-        pairs: subjects, as places in `training`, with colours that they can be given and were never trained in.
-        judge: knows all pictures, the training ones first.
+        pictures: all of them.
+        judge: of what it draws.
         sampling: arguments of `Pipeline.generate` that are not to be the default.
     """
 
     pipeline: Pipeline
-    training: data.Dataset
-    held_out: data.Dataset
-    pairs: list[tuple[int, str]]
+    pictures: data.Data
     judge: Judge
     sampling: dict[str, Any]
 
     @classmethod
     def of(cls, config: Config, pipeline: Pipeline) -> Evaluation:
-        left_out = HeldOut.load(config.held_out)
-        training, held_out = data.load(config).of_styles(config.flow["styles"]).split(left_out)
-        # Some pairs are those of another style only, since a picture of many hues has no colour to be given another.
-        pairs = [
-            (i, colour)
-            for i, (subject, image) in enumerate(zip(training.subjects, training.images, strict=True))
-            if is_colourable(subject, image)
-            for colour in left_out.pairs.get(subject.name, ())
-        ]
-        everything = data.Dataset(
-            [*training.subjects, *held_out.subjects], np.concatenate([training.images, held_out.images])
-        )
-        assert pipeline.autoencoder is not None
-        return cls(pipeline, training, held_out, pairs, Judge(pipeline.autoencoder, everything), {})
+        return cls(pipeline, data.load(config), judge.load(config), {})
 
     def with_sampling(self, **sampling: Any) -> Evaluation:
         return replace(self, sampling=sampling)
 
     def figures(self) -> Iterator[Figure]:
         """All of them, as they come."""
-        for name, dataset in (("training", self._some_of_training()), ("held-out", self.held_out)):
-            which = f"{len(dataset.subjects)} {name} pictures"
-            yield Figure.mean(f"autoencoder, PSNR, {which}", self.psnr(dataset), "dB")
-            yield Figure.mean(f"flow given the name, {which}", self.bits_per_dim(dataset, named=True), "bits/dim")
-            yield Figure.mean(f"flow given nothing, {which}", self.bits_per_dim(dataset, named=False), "bits/dim")
-        yield from self.recall(CAPTIONS)
-        yield from self.compositions(PAIRS)
+        kinds = {
+            "training pictures": self.pictures.trained,
+            "held-out pictures of trained names": self.pictures.unseen,
+            "pictures of held-out names": self.pictures.unknown,
+        }
+        for what, every in kinds.items():
+            places = data.some(every, PICTURES)
+            if not len(places):
+                continue
+            yield Figure.mean(f"autoencoder, PSNR, {len(places)} {what}", self.psnr(places), "dB")
+            named = [row.name for row in self.pictures.rows(places)]
+            yield Figure.mean(f"flow given the name, {len(places)} {what}", self.bits(places, named), "bits/dim")
+            yield Figure.mean(
+                f"flow given nothing, {len(places)} {what}", self.bits(places, [""] * len(places)), "bits/dim"
+            )
+            for candidates in CANDIDATES:
+                yield self.caption_found(places[:MATCHED], candidates, what)
+        yield from self.recall(self.trained_names[:NAMES], "names")
+        yield from self.held_out_pairs()
+        yield from self.recall(PEOPLES, "prompts as people type them")
         yield self.diversity()
         yield Figure(f"time a picture, {torch.get_num_threads()} threads", self.seconds_a_picture(), None, "s")
 
-    def psnr(self, dataset: data.Dataset) -> list[float]:
+    @cached_property
+    def trained_names(self) -> list[str]:
+        """Names of training pictures, in a random order that is always the same."""
+        names = sorted({row.name for row in self.pictures.rows(self.pictures.trained) if not row.attributes})
+        random.Random(0).shuffle(names)
+        return names
+
+    def psnr(self, places: np.ndarray) -> list[float]:
         """Of each picture that went to latents and back, in dB."""
         model = self.pipeline.autoencoder
         assert model is not None
-        return [autoencoder.psnr(model, autoencoder.as_tensor(image[None])) for image in dataset.images]
+        return [autoencoder.psnr(model, as_tensor(image[None])) for image in self.pictures.images(places)]
 
-    def bits_per_dim(self, dataset: data.Dataset, *, named: bool) -> list[float]:
-        """Bits per dimension of each picture's noised latents given its name, or nothing."""
-        pipeline, config = self.pipeline, self.pipeline.flow.config
-        latents = self.judge.features(dataset.images).unflatten(1, (config.in_channels, config.img_size, -1))
-        texts = pipeline.condition([subject.name if named else "" for subject in dataset.subjects])
-        assert texts is not None
-        return [
-            score(pipeline.flow, x, text[None], draws=DRAWS).bits_per_dim
-            for x, text in zip(latents, texts, strict=True)
-        ]
+    def bits(self, places: np.ndarray, texts: Sequence[str]) -> list[float]:
+        """Bits per dimension of each picture's noised latents given its text."""
+        latents = self._noised(places)
+        return [bits_per_dim(log_prob, latents[0].numel()) for log_prob in self._log_probs(latents, texts)]
 
-    def recall(self, count: int) -> Iterator[Figure]:
-        """How often the picture that is nearest to a drawn one is that of the prompt, one seed a prompt."""
-        chosen = random.Random(0).sample(range(len(self.training.subjects)), min(count, len(self.training.subjects)))
-        ranks = []
-        for seed, i in enumerate(tqdm(chosen, desc="names", disable=None, leave=False)):
-            [image] = self.pipeline.generate(self.training.subjects[i].name, seed=seed, **self.sampling)
-            ranks.append(self.judge.rank(image, i))
+    def caption_found(self, places: np.ndarray, candidates: int, what: str) -> Figure:
+        """How often log p(x | text) − log p(x) is largest for a picture's own name, among those of others.
+
+        log p(x) is the same for all texts, so that log p(x | text) decides.
+        """
+        latents = self._noised(places)
+        rows = self.pictures.rows(places)
+        found = []
+        for row, latent in zip(tqdm(rows, desc=f"1 of {candidates}", disable=None, leave=False), latents, strict=True):
+            others = [name for name in self.trained_names if name != row.name]
+            texts = [row.name, *random.Random(row.id).sample(others, min(candidates - 1, len(others)))]
+            scores = self._log_probs(latent.expand(len(texts), *latent.shape), texts)
+            found.append(max(scores) == scores[0])
+        return Figure.share(f"right caption among {candidates}, {len(places)} {what}", found)
+
+    def recall(self, prompts: Sequence[str], what: str) -> Iterator[Figure]:
+        """How often the judge finds the prompt of a drawn picture among all prompts, one seed a prompt."""
+        ranks = self.judge.ranks(self._drawn(prompts), prompts, range(len(prompts)))
         for k in (1, 5):
-            yield Figure.share(f"recall@{k} of {len(ranks)} named pictures", [rank < k for rank in ranks])
+            yield Figure.share(f"recall@{k} of {len(prompts)} {what}", [rank < k for rank in ranks])
 
-    def compositions(self, count: int) -> Iterator[Figure]:
-        """How often subjects in colours that they were never seen in are that colour, and that subject."""
-        coloured, ranks = [], []
-        chosen = random.Random(0).sample(self.pairs, min(count, len(self.pairs)))
-        for seed, (i, colour) in enumerate(tqdm(chosen, desc="colours", disable=None, leave=False)):
-            prompt = f"{colour} {self.training.subjects[i].name}"
-            [image] = self.pipeline.generate(prompt, seed=seed, **self.sampling)
-            coloured.append(has_colour(image, colour))
-            ranks.append(self.judge.rank(image, i, colour))
-        yield Figure.share(f"colour right, of {len(ranks)} held-out pairs", coloured)
-        for k in (1, 5):
+    def held_out_pairs(self) -> Iterator[Figure]:
+        """How often names in colours and styles that they were never seen in come out as both."""
+        out = self.pictures.held_out
+        known = {row.name for row in self.pictures.rows(self.pictures.trained)}
+        spoken = {style: words[0] for style, words in SPOKEN_STYLES.items()}
+        kinds = {
+            "colour": ([(name, hue) for name, hues in sorted(out.colours.items()) for hue in sorted(hues)], list(HUES)),
+            "style": (
+                [(name, spoken[style]) for name, styles in sorted(out.styles.items()) for style in sorted(styles)],
+                list(spoken.values()),
+            ),
+        }
+        for kind, (pairs, choices) in kinds.items():
+            pairs = [(name, word) for name, word in pairs if name in known and word in choices]
+            pairs = random.Random(0).sample(pairs, min(PAIRS, len(pairs)))
+            if not pairs:
+                continue
+            prompts = [f"{word} {name}" if kind == "colour" else f"{name} {word}" for name, word in pairs]
+            drawn = self._drawn(prompts)
+            right = [choices.index(word) for _, word in pairs]
+            ranks = [
+                self.judge.ranks(
+                    [picture], [f"{word} {name}" if kind == "colour" else f"{name} {word}" for word in choices], [place]
+                )[0]
+                for picture, (name, _), place in zip(drawn, pairs, right, strict=True)
+            ]
             yield Figure.share(
-                f"subject right, recall@{k}, of {len(ranks)} held-out pairs", [rank < k for rank in ranks]
+                f"{kind} right, of {len(pairs)} held-out pairs of name and {kind}", [rank == 0 for rank in ranks]
             )
+            names = [name for name, _ in pairs]
+            subjects = self.judge.ranks(drawn, names, range(len(names)))
+            yield Figure.share(f"subject right, recall@5, of the same pairs of {kind}", [rank < 5 for rank in subjects])
 
     def diversity(self) -> Figure:
         """Mean distance between pictures of the same prompt, as a share of that between prompts."""
-        subjects = random.Random(1).sample(self.training.subjects, min(PROMPTS, len(self.training.subjects)))
-        drawn = [
-            self.judge.features(as_array(self.pipeline.generate(subject.name, count=SEEDS, **self.sampling)))
-            for subject in subjects
-        ]
-        between = float(torch.pdist(torch.stack([pictures[0] for pictures in drawn])).mean())
+        prompts = PEOPLES[:PROMPTS]
+        drawn = self.judge.features(self._drawn(prompts, count=SEEDS)).unflatten(0, (len(prompts), SEEDS))
+        between = float(torch.pdist(drawn[:, 0]).mean())
         # Where a model draws one picture whatever it is asked for, there is no distance at all.
         within = [float(torch.pdist(pictures).mean()) / between if between else 0.0 for pictures in drawn]
         return Figure.mean(
@@ -149,10 +183,29 @@ class Evaluation:
             times.append(time.perf_counter() - start)
         return statistics.median(times)
 
-    def _some_of_training(self) -> data.Dataset:
-        chosen = np.zeros(len(self.training.subjects), dtype=bool)
-        chosen[np.random.default_rng(0).choice(len(chosen), min(PICTURES, len(chosen)), replace=False)] = True
-        return self.training.where(chosen)
+    def _drawn(self, prompts: Sequence[str], count: int = 1) -> list[Image.Image]:
+        """Pictures of each prompt, of seeds 0, 1, …"""
+        drawn: list[Image.Image] = []
+        for first in tqdm(range(0, len(prompts), AT_ONCE), desc="drawn", disable=None, leave=False):
+            drawn += self.pipeline.generate(prompts[first : first + AT_ONCE], count=count, seed=0, **self.sampling)
+        return drawn
+
+    def _noised(self, places: np.ndarray) -> Tensor:
+        """Latents (n, C, h, w) with noise as in training, always the same."""
+        assert self.pipeline.autoencoder is not None
+        latents = latents_of(self.pipeline.autoencoder, self.pictures.images(places))
+        return latents + self.pipeline.flow.config.noise_std * seeded_noise(latents.shape[1:], 0, len(latents)).to(
+            latents
+        )
+
+    @torch.no_grad()
+    def _log_probs(self, latents: Tensor, texts: Sequence[str]) -> list[float]:
+        """log p(x | text) of each pair, in nats."""
+        values: list[float] = []
+        for first in range(0, len(texts), AT_ONCE):
+            given = self.pipeline.condition(texts[first : first + AT_ONCE])
+            values += self.pipeline.flow(latents[first : first + AT_ONCE], given).log_prob.tolist()
+        return values
 
 
 def main() -> None:

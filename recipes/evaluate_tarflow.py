@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -16,13 +17,13 @@ from starflow_core.insight.likelihood import discrete_bits_per_dim
 from starflow_core.pipeline import Pipeline
 from starflow_core.weights.model_folder import load
 
-from . import classifier, data, tarflow
-from .autoencoder import as_tensor
-from .config import arguments
-from .held_out import HeldOut
+from . import data, judge, tarflow
+from .config import Config, arguments
+from .judge import Judge
+from .pixels import as_tensor
 
 DRAWING, LIKELIHOOD = "tarflow-mini", "tarflow-mini-8bit"
-TRAINING_PICTURES = 200
+PICTURES = 200  # of each kind
 SEEDS = 8
 LOSSLESS: dict[str, dict[str, Any]] = {
     "PNG": {"format": "PNG", "optimize": True},
@@ -47,15 +48,15 @@ def flow_bits_per_dim(pipeline: Pipeline, images: np.ndarray, labels: Tensor, dr
     return values
 
 
-def print_likelihoods(settings: dict[str, Any], training: data.Dataset, held_out: data.Dataset) -> None:
+def print_likelihoods(config: Config) -> None:
     """Bits per dimension of 8-bit pictures, beside lossless files of the same pictures."""
-    pipeline = load(LIKELIHOOD)
-    chosen = np.zeros(len(training.subjects), dtype=bool)
-    chosen[np.random.default_rng(0).choice(len(chosen), min(TRAINING_PICTURES, len(chosen)), replace=False)] = True
-    for name, dataset in (("training", training.where(chosen)), ("held-out", held_out)):
-        known, found = tarflow.labelled(dataset, settings)
-        images, labels = tarflow.small(known, pipeline.trained_side), torch.tensor(found)
-        print(f"{LIKELIHOOD}, {len(images)} {name} pictures")
+    pipeline = load(config.models / LIKELIHOOD)
+    pictures = data.load(config, pipeline.trained_side)
+    kinds = {"training": pictures.trained, "held-out": pictures.unseen, "held-out names'": pictures.unknown}
+    for kind, every in kinds.items():
+        places = data.some(every, PICTURES)
+        images, labels = pictures.images(places), tarflow.labels_of(pictures, places)
+        print(f"{LIKELIHOOD}, {len(images)} {kind} pictures")
         for draws in (1, 16):
             _print_figure(f"given the class, {draws} draws", flow_bits_per_dim(pipeline, images, labels, draws))
         nothing = torch.full_like(labels, NO_CLASS)
@@ -64,21 +65,22 @@ def print_likelihoods(settings: dict[str, Any], training: data.Dataset, held_out
             _print_figure(format, [file_bits_per_dim(image, **how) for image in images])
 
 
-def print_recognition(settings: dict[str, Any], batches: tarflow.Batches, held_out: data.Dataset) -> None:
-    """How often a classifier of real pictures recognises the class of drawn ones."""
-    pipeline = load(DRAWING)
+def print_recognition(config: Config, judged_by: Judge) -> None:
+    """How often the judge finds the class of drawn pictures among the names of all classes."""
+    pipeline = load(config.models / DRAWING)
     assert pipeline.classes is not None
     names = pipeline.classes.names
-    judge = classifier.train(batches, len(names))
-    held_out, found = tarflow.labelled(held_out, settings)
-    real, real_labels = as_tensor(tarflow.small(held_out, pipeline.trained_side)), torch.tensor(found)
-    print(f"{DRAWING}: class recognised first, among the first three, by a classifier of real pictures")
-    _print_share(f"{len(real)} held-out pictures", judge, real, real_labels)
-    labels = torch.arange(len(names)).repeat_interleave(SEEDS)
+    pictures = data.load(config, pipeline.trained_side)
+    labels = tarflow.labels_of(pictures, pictures.unseen)
+    known = labels != NO_CLASS
+    print(f"{DRAWING}: class recognised first, among the first three, by a judge of pictures and texts")
+    real = pictures.images(pictures.unseen[known.numpy()])
+    _print_share(f"{len(real)} held-out pictures", judged_by, real, names, labels[known])
+    right = torch.arange(len(names)).repeat_interleave(SEEDS)
     for guidance in (0.0, 0.5, 1.0, 2.0, 3.0):
         drawn = pipeline.generate(names, count=SEEDS, guidance=guidance)
-        x = as_tensor(np.stack([np.asarray(image) for image in drawn]))
-        _print_share(f"{len(x)} drawn ones, guidance {guidance:g}", judge, x, labels)
+        images = np.stack([np.asarray(image) for image in drawn])
+        _print_share(f"{len(drawn)} drawn ones, guidance {guidance:g}", judged_by, images, names, right)
 
 
 def _print_figure(what: str, values: list[float]) -> None:
@@ -86,15 +88,13 @@ def _print_figure(what: str, values: list[float]) -> None:
     print(f"  {what}: {mean:.3f} ± {error:.3f} bits/dim", flush=True)
 
 
-def _print_share(what: str, judge: torch.nn.Module, x: Tensor, labels: Tensor) -> None:
-    first, third = (classifier.top(judge, x, labels, k) for k in (1, 3))
+def _print_share(what: str, judged_by: Judge, images: np.ndarray, names: Sequence[str], right: Tensor) -> None:
+    ranks = judged_by.ranks(images, names, right.tolist())
+    first, third = (sum(rank < k for rank in ranks) / len(ranks) for k in (1, 3))
     print(f"  {what}: {first:.0%}, {third:.0%}", flush=True)
 
 
 if __name__ == "__main__":
     config = arguments(__doc__).config
-    drawing, likelihood = config.tarflow[DRAWING], config.tarflow[LIKELIHOOD]
-    left_out = HeldOut.load(config.held_out)
-    print_likelihoods(likelihood, *data.load(config).of_styles(likelihood["styles"]).split(left_out))
-    training, held_out = data.load(config).of_styles(drawing["styles"]).split(left_out)
-    print_recognition(drawing, tarflow.Batches(drawing, training, left_out), held_out)
+    print_likelihoods(config)
+    print_recognition(config, judge.load(config))

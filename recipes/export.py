@@ -20,10 +20,10 @@ from starflow_core.sampling import SamplingDefaults
 from starflow_core.training.loop import device
 from starflow_core.weights.model_folder import DEFAULT_MODEL, save
 
-from . import autoencoder, data, tarflow, text
+from . import autoencoder, classes, data, tarflow, text
 from .config import Config, arguments
 from .figures import BEGIN, END
-from .flow import CHECKPOINT, TextToLatents
+from .flow import CHECKPOINT, TextToLatents, text_encoder
 
 TYPICAL = ("red heart", "smiling face", "dog face", "pizza")
 TYPICAL_CLASSES = 4
@@ -31,10 +31,10 @@ TYPICAL_CLASSES = 4
 
 def load(config: Config) -> tuple[TextToLatents, TextEncoder, Autoencoder]:
     """The averaged weights of the last checkpoints of the model that takes prompts."""
-    encoder = text.build(config, data.load(config).subjects)
+    encoder = text_encoder(config, data.load(config))
     model = TextToLatents(config, encoder).to(device())
     model.load_state_dict(_averaged(config.folder / CHECKPOINT, "flow"))
-    return model, encoder, autoencoder.load(config)
+    return model, text.exportable(encoder), autoencoder.load(config)
 
 
 def starflow_pipeline(config: Config) -> Pipeline:
@@ -52,9 +52,7 @@ def tarflow_pipeline(config: Config, name: str) -> Pipeline:
     weights = _averaged(tarflow.checkpoint(config, name), "tarflow")
     flow = TarFlow.from_state_dict(trained.config, weights, device=device())
     defaults = SamplingDefaults(**config.tarflow[name]["sampling"])
-    return Pipeline(
-        flow, None, None, name=name, defaults=defaults, classes=Classes(tarflow.names(config.tarflow[name]))
-    )
+    return Pipeline(flow, None, None, name=name, defaults=defaults, classes=Classes(classes.NAMES))
 
 
 def export(pipeline: Pipeline, folder: Path) -> None:

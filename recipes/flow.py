@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
 import random
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from starflow_core.codecs.autoencoder import Autoencoder
@@ -15,16 +17,19 @@ from starflow_core.flow.config import StarFlowConfig
 from starflow_core.flow.starflow import StarFlow
 from starflow_core.training.initialisation import start_as_identity
 from starflow_core.training.loop import Trainer, device
-from starflow_core.training.mixed_precision import MixedPrecision, edges_in_float32
+from starflow_core.training.mixed_precision import edges_in_float32, training_operations
 
-from . import autoencoder, data, text
-from .captions import caption
+from . import autoencoder, data, meaning, text
 from .config import Config, arguments
-from .held_out import HeldOut
-from .subjects import Subject
-from .variants import variants_of
+from .pictures import captions, emoji
+from .pictures.captions import Shown
+from .pictures.fetch import fetch
+from .pictures.table import packages
+from .pixels import as_tensor
+from .pool import Pool
 
-CHECKPOINT = "flow.pt"
+CHECKPOINT, VOCABULARY = "flow.pt", "vocabulary"
+HELD_OUT = 96  # pictures of the figure in the log
 
 
 class TextToLatents(nn.Module):
@@ -47,6 +52,7 @@ def build_flow(config: Config, txt_dim: int) -> StarFlow:
         StarFlowConfig(
             in_channels=config.autoencoder["latent_channels"],
             img_size=config.data["image_size"] // 2 ** (len(config.autoencoder["block_out_channels"]) - 1),
+            patch_size=settings["patch_size"],
             channels=settings["channels"],
             num_blocks=len(settings["layers_per_block"]),
             layers_per_block=tuple(settings["layers_per_block"]),
@@ -56,7 +62,7 @@ def build_flow(config: Config, txt_dim: int) -> StarFlow:
             soft_clip=float(settings["soft_clip"]),
             noise_std=settings["noise_std"],
         ),
-        MixedPrecision,
+        training_operations(device().type),
     )
     edges_in_float32(flow)
     for block in flow.blocks:
@@ -66,53 +72,25 @@ def build_flow(config: Config, txt_dim: int) -> StarFlow:
     return flow
 
 
+def text_encoder(config: Config, pictures: data.Data) -> TextEncoder:
+    """An untrained encoder. Its vocabulary is made once, from common words and those of all captions, and then kept."""
+    settings = config.text_encoder
+    listed = config.folder / f"{VOCABULARY}.json"
+    numbers = config.folder / f"{VOCABULARY}.safetensors"
+    if not numbers.exists():
+        words = _words(pictures) | set(meaning.common_words())
+        vocabulary = text.Vocabulary.of_words(words, emoji_names(config))
+        listed.write_text(json.dumps(vocabulary.meanings, ensure_ascii=False, indent=0))
+        save_file({"fixed": vocabulary.embeddings(settings["meaning_numbers"])}, numbers)
+    vocabulary = text.Vocabulary(json.loads(listed.read_text()))
+    return text.build(settings, vocabulary, load_file(numbers)["fixed"])
+
+
 @torch.no_grad()
 def latents_of(encoder: Autoencoder, images: np.ndarray) -> Tensor:
     """Scaled latents (N, C, h, w) of pictures (N, H, W, 3) uint8."""
     chunks = np.array_split(images, max(1, len(images) // 64))
-    return torch.cat([encoder.encode(autoencoder.as_tensor(chunk)) for chunk in chunks])
-
-
-class Batches:
-    """Draws training batches: noised latents of pictures in all their variants, and captions, some of them dropped."""
-
-    def __init__(
-        self, config: Config, dataset: data.Dataset, held_out: HeldOut, encoder: TextEncoder, images: Autoencoder
-    ) -> None:
-        self.settings, self.encoder, self.subjects = config.flow, encoder, dataset.subjects
-        self.rng = random.Random(config.flow["seed"])
-        self.styles = set(config.flow["styles"])
-        self.variants: list[dict[str | None, Tensor]] = []  # of each picture by colour, (V, C, h, w)
-        for subject, image in zip(dataset.subjects, dataset.images, strict=True):
-            self.variants.append(
-                {
-                    colour: latents_of(images, np.stack(pictures))
-                    for colour, pictures in variants_of(subject, image, held_out, self.rng).items()
-                }
-            )
-
-    def draw(self) -> tuple[Tensor, Tensor, Tensor]:
-        """Latents (B, C, h, w), token ids and mask (B, L)."""
-        drawn = [self._draw_one() for _ in range(self.settings["batch_size"])]
-        latents = torch.stack([latent for latent, _ in drawn])
-        tokens = self.encoder.tokenize([words for _, words in drawn])
-        return noised(latents, self.settings["noise_std"]), *tokens
-
-    def _draw_one(self) -> tuple[Tensor, str]:
-        i = self.rng.randrange(len(self.subjects))
-        colours = [colour for colour in self.variants[i] if colour is not None]
-        colour = self.rng.choice(colours) if colours and self.rng.random() < self.settings["recoloured"] else None
-        variants = self.variants[i][colour]
-        moved = self.rng.random() < self.settings["moved"]
-        return variants[self.rng.randrange(1, len(variants)) if moved else 0], self._caption(self.subjects[i], colour)
-
-    def _caption(self, subject: Subject, colour: str | None) -> str:
-        if self.rng.random() < self.settings["dropped_captions"]:
-            return ""
-        style = subject.style if len(self.styles) > 1 else None
-        return text.with_unknown_words(
-            caption(subject, self.rng, colour, style), self.settings["unknown_words"], self.rng
-        )
+    return torch.cat([encoder.encode(as_tensor(chunk)) for chunk in chunks])
 
 
 def noised(latents: Tensor, std: float, generator: torch.Generator | None = None) -> Tensor:
@@ -123,24 +101,47 @@ def train(config: Config) -> None:
     settings = config.flow
     torch.manual_seed(settings["seed"])
     images = autoencoder.load(config)
-    dataset = data.load(config)
-    left_out = HeldOut.load(config.held_out)
-    training, held_out = dataset.of_styles(settings["styles"]).split(left_out)
-    encoder = text.build(config, dataset.subjects)
+    pictures = data.load(config)
+    encoder = text_encoder(config, pictures)
     model = TextToLatents(config, encoder).to(device())
-    batches = Batches(config, training, left_out, encoder, images)
+    samples = pictures.samples(settings["seed"])
+    pool = Pool(samples, images, capacity=settings["pool"], fresh=settings["fresh"])
 
+    places = pictures.watched(HELD_OUT)
     generator = torch.Generator().manual_seed(settings["seed"])
-    held_out_latents = noised(latents_of(images, held_out.images), settings["noise_std"], generator)
-    held_out_tokens = encoder.tokenize([subject.name for subject in held_out.subjects])
+    unseen = noised(latents_of(images, pictures.images(places)), settings["noise_std"], generator)
+    tokens = encoder.tokenize([captions.caption(Shown(row), random.Random(row.id)) for row in pictures.rows(places)])
 
     def batch_loss(model: TextToLatents) -> Tensor:
-        return model.bits_per_dim(*batches.draw())
+        latents, said = pool.draw(settings["batch_size"])
+        said = [_forgotten(caption, settings, samples.rng) for caption in said]
+        return model.bits_per_dim(noised(latents, settings["noise_std"]), *encoder.tokenize(said))
 
     def held_out_bits(model: TextToLatents) -> float:
-        return float(model.bits_per_dim(held_out_latents, *held_out_tokens))
+        return float(model.bits_per_dim(unseen, *tokens))
 
-    Trainer(model, batch_loss, config.folder / CHECKPOINT, settings, held_out_bits, autocast=False).run()
+    checkpoint = config.folder / CHECKPOINT
+    Trainer(model, batch_loss, checkpoint, settings, held_out_bits, rng=samples.rng, autocast=False).run()
+
+
+def emoji_names(config: Config) -> dict[str, str]:
+    """What each emoji's character stands for, in words."""
+    return emoji.characters(fetch(packages()["emojibase"], config.folder / "packages"))
+
+
+def _forgotten(caption: str, settings: dict[str, float], rng: random.Random) -> str:
+    """The caption; none at all in a share of cases, for guidance; or with some words that nobody knows."""
+    if rng.random() < settings["dropped_captions"]:
+        return ""
+    return text.with_unknown_words(caption, settings["unknown_words"], rng)
+
+
+def _words(pictures: data.Data) -> set[str]:
+    """All words of all captions."""
+    texts = [*captions.fixed_words()]
+    for row in pictures.pictures.rows:
+        texts += [row.name, *row.keywords, *row.attributes.values()]
+    return {word for said in texts for word in said.lower().split()}
 
 
 if __name__ == "__main__":

@@ -1,57 +1,136 @@
-"""Whether pictures show what they should: the nearest known picture, and the colour of most of what is coloured."""
+"""A judge of drawn pictures, independent of the flow: `python -m recipes.judge` trains it.
+
+It matches pictures with texts: a small convolutional network and a map of a language model's sentence embeddings meet
+in one space (as in CLIP, arXiv 2103.00020). It learns the pictures that the flow learns, so that held-out names, pairs
+and pictures are new to it too; its accuracy on those is printed, and bounds what it can say.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import torch
+import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 
-from starflow_core.codecs.autoencoder import Autoencoder
+from starflow_core.training.loop import Trainer, device
 
-from .colours import COLOURS, dominant_hue, nearest_colour, recoloured
-from .data import Dataset
-from .flow import latents_of
-from .held_out import is_colourable
+from . import data, meaning
+from .config import Config, arguments
+from .pixels import as_tensor
+
+CHECKPOINT = "judge.pt"
+TEXT_WIDTH = 384
+HELD_OUT = 200  # pictures of the figure in the log
+
+
+class Matcher(nn.Module):
+    """Pictures and texts as unit vectors whose products say how well they fit."""
+
+    def __init__(self, widths: Sequence[int], space: int) -> None:
+        super().__init__()
+        stages = [_stage(inputs, outputs) for inputs, outputs in zip((3, *widths), widths, strict=False)]
+        self.pictures = nn.Sequential(*stages, nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(4 * widths[-1], space))
+        self.texts = nn.Sequential(nn.Linear(TEXT_WIDTH, 2 * space), nn.GELU(), nn.Linear(2 * space, space))
+        self.log_scale = nn.Parameter(torch.tensor(math.log(10.0)))
+
+    def of_pictures(self, x: Tensor) -> Tensor:
+        """(B, 3, H, W) in [−1, 1] → (B, space)."""
+        return F.normalize(self.pictures(x), dim=-1)
+
+    def of_texts(self, embeddings: Tensor) -> Tensor:
+        """Sentence embeddings (B, 384) → (B, space)."""
+        return F.normalize(self.texts(embeddings), dim=-1)
 
 
 class Judge:
-    """Compares pictures with all known ones, by distance between latents.
+    """Says which of several texts a picture shows.
 
     Args:
-        autoencoder: makes the latents.
-        dataset: the known pictures.
+        matcher: trained.
+        side: of the pictures that it looks at.
     """
 
-    def __init__(self, autoencoder: Autoencoder, dataset: Dataset) -> None:
-        self._autoencoder, self._dataset = autoencoder, dataset
-        self._known: dict[str | None, Tensor] = {None: self.features(dataset.images)}
+    def __init__(self, matcher: Matcher, side: int) -> None:
+        self.matcher, self.side = matcher.eval(), side
 
-    def features(self, images: np.ndarray) -> Tensor:
-        """Latents of pictures (N, H, W, 3) uint8, as vectors (N, D)."""
-        return latents_of(self._autoencoder, images).flatten(1)
+    @torch.no_grad()
+    def features(self, images: Sequence[Image.Image] | np.ndarray) -> Tensor:
+        """Pictures as unit vectors (N, space)."""
+        small = np.stack([np.asarray(self._small(image)) for image in images])
+        return torch.cat(
+            [self.matcher.of_pictures(as_tensor(part)) for part in np.array_split(small, -(-len(small) // 64))]
+        )
 
-    def rank(self, image: Image.Image, i: int, colour: str | None = None) -> int:
-        """How many known pictures are nearer than the one at place i, all of them in a colour where they can be."""
-        if colour not in self._known:
-            self._known[colour] = self.features(self._all_in(colour))
-        distances = (self._known[colour] - self.features(as_array([image]))).norm(dim=1)
-        return int((distances < distances[i]).sum())
+    @torch.no_grad()
+    def text_features(self, texts: Sequence[str]) -> Tensor:
+        """Texts as unit vectors (N, space)."""
+        return self.matcher.of_texts(meaning.sentence_embeddings(texts).to(device()))
 
-    def _all_in(self, colour: str | None) -> np.ndarray:
-        assert colour is not None
-        pairs = zip(self._dataset.subjects, self._dataset.images, strict=True)
-        return np.stack([recoloured(x, colour) if is_colourable(subject, x) else x for subject, x in pairs])
+    def ranks(
+        self, images: Sequence[Image.Image] | np.ndarray, texts: Sequence[str], right: Sequence[int]
+    ) -> list[int]:
+        """How many of the texts fit each picture better than the right one, whose place is given."""
+        scores = self.features(images) @ self.text_features(texts).T
+        own = scores[torch.arange(len(scores)), torch.tensor(right)]
+        return [int(rank) for rank in (scores > own[:, None]).sum(1)]
 
-
-def has_colour(image: Image.Image, colour: str) -> bool:
-    """Whether most of a picture's colour is nearest to a named one."""
-    assert colour in COLOURS
-    hue = dominant_hue(np.asarray(image))
-    return hue is not None and nearest_colour(hue) == colour
+    def _small(self, image: Image.Image | np.ndarray) -> Image.Image:
+        picture = image if isinstance(image, Image.Image) else Image.fromarray(image)
+        return picture.convert("RGB").resize((self.side, self.side), Image.Resampling.BOX)
 
 
-def as_array(images: Sequence[Image.Image]) -> np.ndarray:
-    """Pictures of one size as (N, H, W, 3) uint8."""
-    return np.stack([np.asarray(image) for image in images])
+def build(config: Config) -> Matcher:
+    return Matcher(config.judge["widths"], config.judge["space"]).to(device())
+
+
+def train(config: Config) -> None:
+    settings = config.judge
+    torch.manual_seed(settings["seed"])
+    pictures = data.load(config, settings["image_size"])
+    samples = pictures.samples(settings["seed"])
+    places = pictures.watched(HELD_OUT)
+    names = [row.name for row in pictures.rows(places)]
+
+    def batch_loss(matcher: Matcher) -> Tensor:
+        images, said = samples.draw(settings["batch_size"])
+        x = as_tensor(images)
+        x = x + settings["noise"] * torch.rand((len(x), 1, 1, 1), device=x.device) * torch.randn_like(x)
+        scores = matcher.of_pictures(x) @ matcher.of_texts(meaning.sentence_embeddings(said).to(x.device)).T
+        scores = scores * matcher.log_scale.exp().clamp(max=100)
+        right = torch.arange(len(x), device=x.device)
+        return (F.cross_entropy(scores, right) + F.cross_entropy(scores.T, right)) / 2
+
+    def right_among_held_out(matcher: Matcher) -> float:
+        judge = Judge(matcher, settings["image_size"])
+        ranks = judge.ranks(pictures.images(places), names, range(len(names)))
+        matcher.train()
+        return sum(rank < 5 for rank in ranks) / len(ranks)
+
+    path = config.folder / CHECKPOINT
+    Trainer(build(config), batch_loss, path, settings, right_among_held_out, rng=samples.rng, autocast=False).run()
+
+
+def load(config: Config) -> Judge:
+    path = config.folder / CHECKPOINT
+    if not path.exists():
+        raise SystemExit("There is no judge yet; run `python -m recipes.judge` first.")
+    matcher = build(config)
+    matcher.load_state_dict(torch.load(path, map_location=device(), weights_only=True)["average"])
+    return Judge(matcher.requires_grad_(False), config.judge["image_size"])
+
+
+def _stage(inputs: int, outputs: int) -> nn.Sequential:
+    def half(channels: int, stride: int) -> list[nn.Module]:
+        groups: Any = math.gcd(8, outputs)
+        return [nn.Conv2d(channels, outputs, 3, stride, 1), nn.GroupNorm(groups, outputs), nn.ReLU()]
+
+    return nn.Sequential(*half(inputs, 2), *half(outputs, 1))
+
+
+if __name__ == "__main__":
+    train(arguments(__doc__).config)

@@ -1,23 +1,28 @@
-"""The small text encoder of the embedded model: its tokenizer and its T5."""
+"""The small text encoder of the embedded model: its tokenizer, and a T5 whose words know what they mean.
+
+Each word's embedding is a fixed part, distilled from a language model (see meaning.py), brought to the T5's width by
+one trained map, and a trained part that starts at zero. A word that no caption has keeps the fixed part.
+"""
 
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import torch
 from tokenizers import Regex, Tokenizer, normalizers, pre_tokenizers, processors
 from tokenizers.models import WordLevel
+from torch import Tensor, nn
 from transformers import PreTrainedTokenizerFast, T5Config, T5EncoderModel
 
 from starflow_core.codecs.text_encoder import TextEncoder
 from starflow_core.training.loop import device
 
-from .captions import FRAMES, WORDS
-from .colours import COLOURS
-from .config import Config
-from .subjects import Subject
+from . import meaning
 
 PAD, EOS, UNKNOWN = "<pad>", "</s>", "<unk>"
+SPECIAL = (PAD, EOS, UNKNOWN)
 # Singular and plural become one: box and boxes, berry and berries, shoe and shoes, leaf and leaves, cat and cats.
 ENDINGS = (
     (r"(?<=[a-z](?:ch|sh|ss|x|z))es\b", ""),
@@ -32,9 +37,127 @@ SEPARATORS = r"(?:[\s\x{00}-\x{1f}]|(?![\x{203c}\x{2049}\x{3030}])\p{P}(?!\x{20e
 WORDS_AND_EMOJI = r"\w+(?!\x{20e3})|\X"  # a digit in a keycap is an emoji
 
 
-def build_tokenizer(subjects: list[Subject], max_tokens: int) -> PreTrainedTokenizerFast:
-    """One token a word of the captions, whatever its case and number, and one for each emoji character."""
-    tokenizer = Tokenizer(WordLevel({PAD: 0, EOS: 1, UNKNOWN: 2}, unk_token=UNKNOWN))
+class Vocabulary:
+    """The tokens that the encoder knows, one for each word whatever its case and number, and what each stands for.
+
+    Args:
+        meanings: of each token, in words, in the order of their ids; the special tokens stand for nothing.
+    """
+
+    def __init__(self, meanings: dict[str, str]) -> None:
+        self.meanings = meanings
+        self._tokenizer = _word_level()
+
+    @classmethod
+    def of_words(cls, words: Iterable[str], names: Mapping[str, str]) -> Vocabulary:
+        """The tokens of words, each standing for the shortest of its words.
+
+        Args:
+            words: of the captions and beyond them.
+            names: what characters such as emoji stand for, in words.
+        """
+        vocabulary = cls(dict.fromkeys(SPECIAL, ""))
+        shortest_first = sorted(words, key=lambda word: (len(word), word))
+        for text, stands_for in [*((word, word) for word in shortest_first), *names.items()]:
+            tokens = vocabulary._tokens(text)
+            for token in tokens:
+                vocabulary.meanings.setdefault(token, stands_for if len(tokens) == 1 else token)
+        return vocabulary
+
+    def tokenizer(self, max_tokens: int) -> PreTrainedTokenizerFast:
+        ids = {token: i for i, token in enumerate(self.meanings)}
+        self._tokenizer.model = WordLevel(ids, unk_token=UNKNOWN)
+        self._tokenizer.post_processor = processors.TemplateProcessing(single=f"$A {EOS}", special_tokens=[(EOS, 1)])
+        return PreTrainedTokenizerFast(
+            tokenizer_object=self._tokenizer,
+            pad_token=PAD,
+            eos_token=EOS,
+            unk_token=UNKNOWN,
+            model_max_length=max_tokens,
+        )
+
+    def embeddings(self, number: int) -> Tensor:
+        """The fixed part of each token's embedding, (V, number); zero for those that are no words."""
+        meanings = [text for token, text in self.meanings.items() if token not in SPECIAL]
+        words = meaning.principal_components(meaning.sentence_embeddings(meanings), number)
+        return torch.cat([torch.zeros(len(SPECIAL), number), words])
+
+    def _tokens(self, text: str) -> list[str]:
+        assert self._tokenizer.normalizer is not None
+        assert self._tokenizer.pre_tokenizer is not None
+        normal = self._tokenizer.normalizer.normalize_str(text)
+        return [token for token, _ in self._tokenizer.pre_tokenizer.pre_tokenize_str(normal)]
+
+
+class DistilledEmbedding(nn.Module):
+    """Token embeddings (V, width): fixed numbers through a trained map, and a trained part of each."""
+
+    fixed: Tensor
+
+    def __init__(self, fixed: Tensor, width: int) -> None:
+        super().__init__()
+        self.register_buffer("fixed", fixed, persistent=False)  # made anew from the vocabulary
+        self.map = nn.Linear(fixed.shape[1], width, bias=False)
+        self.own = nn.Parameter(torch.zeros(len(fixed), width))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.map(self.fixed[ids]) + self.own[ids]
+
+    @property
+    def weight(self) -> Tensor:
+        """All of them as one table, as a model folder keeps it."""
+        return self.map(self.fixed) + self.own
+
+
+def build(settings: dict[str, Any], vocabulary: Vocabulary, fixed: Tensor) -> TextEncoder:
+    """An untrained encoder by the table `text_encoder` of the configuration.
+
+    Args:
+        settings: of the T5, `max_tokens` and `meaning_numbers`.
+        vocabulary: of V tokens.
+        fixed: their embeddings' fixed parts, (V, meaning_numbers).
+    """
+    shape = dict(settings)
+    max_tokens = shape.pop("max_tokens")
+    del shape["meaning_numbers"]
+    tokenizer = vocabulary.tokenizer(max_tokens)
+    model = T5EncoderModel(config_of(shape, len(tokenizer)))
+    model.set_input_embeddings(DistilledEmbedding(fixed, shape["d_model"]))
+    return TextEncoder(model, tokenizer, max_tokens, device=device())
+
+
+def config_of(shape: dict[str, Any], tokens: int) -> T5Config:
+    return T5Config(
+        vocab_size=tokens,
+        feed_forward_proj="gated-gelu",
+        dropout_rate=0.0,
+        pad_token_id=0,
+        eos_token_id=1,
+        relative_attention_num_buckets=8,
+        relative_attention_max_distance=16,
+        initializer_factor=1.0,
+        **shape,
+    )
+
+
+def exportable(encoder: TextEncoder) -> TextEncoder:
+    """The same encoder with its embeddings as one table, as transformers saves and loads it."""
+    model = encoder.model
+    table = model.get_input_embeddings().weight.detach()
+    plain = T5EncoderModel(model.config).eval().requires_grad_(False)
+    embeddings = ("shared.", "encoder.embed_tokens.")
+    rest = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(embeddings)}
+    plain.load_state_dict(rest | {f"{name}weight": table for name in embeddings})
+    return TextEncoder(plain, encoder.tokenizer, encoder.tokens, device=encoder.device)
+
+
+def with_unknown_words(caption: str, share: float, rng: random.Random) -> str:
+    """The caption with a share of its words replaced by the unknown one."""
+    return " ".join(UNKNOWN if rng.random() < share else word for word in caption.split())
+
+
+def _word_level() -> Tokenizer:
+    tokenizer = Tokenizer(WordLevel({token: i for i, token in enumerate(SPECIAL)}, unk_token=UNKNOWN))
     replaced = [normalizers.Replace(Regex(pattern), new) for pattern, new in ((MODIFIERS, ""), *ENDINGS)]
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase(), *replaced])
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
@@ -43,39 +166,4 @@ def build_tokenizer(subjects: list[Subject], max_tokens: int) -> PreTrainedToken
             pre_tokenizers.Split(Regex(WORDS_AND_EMOJI), "isolated"),
         ]
     )
-    texts = [*COLOURS, *WORDS, *(frame.format("") for frame in FRAMES)]
-    for subject in subjects:
-        texts += [subject.name, *subject.keywords, subject.character, subject.style]
-    normal = (tokenizer.normalizer.normalize_str(text) for text in texts)
-    words = {word for text in normal for word, _ in tokenizer.pre_tokenizer.pre_tokenize_str(text)}
-    vocabulary = [PAD, EOS, UNKNOWN, *sorted(words)]
-    tokenizer.model = WordLevel({word: i for i, word in enumerate(vocabulary)}, unk_token=UNKNOWN)
-    tokenizer.post_processor = processors.TemplateProcessing(single=f"$A {EOS}", special_tokens=[(EOS, 1)])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token=PAD, eos_token=EOS, unk_token=UNKNOWN, model_max_length=max_tokens
-    )
-
-
-def build(config: Config, subjects: list[Subject]) -> TextEncoder:
-    settings: dict[str, Any] = dict(config.text_encoder)
-    max_tokens = settings.pop("max_tokens")
-    tokenizer = build_tokenizer(subjects, max_tokens)
-    model = T5EncoderModel(
-        T5Config(
-            vocab_size=len(tokenizer),
-            feed_forward_proj="gated-gelu",
-            dropout_rate=0.0,
-            pad_token_id=0,
-            eos_token_id=1,
-            relative_attention_num_buckets=8,
-            relative_attention_max_distance=16,
-            initializer_factor=1.0,
-            **settings,
-        )
-    )
-    return TextEncoder(model.to(device()), tokenizer, max_tokens, device=device())
-
-
-def with_unknown_words(caption: str, share: float, rng: random.Random) -> str:
-    """The caption with a share of its words replaced by the unknown one."""
-    return " ".join(UNKNOWN if rng.random() < share else word for word in caption.split())
+    return tokenizer

@@ -1,10 +1,11 @@
-"""What both trainings share: a resumable loop with a schedule, a moving average, checkpoints and a log."""
+"""The training loop: a schedule, a moving average, a log, and checkpoints from which it goes on bit by bit."""
 
 from __future__ import annotations
 
 import copy
 import math
 import os
+import random
 import statistics
 import time
 from collections.abc import Callable
@@ -16,13 +17,18 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
+from ..flow.precision import bfloat16_is_faster
+
 CHECKPOINT_SECONDS = 120
 LOG_PICTURES = 2_000
 MAX_SKIPPED = 100
 
 
 def device() -> torch.device:
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    """The fastest device here: CUDA's, Apple's, or the CPU."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -33,12 +39,15 @@ class Trainer(Generic[Model]):
 
     Args:
         model: what to train; its weights are replaced by those of the checkpoint where there is one.
-        loss: the loss of one batch; draws its own batch.
+        loss: the loss of one batch; draws its own batch, by `rng` and by torch's own generators.
+        rng: the random numbers of the batches. Checkpoints hold their state and that of torch's generators, so that a
+            resumed training sees the batches that an uninterrupted one sees.
         checkpoint: file of the checkpoint; the log stands beside it as `.csv`.
         settings: `batch_size`, `pictures`, `learning_rate`, `ema_decay`, and where they are not to be the default,
             `warmup_pictures`, `cooldown` and `weight_decay`.
         evaluate: figures of the averaged model, logged beside the loss.
-        autocast: to bfloat16; without it, the model itself says what is made in which precision.
+        autocast: to bfloat16, where the device is fast at it; without it, the model itself says what is made in which
+            precision.
     """
 
     def __init__(
@@ -49,10 +58,12 @@ class Trainer(Generic[Model]):
         settings: dict[str, Any],
         evaluate: Callable[[Model], float],
         *,
+        rng: random.Random,
         autocast: bool = True,
     ) -> None:
-        self.model, self.loss, self.evaluate = model, loss, evaluate
-        self.checkpoint, self.settings, self.autocast = checkpoint, settings, autocast
+        self.model, self.loss, self.evaluate, self.rng = model, loss, evaluate, rng
+        self.checkpoint, self.settings = checkpoint, settings
+        self.autocast = autocast and bfloat16_is_faster(device().type)
         self.average = copy.deepcopy(model).requires_grad_(False)
         self.optimizer = torch.optim.AdamW(
             model.parameters(),
@@ -143,6 +154,8 @@ class Trainer(Generic[Model]):
             "average": self.average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "pictures": self.pictures,
+            "rng": self.rng.getstate(),
+            "torch_rng": _torch_rng_states(),
         }
         part = self.checkpoint.with_suffix(".part")
         torch.save(state, part)
@@ -154,6 +167,22 @@ class Trainer(Generic[Model]):
         self.average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.pictures = state["pictures"]
+        self.rng.setstate(state["rng"])
+        _set_torch_rng_states(state["torch_rng"])
+
+
+def _torch_rng_states() -> dict[str, Tensor]:
+    """Of the generators that draw on the device and on the CPU."""
+    states = {"cpu": torch.get_rng_state()}
+    if device().type != "cpu":
+        states[device().type] = getattr(torch, device().type).get_rng_state()
+    return states
+
+
+def _set_torch_rng_states(states: dict[str, Tensor]) -> None:
+    torch.set_rng_state(states["cpu"].cpu())
+    if device().type in states and device().type != "cpu":
+        getattr(torch, device().type).set_rng_state(states[device().type].cpu())
 
 
 _FUSED = (SDPBackend.FLASH_ATTENTION, SDPBackend.EFFICIENT_ATTENTION, SDPBackend.MATH)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import Tensor, nn
 
 from ..flow.flow import Flow
+from ..flow.precision import bfloat16_is_faster
 
 
 class Bfloat16Linear(nn.Linear):
@@ -20,10 +23,15 @@ class Bfloat16Linear(nn.Linear):
 
 
 class MixedPrecision:
-    """The operations of the transformers in training."""
+    """The operations of the transformers in training, where the device is fast at bfloat16."""
 
     Linear = Bfloat16Linear
     LayerNorm = nn.LayerNorm
+
+
+def training_operations(device_type: str) -> Any:
+    """The namespace of layers that a flow trains fastest with on a kind of device, `"cpu"` for example."""
+    return MixedPrecision if bfloat16_is_faster(device_type) else nn
 
 
 def edges_in_float32(flow: Flow) -> None:

@@ -1,0 +1,1 @@
+"""The pictures that the embedded models learn: fetched, rasterised, named, held out, drawn with captions."""
