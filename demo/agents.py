@@ -10,7 +10,6 @@ import json
 import re
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import unquote
 
 import gradio.mcp
 from gradio import processing_utils
@@ -18,7 +17,8 @@ from gradio.mcp import GradioMCPServer
 from gradio_client import handle_file
 from gradio_client.utils import is_file_obj_with_meta
 
-SERVED = "/gradio_api/file="
+from .files import ADDRESS
+
 EMBEDDED = re.compile(r"data:image/[^\"']+")
 
 
@@ -88,15 +88,13 @@ def _with_what_is_taken(schema: Any) -> Any:
 
 
 def _file(given: Any) -> Any:
-    """A file from what an agent wrote.
+    """A file from its address at this server, which a picture in a data URI has by now, too; see agent_files.py.
 
     Raises:
-        ValueError: it is neither a data URI nor an address at this server, which asks no other.
+        ValueError: it is no such address; this server asks no other.
     """
-    if isinstance(given, str) and given.startswith("data:"):
-        return handle_file(processing_utils.save_base64_to_cache(given, processing_utils.get_upload_folder()))
-    if isinstance(given, str) and SERVED in given:
-        return {"path": unquote(given.split(SERVED, 1)[1]), "meta": {"_type": "gradio.FileData"}}
+    if isinstance(given, str) and given.startswith("http") and ADDRESS in given:
+        return handle_file(given)  # which reads nothing
     raise ValueError(
         f"A picture is a data: URI or an address that this server returned, and this is {str(given)[:60]!r}."
     )
