@@ -108,7 +108,7 @@ def comfy_input(given: Input) -> io.Input:
         return io.Custom(field.type).Input(**about)
     about["default"] = None if given.is_required else given.default
     if isinstance(field, Seed):
-        return io.Int.Input(**about, min=0, max=LARGEST_SEED, control_after_generate=_after_a_run(field))
+        return io.Int.Input(**about, min=0, max=LARGEST_SEED, control_after_generate=True)
     if isinstance(field, Number) and field.is_whole:
         return io.Int.Input(**about, min=int(field.least), max=int(field.most), step=int(field.step))
     if isinstance(field, Number):
@@ -121,11 +121,6 @@ def comfy_input(given: Input) -> io.Input:
     if field.options is models:
         return _ModelInput(**about, options=field.names())
     return io.Combo.Input(**about, options=field.names())
-
-
-def _after_a_run(seed: Seed) -> Any:
-    """The seed's control after a run; `web/likelihood.js` sets it in versions without this argument."""
-    return io.ControlAfterGenerate.fixed if seed.stays and hasattr(io, "ControlAfterGenerate") else True
 
 
 class _ModelInput(io.Combo.Input):

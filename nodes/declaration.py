@@ -79,13 +79,7 @@ def _is_number(value: Any) -> bool:
 
 @dataclass(frozen=True)
 class Seed(Field):
-    """A seed from 0 to 2⁶⁴ − 1, which front ends can change after a run.
-
-    Attributes:
-        stays: by default it stays the same after a run, as measurements need it.
-    """
-
-    stays: bool = False
+    """A seed from 0 to 2⁶⁴ − 1, which front ends can change after a run."""
 
     def checked(self, value: Any) -> int:
         if not _is_number(value) or value % 1:

@@ -72,7 +72,7 @@ def likelihood(
     latent: Annotated[Latent | None, Socket("from STARFlow Encode; or an image instead", LATENT)] = None,
     conditioning: Annotated[Conditioning | None, Socket("what the picture is thought to show", CONDITIONING)] = None,
     draws: Annotated[int, Number("noise draws that are averaged over", 1, 256, 1)] = 4,
-    seed: Annotated[int, Seed("of the noise draws; it stays, so that figures compare", stays=True)] = 0,
+    seed: Annotated[int, Seed("of the noise draws; it stays, so that figures compare")] = 0,
 ) -> Shown:
     x = data_of(host, model, image, latent)
     pipeline = model.pipeline

@@ -29,7 +29,7 @@ NODE_TITLE = 30  # its height, in the graph's units
 # own first graph, its own parts use what is deprecated, and a newer front end misses what an older server lacks.
 HARMLESS = (
     *("ERR_NAME_NOT_RESOLVED", "status of 404", "user.css", "ERR_INTERNET_DISCONNECTED", "ERR_NETWORK"),
-    *("huggingface.co/Comfy-Org", "ComfyApp graph accessed before initialization", "[Jobs API] Error fetching jobs"),
+    *("huggingface.co/Comfy-Org", "ComfyApp graph accessed before initialization", "JobsApiError"),
 )
 READY = "() => Boolean(window.app?.vueAppReady && window.app.canvas?.graph)"
 RUN = """() => new Promise((resolve, reject) => {
@@ -114,6 +114,9 @@ class Page:
             self.errors.append(message.text)
 
     def _answer(self, dialog: Dialog) -> None:
+        if dialog.type == "beforeunload":  # graphs that were never saved
+            dialog.accept()
+            return
         self.errors.append(dialog.message)
         dialog.dismiss()
 

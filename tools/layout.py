@@ -14,7 +14,7 @@ MARGIN = 24  # inside of a group
 GAP = 40  # between nodes, and between groups
 NODE_TITLE = 34  # above what the front end calls a node's position
 GROUP_TITLE = 44
-NOTE_WIDTH = 360  # at least
+NOTE_WIDTH, NOTE_HEIGHT = 360, 140  # at least
 LETTER, LINE = 6.4, 19  # of a note's text, in pixels
 
 
@@ -65,4 +65,4 @@ def _group(group: Group, sizes: Mapping[str, Size], left: float, top: float, lay
 
 def _note_height(text: str, width: float) -> float:
     lines = sum(1 + int(len(line) * LETTER / (width - 40)) for line in text.split("\n"))
-    return 50 + lines * LINE
+    return max(NOTE_HEIGHT, 50 + lines * LINE)

@@ -100,7 +100,7 @@ TEMPLATES = {
                 Group("1 · Load", (("1",),), START),
                 Group(
                     "2 · A picture with something odd in it",
-                    (("2", "3"), ("4", "5"), ("6", "7", "8")),
+                    (("2", "3"), ("4",), ("5", "6", "7"), ("8",)),
                     "**2.** A heart is drawn, and a blue patch put into it.\n\nFor a picture of your own, add "
                     "*Load Image* and connect it to *image* of STARFlow Likelihood.",
                 ),

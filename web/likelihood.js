@@ -72,8 +72,8 @@ function remembered(node) {
     return JSON.parse(sessionStorage.getItem(place(node)) ?? "null");
 }
 
-// A measurement must not move from run to run, which older front ends cannot be told otherwise. A saved graph's own choice
-// comes later, and wins.
+// A measurement must not move from run to run, which front ends cannot be told otherwise. A saved graph's own choice comes
+// later, and wins.
 function keepSeed(node) {
     const [control] = node.widgets.find((widget) => widget.name === "seed")?.linkedWidgets ?? [];
     if (control) control.value = "fixed";

@@ -166,9 +166,11 @@ def test_likelihood_survives_another_tab_and_a_reload(page: Page) -> None:
     assert "bits/dim" in measured
 
     def is_shown() -> bool:
-        page.page.wait_for_timeout(1500)
-        picture = view.locator("canvas").evaluate("(canvas) => canvas.toDataURL()")
-        return bool(view.inner_text() == measured and picture == drawn)
+        """In the end; a failure is a timeout."""
+        view.get_by_text("bits/dim").wait_for()
+        same = "([canvas, drawn]) => canvas.toDataURL() === drawn"
+        page.page.wait_for_function(same, arg=[view.locator("canvas").element_handle(), drawn])
+        return bool(view.inner_text() == measured)
 
     page.open_workflow(workflow("text_to_image"))
     assert view.count() == 0
