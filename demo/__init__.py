@@ -1,7 +1,7 @@
 """The nodes in a browser: a Gradio page made from their declarations, for people, for programs and for agents.
 
 doors.py         what every call goes through; files.py: the files that it names
-gate.py          what every request over HTTP goes through
+gate.py          what every request over HTTP goes through; agent_files.py: files that agents' calls name
 visitors.py      who visitors are, and what each may leave here; folder.py: the demo's own folder, gone when it ends
 queue.py         few jobs a visitor, in turns; turns.py: the order of turns
 accelerator.py   one slot for the accelerator, whatever it is

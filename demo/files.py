@@ -16,13 +16,20 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import gradio
+from gradio.utils import get_upload_folder
 
 from .uploads import MAX_FILE
 from .visitors import FILES_OF_ONE, UPLOADS
 
 REFUSED = "This is no file that was uploaded here, or it is gone by now; upload it, and send what the upload answered."
 ADDRESS = "/gradio_api/file="  # before the path of a file, in addresses that this server gives to it
+UPLOADED = "uploads"  # the folder of uploads
 HELD = "held"  # the folder of files that requests hold
+
+
+def new_folder() -> Path:
+    """Where the files of an upload may lie; it is not there yet."""
+    return Path(get_upload_folder()) / UPLOADED / secrets.token_hex(16)
 
 
 def open_upload(reference: Any, folder: Path) -> BinaryIO:
@@ -34,7 +41,7 @@ def open_upload(reference: Any, folder: Path) -> BinaryIO:
     """
     folder = folder.resolve()
     try:
-        path = Path(_path(reference))
+        path = Path(path_of(reference))
         if not path.is_relative_to(folder):  # nothing else is looked at, if only for the time that it takes
             raise OSError
         real = path.resolve(strict=True)
@@ -51,7 +58,12 @@ def open_upload(reference: Any, folder: Path) -> BinaryIO:
         raise gradio.Error(REFUSED, print_exception=False) from None
 
 
-def _path(reference: Any) -> str:
+def path_of(reference: Any) -> str:
+    """The path that a path, or this server's address of a file, names.
+
+    Raises:
+        ValueError: it is no text.
+    """
     if not isinstance(reference, str):
         raise ValueError
     if ADDRESS in reference:
@@ -103,12 +115,12 @@ class Hold:
             if size > MAX_FILE:
                 told = f"This file is larger than {MAX_FILE // 2**20} MB; scale the picture down first."
                 raise gradio.Error(told, print_exception=False)
-            path = self._folder / str(len(self.paths)) / Path(_path(reference)).name
+            path = self._folder / str(len(self.paths)) / Path(path_of(reference)).name
             path.parent.mkdir(parents=True)
             self.paths.append(str(path))
             with path.open("xb") as copy:
                 shutil.copyfileobj(file, copy)
-        UPLOADS.used(Path(_path(reference)), self._session)
+        UPLOADS.used(Path(path_of(reference)), self._session)
         name = given.get("orig_name")
         kept = {"orig_name": name} if isinstance(name, str) else {}
         return {"path": str(path), "size": size, "meta": {"_type": "gradio.FileData"}, **kept}

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import secrets
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
 
 import gradio
 from fastapi import Request
@@ -20,7 +18,8 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from .files import ADDRESS, open_upload, with_files
+from .agent_files import agents_body
+from .files import ADDRESS, new_folder, open_upload
 from .uploads import MAX_FILE
 from .visitors import UPLOADS, VISITOR, TooMuch, Upload, visitor_of
 
@@ -31,9 +30,8 @@ OPEN = {
     *("queue", "call", "run", "api", "cancel", "reset", "heartbeat", "upload", "upload_progress", "mcp"),
 }
 CLOSED = {"monitoring", "login", "logout"}  # of what is not below API
-MOST_BYTES = 2**20  # of a request that is no upload
+MOST_BYTES, MOST_BYTES_OF_AGENT = 2**20, 8 * 2**20  # of a request that is no upload; agents' pictures stand in it
 DRAINED = 64 * 2**20  # bytes that are read of a request that is refused
-UPLOADED = "uploads"  # the folder of uploads
 # Agents' calls come back by a request of this program to itself; this header, which nobody else can write, says whose.
 HEADER, SECRET = b"x-starflow-visitor", secrets.token_hex(16)
 
@@ -109,13 +107,15 @@ def _is_open(method: str, path: str, names: Collection[str]) -> bool:
 
 
 async def _bounded(scope: Scope, receive: Receive) -> Receive:
-    """The body of a request, read here whole; that of an agent names no file that is not of this demo.
+    """The body of a request, read here whole; see `agents_body`.
 
     Raises:
-        HTTPException: it is too large, or names such a file.
+        HTTPException: it is too large, or names a file that is not of this demo.
     """
     if scope["method"] in ("GET", "HEAD"):
         return receive
+    is_agent = scope["path"].startswith(f"{API}mcp")
+    most = MOST_BYTES_OF_AGENT if is_agent else MOST_BYTES
     body, is_more = b"", True
     while is_more:
         message = await receive()
@@ -123,10 +123,10 @@ async def _bounded(scope: Scope, receive: Receive) -> Receive:
             break
         body += message.get("body", b"")
         is_more = message.get("more_body", False)
-        if len(body) > MOST_BYTES:
-            raise HTTPException(413, f"This request is larger than {MOST_BYTES // 2**20} MB; send files as uploads.")
-    if scope["path"].startswith(f"{API}mcp"):
-        _check_agent(body)
+        if len(body) > most:
+            raise HTTPException(413, f"This request is larger than {most // 2**20} MB; send files as uploads.")
+    if is_agent:
+        body = agents_body(body, scope[VISITOR])
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replayed() -> Message:
@@ -135,37 +135,13 @@ async def _bounded(scope: Scope, receive: Receive) -> Receive:
     return replayed
 
 
-def _check_agent(body: bytes) -> None:
-    """Gradio reads the files that an agent's call names, and uploads them to itself; so they are checked before.
-
-    Raises:
-        HTTPException: one is not of this demo.
-    """
-    folder = Path(get_upload_folder())
-    try:
-        calls = json.loads(body or b"{}")
-    except ValueError:
-        raise HTTPException(400, "This is no JSON.") from None
-    try:
-        for call in calls if isinstance(calls, list) else [calls]:
-            with_files(_arguments(call), lambda given: open_upload(given.get("path"), folder).close())
-    except gradio.Error as error:
-        raise HTTPException(400, str(error.message)) from None
-
-
-def _arguments(call: Any) -> Any:
-    parameters = call.get("params") if isinstance(call, dict) else None
-    return parameters.get("arguments") if isinstance(parameters, dict) else None
-
-
 async def _uploaded(request: Request) -> JSONResponse:
     """Take in an upload, in a folder of its own; answers the paths of its files, as Gradio's own route does.
 
     Raises:
         HTTPException: it is too large, too much for one visitor, or no upload.
     """
-    folder = Path(get_upload_folder()) / UPLOADED / secrets.token_hex(16)
-    upload = UPLOADS.begin(request.scope[VISITOR], folder)
+    upload = UPLOADS.begin(request.scope[VISITOR], new_folder())
     try:
         paths = await _received(request, upload)
         UPLOADS.arrived(upload, 0, len(paths))

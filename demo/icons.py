@@ -18,6 +18,6 @@ PATHS = {
 def icon(name: str) -> str:
     """A drawing as SVG, hidden from screen readers: the button says in words what it does."""
     return (
-        '<svg class="icon" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.8" '
+        '<svg class="drawing-icon" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.8" '
         f'stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">{PATHS[name]}</svg>'
     )

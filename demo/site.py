@@ -12,7 +12,7 @@ import gradio as gr
 
 from starflow_core.weights.model_folder import DEFAULT_MODEL
 
-from . import agents, create, create_endpoint, developers, inversion, likelihood, node_panels
+from . import create, create_endpoint, developers, inversion, likelihood, node_panels
 from .address import TABS, address, arrives
 from .doors import Doors
 from .folder import own_folder
@@ -131,7 +131,9 @@ def main() -> None:
     )
     parser.add_argument("--port", type=int, help="to listen at; the first free one from 7860 by default")
     options = parser.parse_args()
-    agents.install()
     with contextlib.suppress(KeyboardInterrupt), own_folder():  # uploads and pictures, gone with this program
+        from . import agents  # not before: it imports gradio.mcp, which reads the folder's name then
+
+        agents.install()
         MODELS.load(DEFAULT_MODEL, "default")  # before the first visitor asks for it
         build().launch(server_name=options.host, server_port=options.port, **launch_options())

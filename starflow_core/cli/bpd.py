@@ -21,15 +21,15 @@ def add(commands: Any) -> None:
     command = new_command(commands, "bpd", _bpd, "measure bits per dimension of the 8-bit pictures in a folder")
     command.add_argument("folder", type=Path, metavar="FOLDER", help="with pictures, and folders of them")
     command.add_argument(
-        "-o", "--output", type=Path, metavar="FILE", help="CSV file, a line a picture; gone on with if there"
+        "-o", "--output", type=Path, metavar="FILE", help="CSV file, one line per picture; continued if it exists"
     )
-    command.add_argument("--draws", type=int, default=1, help="importance draws a picture")
+    command.add_argument("--draws", type=int, default=1, help="importance draws per picture")
     command.add_argument("--seed", type=int, default=0, help="of the dequantisation noise")
     command.add_argument("--resize", action="store_true", help="crop and scale pictures of other sizes")
     label = command.add_mutually_exclusive_group()
     label.add_argument("--class", dest="label", default="", metavar="NAME", help="of all pictures")
     label.add_argument(
-        "--class-from-folder", action="store_true", help="each picture's folder is named after its class"
+        "--class-from-folder", action="store_true", help="take each picture's class from the name of its folder"
     )
     add_model_options(command, "float32 by default")
 

@@ -13,12 +13,12 @@ def add(commands: Any) -> None:
     """Add the command."""
     command = new_command(commands, "convert", _convert, "turn a published file into a model folder")
     command.add_argument("file", type=Path, metavar="FILE", help="a .pth or .safetensors file")
-    command.add_argument("folder", type=Path, metavar="FOLDER", help="to write")
+    command.add_argument("folder", type=Path, metavar="FOLDER", help="folder to write")
     command.add_argument(
         "--noise-std",
         type=float,
         metavar="STD",
-        help="of the noise in training, 0 for dequantisation; by default as the name of a published file says",
+        help="of the noise in training, 0 for dequantisation; by default from the name of a published file",
     )
     command.add_argument("--classes", default="", metavar="NAMES", help="names of the classes, with commas between")
     command.add_argument("--dtype", choices=DTYPES, default="bfloat16", help="of the weights on disk")

@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
     command.add_argument("name", metavar="NAME", help="starflow-3b, tarflow-afhq256, or owner/name on the Hub")
     command.add_argument("--accept-license", action="store_true", help="accept the licence, which is shown first")
     command.add_argument(
-        "--from", dest="given", type=Path, metavar="FILE", help="the .pth file, where it is on this machine"
+        "--from", dest="given", type=Path, metavar="FILE", help="the .pth file, if it is on this machine"
     )
     command.add_argument("--dtype", choices=DTYPES, default="bfloat16", help="of the flow on disk")
 

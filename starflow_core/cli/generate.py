@@ -26,10 +26,10 @@ def add(commands: Any) -> None:
     command = new_command(commands, "generate", _generate, "draw pictures of prompts")
     command.add_argument("prompts", nargs="*", metavar="PROMPT", help="what to draw")
     command.add_argument(
-        "--prompts", dest="prompts_file", metavar="FILE", help="a text file with a prompt a line; - for standard input"
+        "--prompts", dest="prompts_file", metavar="FILE", help="a text file, one prompt per line; - for standard input"
     )
     command.add_argument(
-        "--class", dest="classes", action="append", default=[], metavar="NAME", help="a class of a model that has some"
+        "--class", dest="classes", action="append", default=[], metavar="NAME", help="a class, for a model of classes"
     )
     place = command.add_mutually_exclusive_group()
     place.add_argument(
@@ -47,9 +47,9 @@ def add(commands: Any) -> None:
         metavar="SEED",
         help="of the first picture; picture i is that of seed + i; give it again for more seeds; 0 by default",
     )
-    command.add_argument("--count", type=int, default=1, help="pictures a prompt and seed")
+    command.add_argument("--count", type=int, default=1, help="pictures per prompt and seed")
     command.add_argument("--guidance", type=float, help="strength of guidance; 0 is off")
-    command.add_argument("--negative", default="", metavar="PROMPT", help="what to steer away from")
+    command.add_argument("--negative", default="", metavar="PROMPT", help="what guidance steers away from")
     command.add_argument("--guided", choices=GUIDED, help="of a TarFlow: guide the scale (a), the mean (b) or both")
     command.add_argument(
         "--annealed", action=argparse.BooleanOptionalAction, help="of a TarFlow: guidance that grows along the picture"
@@ -58,9 +58,9 @@ def add(commands: Any) -> None:
         "--attention-temperature", type=float, metavar="T", help="of a TarFlow: of the unconditional pass; 1 is none"
     )
     command.add_argument("--size", type=size, metavar="WxH", help="in pixels; a single number is a square")
-    command.add_argument("--sampler", choices=SAMPLERS, default="jacobi", help="jacobi is the faster one")
+    command.add_argument("--sampler", choices=SAMPLERS, default="jacobi", help="jacobi is faster")
     command.add_argument("--tolerance", type=float, default=0.01, help="of jacobi, against sequential; 0.01 is 1 %%")
-    command.add_argument("--denoise", action=argparse.BooleanOptionalAction, help="take off the last noise")
+    command.add_argument("--denoise", action=argparse.BooleanOptionalAction, help="remove the noise of training")
     command.add_argument("--temperature", type=float, metavar="T", help="of the noise; lower is likelier, less varied")
     add_model_options(command)
 

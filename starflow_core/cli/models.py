@@ -11,7 +11,7 @@ from .options import new_command
 def add(commands: Any) -> None:
     """Add the command."""
     command = new_command(commands, "models", _models, "list the models on this machine, and those that can be fetched")
-    command.add_argument("--remove", metavar="NAME", help="remove a model that was fetched")
+    command.add_argument("--remove", metavar="NAME", help="remove a fetched model")
 
 
 def _models(options: argparse.Namespace) -> None:

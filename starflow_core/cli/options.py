@@ -27,7 +27,7 @@ def add_model_options(
 ) -> None:
     """Which model a command works with, and where."""
     command.add_argument("--model", metavar="NAME", help="name or folder of the model; starflow-mini by default")
-    command.add_argument("--device", help="cuda, mps or cpu; the best there is by default")
+    command.add_argument("--device", help="cuda, mps or cpu; by default the best available one")
     command.add_argument("--dtype", choices=DTYPES, help=f"of the flow; {dtype}")
 
 

@@ -17,7 +17,7 @@ def add(commands: Any) -> None:
     command = new_command(commands, "reconstruct", _reconstruct, "take a picture to noise and back")
     command.add_argument("image", metavar="IMAGE", help="a picture file")
     command.add_argument(
-        "-o", "--output", metavar="FILE", help="write the picture that comes back: .png, .jpg, .webp, or a folder/"
+        "-o", "--output", metavar="FILE", help="write the reconstructed picture: .png, .jpg, .webp, or a folder/"
     )
     command.add_argument("--prompt", "--class", dest="prompt", default="", help="what the picture shows")
     add_model_options(command)

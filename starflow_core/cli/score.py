@@ -24,11 +24,11 @@ def add(commands: Any) -> None:
     """Add the command."""
     command = new_command(commands, "score", _score, "print the likelihood of pictures")
     command.add_argument("images", nargs="+", metavar="IMAGE", help="a picture file")
-    command.add_argument("--prompt", "--class", dest="prompt", help="what the pictures are thought to show")
-    command.add_argument("--draws", type=int, default=4, help="noise draws that are averaged over")
+    command.add_argument("--prompt", "--class", dest="prompt", help="what the pictures show")
+    command.add_argument("--draws", type=int, default=4, help="number of noise draws to average over")
     command.add_argument("--seed", type=int, default=0, help="of the noise draws")
     command.add_argument("--map", metavar="FILE", help="write the map of log-likelihoods, .png or .npy")
-    command.add_argument("--json", action="store_true", help="print JSON, one object a line")
+    command.add_argument("--json", action="store_true", help="print JSON, one object per line")
     add_model_options(command)
 
 

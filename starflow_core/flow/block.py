@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils.checkpoint import checkpoint
 
 from .. import operations as casting
 from .cache import KeyValueCache
 from .config import BlockShape
+from .recomputed import recomputed
 from .rotary import Rotary
 from .transformer import AttentionState, TransformerLayer
 
@@ -197,10 +198,8 @@ class FlowBlock(nn.Module):
         # them would take ten times the memory, and keep every weight that was cast or moved.
         is_recomputed = h.requires_grad and attention.cache is None and not self.proj_out.weight.requires_grad
         for i, layer in enumerate(self.attn_blocks):
-            if is_recomputed:
-                h = checkpoint(layer, h, rotary, attention, i, use_reentrant=False, preserve_rng_state=False)
-            else:
-                h = layer(h, rotary, attention, i)
+            step = partial(layer, rotary=rotary, state=attention, layer=i)
+            h = recomputed(step, h) if is_recomputed else step(h)
         if attention.cache is not None:
             attention.cache.advance(h.shape[1])
         return h

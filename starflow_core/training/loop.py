@@ -1,4 +1,4 @@
-"""The training loop: a schedule, a moving average, a log, and checkpoints from which it goes on bit by bit."""
+"""The training loop: a schedule, a moving average, a log, and checkpoints that it continues from bit by bit."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MAX_SKIPPED = 100
 
 
 def device() -> torch.device:
-    """The fastest device here: CUDA's, Apple's, or the CPU."""
+    """The fastest available device: CUDA, MPS or CPU."""
     if torch.cuda.is_available():
         return torch.device("cuda")
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
@@ -38,16 +38,16 @@ class Trainer(Generic[Model]):
     """Trains a module until it has seen a number of pictures, from the last checkpoint on.
 
     Args:
-        model: what to train; its weights are replaced by those of the checkpoint where there is one.
-        loss: the loss of one batch; draws its own batch, by `rng` and by torch's own generators.
-        rng: the random numbers of the batches. Checkpoints hold their state and that of torch's generators, so that a
-            resumed training sees the batches that an uninterrupted one sees.
-        checkpoint: file of the checkpoint; the log stands beside it as `.csv`.
-        settings: `batch_size`, `pictures`, `learning_rate`, `ema_decay`, and where they are not to be the default,
-            `warmup_pictures`, `cooldown` and `weight_decay`.
+        model: to train; an existing checkpoint replaces its weights.
+        loss: the loss of one batch; it draws its own batch, with `rng` and torch's generators.
+        rng: the random generator of the batches. Checkpoints hold its state and that of torch's generators: a resumed
+            training sees the same batches as an uninterrupted one.
+        checkpoint: file of the checkpoint; the log is beside it as `.csv`.
+        settings: `batch_size`, `pictures`, `learning_rate`, `ema_decay`; optional are `warmup_pictures`, `cooldown` and
+            `weight_decay`.
         evaluate: figures of the averaged model, logged beside the loss.
-        autocast: to bfloat16, where the device is fast at it; without it, the model itself says what is made in which
-            precision.
+        autocast: to bfloat16, on devices that are fast at it; without it, the model itself chooses the precision of its
+            parts.
     """
 
     def __init__(
@@ -115,10 +115,10 @@ class Trainer(Generic[Model]):
         return loss.item()
 
     def _skip(self) -> None:
-        """Leave out a batch whose gradient has overflowed, as now and then one does where a scale is an exponential.
+        """Skip a batch whose gradient overflowed; an exponential scale causes this now and then.
 
         Raises:
-            FloatingPointError: it is not a batch now and then.
+            FloatingPointError: it happens too often.
         """
         self.skipped += 1
         if self.skipped > MAX_SKIPPED:
@@ -172,7 +172,7 @@ class Trainer(Generic[Model]):
 
 
 def _torch_rng_states() -> dict[str, Tensor]:
-    """Of the generators that draw on the device and on the CPU."""
+    """States of the generators of the device and of the CPU."""
     states = {"cpu": torch.get_rng_state()}
     if device().type != "cpu":
         states[device().type] = getattr(torch, device().type).get_rng_state()

@@ -11,10 +11,10 @@ from ..flow.precision import bfloat16_is_faster
 
 
 class Bfloat16Linear(nn.Linear):
-    """A linear layer whose products are made in bfloat16, between inputs and outputs in float32.
+    """A linear layer with bfloat16 products, and float32 inputs and outputs.
 
-    Where a picture is white, a token is known to a thousandth, and its gradient is large. Autocast, which keeps
-    attention in bfloat16 too, rounds so much of that away that the gradients of attention are mostly noise.
+    In white areas a token is known to a thousandth, and its gradient is large. Autocast keeps attention in bfloat16
+    too, and rounds so much of this away that attention's gradients are mostly noise.
     """
 
     def forward(self, x: Tensor) -> Tensor:
@@ -23,19 +23,19 @@ class Bfloat16Linear(nn.Linear):
 
 
 class MixedPrecision:
-    """The operations of the transformers in training, where the device is fast at bfloat16."""
+    """The operations of the transformers in training, on devices that are fast at bfloat16."""
 
     Linear = Bfloat16Linear
     LayerNorm = nn.LayerNorm
 
 
 def training_operations(device_type: str) -> Any:
-    """The namespace of layers that a flow trains fastest with on a kind of device, `"cpu"` for example."""
+    """The fastest namespace of layers for training on a type of device, such as `"cpu"`."""
     return MixedPrecision if bfloat16_is_faster(device_type) else nn
 
 
 def edges_in_float32(flow: Flow) -> None:
-    """Replace what reads tokens and what writes means and scales by untrained layers that don't round."""
+    """Replace the input and output projections by new float32 layers, which do not round."""
     for block in flow.blocks:
         for name in ("proj_in", "proj_out"):
             edge = getattr(block, name)

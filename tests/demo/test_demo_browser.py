@@ -53,7 +53,7 @@ OUTSIDE = """(width) => [...document.querySelectorAll("body *")].filter((element
     const box = element.getBoundingClientRect();
     return box.width > 0 && (box.right > width + 1 || box.left < -1);
 }).map((element) => element.outerHTML.slice(0, 120))"""
-UNNAMED = """() => [...document.querySelectorAll("input, textarea, select, button, a")].filter((field) =>
+UNNAMED = """() => [...document.querySelectorAll("input, textarea, select, button, .card a")].filter((field) =>
     field.checkVisibility() && !field.labels?.length && !field.ariaLabel && !field.title
     && !field.getAttribute("aria-labelledby") && !field.textContent.trim()
     && field.type !== "file").map((field) => field.outerHTML.slice(0, 200))"""
@@ -114,7 +114,7 @@ def test_enter_draws_four_pictures_with_previews_on_the_way(visitor: Visit) -> N
     visitor.drawn()
     expect(page.locator("#draw")).to_be_visible()
     expect(page.locator(".card")).to_have_count(4)
-    assert page.evaluate("() => window.frames_.size") >= 12  # three of each
+    assert page.evaluate("() => window.frames_.size") >= 8  # a preview of each, at least, and what came of it
     expect(page.locator("#strip")).to_be_hidden()  # the pictures have its place
     words = page.locator(".card .words").all_inner_texts()
     assert all("likel" in one for one in words)
@@ -276,8 +276,7 @@ def test_stop_ends_the_work_and_frees_the_slot(visitor: Visit) -> None:
 
 def test_work_of_a_visitor_who_leaves_ends(window: Browser, demo: Demo) -> None:
     with visit_in(window, demo) as visitor:
-        size = "aspect_ratio=width+and+height&width=256&height=256"
-        visitor.open(f"?prompt=a+red+heart&seed=0&batch_size=16&sampler=sequential&{size}")  # which takes minutes
+        visitor.open("?prompt=a+red+heart&seed=0&batch_size=16&sampler=sequential&guidance=3")
         visitor.shown(".status progress").wait_for()
     for _ in range(20):
         before = demo.computed()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import os
@@ -224,28 +225,50 @@ def test_uploads_stay_in_their_folder(demo: Demo, name: str) -> None:
         assert status == 400
 
 
-def agent(client: RawClient, tool: str, arguments: dict[str, Any]) -> tuple[int, str]:
-    call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool, "arguments": arguments}}
+def asked(client: RawClient, method: str, **parameters: Any) -> tuple[int, str]:
+    """As an agent speaks to the server of tools."""
+    call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters}
     return client.post("/gradio_api/mcp/", call, {"Accept": "application/json, text/event-stream"})
+
+
+def tool(client: RawClient, name: str) -> str:
+    """A tool's whole name."""
+    listed = asked(client, "tools/list")[1]
+    data = next(line.removeprefix("data:") for line in listed.splitlines() if line.startswith(("data:", "{")))
+    return next(one["name"] for one in json.loads(data)["result"]["tools"] if one["name"].endswith(name))
 
 
 def test_agents_get_no_other_files(demo: Demo, forbidden: dict[str, str]) -> None:
     """Gradio reads files that an agent's call names by itself, before any function is called."""
     client = RawClient(demo)
-    listed = client.post(
-        "/gradio_api/mcp/", {"jsonrpc": "2.0", "id": 1, "method": "tools/list", "params": {}},
-        {"Accept": "application/json, text/event-stream"},
-    )[1]  # fmt: skip
-    data = next(line.removeprefix("data:") for line in listed.splitlines() if line.startswith(("data:", "{")))
-    tools = {tool["name"].split("_")[-1]: tool["name"] for tool in json.loads(data)["result"]["tools"]}
-    for path in forbidden.values():
+    tools = [(tool(client, one), name) for one, name in (("invert", "picture"), ("likelihood", "pictures"))]
+    for what, path in forbidden.items():
         for file in payloads(path)[:2]:
-            for tool, name in (("invert", "picture"), ("likelihood", "pictures"), ("STARFlowEncode", "image")):
-                for value in (file, [{"image": file}], path):
-                    status, answer = agent(client, tools.get(tool, tool), {name: value, "prompt": ""})
-                    assert status == 400 or 'isError":true' in answer.replace(" ", ""), (tool, value, answer)
+            for one, name in tools:
+                for value in (file, [{"image": file}], [file], path, [path]):
+                    if what == "data" and path in (value, value[0] if isinstance(value, list) else None):
+                        continue  # in which a picture may stand
+                    status, answer = asked(client, "tools/call", name=one, arguments={name: value, "prompt": ""})
+                    assert status == 400 or 'isError":true' in answer.replace(" ", ""), (what, value, answer)
                     assert client.served(answer) == []
     assert demo.reached_outside() == []
+
+
+def test_pictures_of_agents_are_uploads(demo: Demo) -> None:
+    """In a data URI, or by the address of an upload; both are held in the demo's folder, and taken."""
+    client = RawClient(demo)
+    file = io.BytesIO()
+    Image.new("RGB", (64, 64), "red").save(file, "PNG")
+    uri = f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+    before = set(demo.uploads())
+    status, answer = asked(client, "tools/call", name=tool(client, "invert"), arguments={"picture": uri, "count": 1})
+    assert (status, "relative_error" in answer) == (200, True)
+    (upload,) = set(demo.uploads()) - before
+    assert upload.read_bytes() == file.getvalue()
+    given = {"picture": f"{demo.address}/gradio_api/file={upload}", "count": 1}
+    status, answer = asked(client, "tools/call", name=tool(client, "invert"), arguments=given)
+    assert (status, "relative_error" in answer) == (200, True)
+    assert set(demo.uploads()) - before == {upload}
 
 
 def test_canvas_refuses_other_files(tmp_path: Path) -> None:

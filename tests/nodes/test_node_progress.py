@@ -41,7 +41,8 @@ def given(starflow: tuple[Model, Any], monkeypatch: pytest.MonkeyPatch) -> dict[
     """Inputs of each node, of three pictures where it takes several."""
     model = starflow[0]
     monkeypatch.setattr("nodes.inversion.TOKENS_AT_ONCE", 64)  # a picture at once
-    monkeypatch.setattr("nodes.sampling.TOKENS_AT_ONCE", 64)
+    monkeypatch.setattr("starflow_core.insight.likelihood.DENOISED_AT_ONCE", 64)
+    run("TextEncode", text_encoder=starflow[1], text="")  # which is remembered from here on
     images = torch.rand(3, 64, 64, 3, generator=torch.Generator().manual_seed(0))
     latent = run("Encode", model=model, image=images)
     return {
@@ -95,7 +96,7 @@ def test_batches_of_denoising_are_those_of_the_whole(
 ) -> None:
     settings = given["Sampler"]
     apart = run("Sampler", **settings)["samples"]
-    monkeypatch.setattr("nodes.sampling.TOKENS_AT_ONCE", 4096)
+    monkeypatch.setattr("starflow_core.insight.likelihood.DENOISED_AT_ONCE", 4096)
     torch.testing.assert_close(apart, run("Sampler", **settings)["samples"], rtol=1e-4, atol=1e-4)
 
 
