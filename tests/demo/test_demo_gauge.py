@@ -12,7 +12,7 @@ from starflow_core.insight.likelihood import Likelihood
 def found(log_prob: float, error: float = 1.0) -> Likelihood:
     """With a standard error of two draws, half of their distance."""
     draws = torch.tensor([log_prob - error, log_prob + error], dtype=torch.float32)
-    return Likelihood(log_prob, 0.0, torch.zeros(1, 1), draws)
+    return Likelihood(log_prob, 0.0, torch.zeros(1, 1), draws, torch.zeros(1, 1))
 
 
 def words(*likelihoods: Likelihood) -> list[str]:
