@@ -28,6 +28,13 @@ class Doors(gradio.Blocks):
 
     more_open: frozenset[str] = frozenset()
 
+    def __init__(self, *args: Any, **named: Any) -> None:
+        """As Gradio's; nobody elsewhere is told of what happens here."""
+        # Pages tell when they are made. The client that agents' calls go through asks the Hub for names of agents.
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+        constants.HF_HUB_OFFLINE = True
+        super().__init__(*args, **named)
+
     async def process_api(self, block_fn: Any, inputs: list[Any], *args: Any, **named: Any) -> dict[str, Any]:
         """Every call of a function goes through here: from the queue, past it, of agents, of private functions too."""
         if named.get("iterator") is not None:  # of a call that has begun, whose files are held
@@ -66,10 +73,7 @@ class Doors(gradio.Blocks):
         return self
 
     def launch(self, *args: Any, **named: Any) -> Any:
-        """As Gradio's, behind the gate; nobody elsewhere is told of what happens here."""
-        # The client that agents' calls go through would tell, and ask the Hub for names of agents.
-        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-        constants.HF_HUB_OFFLINE = True
+        """As Gradio's, behind the gate."""
         options = {
             "app_kwargs": {"middleware": [Middleware(Gate, more=self.more_open)]},
             "blocked_paths": [os.getcwd()],

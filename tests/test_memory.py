@@ -30,7 +30,7 @@ CONFIGS: dict[str, StarFlowConfig | TarFlowConfig] = {
         TINY_TARFLOW, img_size=24, channels=128, head_dim=32, expansion=4, num_blocks=2, layers_per_block=3
     ),
 }
-LOW, HIGH = 0.85, 1.25  # of what is measured
+LOW, HIGH = 0.85, 1.3  # of what is measured
 SAMPLERS: dict[str, Sampler] = {
     "sequential": Sequential(),
     "jacobi": Jacobi(max_iterations=2),

@@ -20,6 +20,7 @@ from demo.documented import documented, parameter
 from demo.errors import NO_MEMORY, OUR_FAULT, friendly
 from demo.handles import Handles, size_of
 from demo.host import MOST_MEMORY, DemoHost
+from demo.limits import here
 from demo.models import Models, available, licence_notice
 from demo.steps import Cancelled, Done, Listener, Step, Watch, in_steps
 from nodes.catalogue import NODES
@@ -56,13 +57,13 @@ def test_fields_refuse_what_is_out_of_range(field: Any, right: list[Any], wrong:
 def test_every_input_and_output_has_a_component_with_its_limits_and_help(node: Node) -> None:
     with gr.Blocks():
         for given in node.inputs:
-            made = component(given)
-            if isinstance(given.field, Number):
-                assert (made.minimum, made.value) == (given.field.least, given.default)
-                assert made.maximum <= given.field.most
-            if isinstance(given.field, Choice):
-                assert [value for _, value in made.choices] == given.field.names()
-            assert given.field.help in (getattr(made, "info", None) or made.label)
+            made, field = component(given), here(given).field
+            if isinstance(field, Number):
+                assert (made.minimum, made.value) == (field.least, given.default)
+                assert made.maximum <= field.most
+            if isinstance(field, Choice):
+                assert [value for _, value in made.choices] == field.names()
+            assert field.help in (getattr(made, "info", None) or made.label)
         for output in node.outputs:
             assert shown(output).label.startswith(output.name.replace("_", " "))
 

@@ -200,7 +200,8 @@ def test_edges_of_the_transformers_do_not_round(trained: Config, monkeypatch: py
     block = tarflow.build(trained.tarflow["drawing"]).blocks[0]
     layer, edge = block.attn_blocks[0].mlp.main[0], block.proj_in
     for linear, rounds in ((layer, True), (edge, False)):
-        nearly_one = torch.full((1, linear.weight.shape[1]), 1.001)  # 1 in bfloat16
+        assert isinstance(linear, torch.nn.Linear)
+        nearly_one = torch.full((1, linear.in_features), 1.001)  # 1 in bfloat16
         assert torch.equal(linear(nearly_one), linear(torch.ones_like(nearly_one))) is rounds
 
 
