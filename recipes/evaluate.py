@@ -203,9 +203,21 @@ class Evaluation:
         """log p(x | text) of each pair, in nats."""
         values: list[float] = []
         for first in range(0, len(texts), AT_ONCE):
-            given = self.pipeline.condition(texts[first : first + AT_ONCE])
+            given = torch.stack([self._features(text) for text in texts[first : first + AT_ONCE]])
             values += self.pipeline.flow(latents[first : first + AT_ONCE], given).log_prob.tolist()
         return values
+
+    def _features(self, text: str) -> Tensor:
+        """Of a text, which many pictures are matched with; encoded once."""
+        if text not in self._known_features:
+            encoded = self.pipeline.condition([text])
+            assert encoded is not None
+            self._known_features[text] = encoded[0]
+        return self._known_features[text]
+
+    @cached_property
+    def _known_features(self) -> dict[str, Tensor]:
+        return {}
 
 
 def main() -> None:
