@@ -1,27 +1,27 @@
-"""The nodes in a browser: a Gradio page made from their declarations, for people, for programs and for agents.
+"""The nodes in a browser: a Gradio page, built from the node declarations, for people, programs and agents.
 
-doors.py         what every call goes through; files.py: the files that it names
-gate.py          what every request over HTTP goes through; agent_files.py: files that agents' calls name
-visitors.py      who visitors are, and what each may leave here; folder.py: the demo's own folder, gone when it ends
-queue.py         few jobs a visitor, in turns; turns.py: the order of turns
-accelerator.py   one slot for the accelerator, whatever it is
-models.py        models in memory, shared by all visitors; host.py: what nodes need of this program
-steps.py         work in a thread, told of step by step, that ends when the visitor cancels or leaves
-uploads.py       people's pictures, checked before they are read
-errors.py        what people read where something went wrong
-actions.py       what the pages do, by the nodes; drawing.py: pictures of several visitors at once
-work.py          nodes as the pages run them: how much is too much
-handles.py       a visitor's models and latents, kept here and known outside by a handle
-limits.py        the nodes' inputs with the limits of this demo
-components.py    inputs and outputs of nodes as components; documented.py: functions that say what their parameters are
-upload_check.py  a word on an uploaded file at once
-fields.py        what several pages have; status.py: a line on how work stands; icons.py: small drawings on buttons
-pictures.py      pictures as browsers show them; cards.py: drawn pictures, and what can be done with one;
-                 gauge.py: how likely they are, in words; likelihood_view.py: heatmap over picture
-strip.py         the finished strip on the first page, of the files in strip/, which tools/save_strip.py makes
+doors.py         the Gradio app: it checks the files of every call; files.py: opens and copies these files
+gate.py          checks every HTTP request; agent_files.py: checks the files in requests of agents
+visitors.py      identifies visitors and limits their uploads; folder.py: the demo's own folder, removed at its end
+queue.py         the event queue, with few jobs per visitor, in fair turns; turns.py: the order of the turns
+accelerator.py   lets one job at a time use the accelerator, on this machine or on ZeroGPU
+models.py        the models in memory, shared by all visitors; host.py: the host that the nodes run in
+steps.py         runs work in a thread, reports its steps, and ends it when the visitor cancels or leaves
+uploads.py       checks uploaded pictures and reads them
+errors.py        turns exceptions into messages for people
+actions.py       what the pages do, by means of the nodes; drawing.py: draws for several visitors in one batch
+work.py          runs nodes, and refuses too much work
+handles.py       keeps models and latents of visitors on the server; outside, a handle stands for each
+limits.py        the inputs of the nodes, with the limits of this demo
+components.py    Gradio components for inputs and outputs of nodes; documented.py: functions with documented parameters
+upload_check.py  checks an uploaded file at once
+fields.py        fields that several pages share; status.py: the status line; icons.py: icons of the buttons
+pictures.py      encodes pictures for browsers; cards.py: the drawn pictures, with buttons for further actions;
+                 gauge.py: how likely they are, in words; likelihood_view.py: the heatmap over a picture
+strip.py         the example strip on the first page; tools/save_strip.py makes its files in strip/
 create.py, likelihood.py, inversion.py, developers.py with node_panels.py   the pages; create_endpoint.py: `/create`
-address.py       what stands in the address;  agents.py: the endpoints as tools, by the Model Context Protocol
-web/, style.css  what runs in the browser, and how it looks
-site.py          all of it, and how it is served
-graph.py         example graphs as a `gr.Workflow`: `python -m demo.graph`; graph_format.py: from ComfyUI's form
+address.py       reads the query of the page's address; agents.py: the endpoints as tools (Model Context Protocol)
+web/, style.css  the scripts and the styles of the pages
+site.py          builds all pages and serves them
+graph.py         example graphs as a `gr.Workflow`: `python -m demo.graph`; graph_format.py: converts ComfyUI's format
 """

@@ -1,4 +1,4 @@
-"""One slot for the accelerator: jobs that need it wait for each other, on this machine and on ZeroGPU.
+"""One slot for the accelerator: one job at a time uses it, on this machine or on ZeroGPU.
 
 Import this before torch: ZeroGPU lends its GPU only to programs that import `spaces` first.
 """
@@ -15,15 +15,16 @@ except ImportError:
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-SECONDS = 120  # that a job may hold a ZeroGPU
-# Of every event that computes. One works at a time, see `steps.Room`; others are there, so that it can take them along.
+SECONDS = 120  # for which a job may hold a ZeroGPU
+# The concurrency limit of the events that compute. Only one job works at a time (see `steps.Room`). The other events
+# run too, so that the job can include their requests in its batch.
 AT_ONCE = 16 if spaces is None else 1
 ONE_AT_A_TIME: dict[str, Any] = {"concurrency_id": "accelerator", "concurrency_limit": AT_ONCE}
 
 
 def accelerated(function: F) -> F:
-    """Run a function, or a generator, with a GPU where one is lent by the job.
+    """Run a function or a generator with a GPU of ZeroGPU; elsewhere, return the function unchanged.
 
-    There, it runs in a process of its own: what goes in and comes out is pickled, and models are reached by name.
+    ZeroGPU runs it in a separate process. So arguments and results are pickled, and models are passed by name.
     """
     return function if spaces is None else spaces.GPU(duration=SECONDS)(function)

@@ -1,11 +1,11 @@
-"""What the pages do, by the nodes alone: nothing here knows of Gradio.
+"""The actions of the pages, by means of the nodes. This module does not use Gradio.
 
-Every action is a generator of steps, and at last of what is done; closing it cancels it.
+Every action is a generator: it yields steps, and at last the result. Closing the generator cancels the action.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,7 @@ from .steps import Done, Step, Watch, in_steps
 from .work import check, one, prompted, run_node, scored, scoring_work
 
 __all__ = ["Again", "Drawn", "Inverted", "draw", "outputs_of", "run", "score", "vary"]
-PARTS = (MODEL, TEXT_ENCODER, VAE)  # too large to be passed around: they are made again where they are needed
+PARTS = (MODEL, TEXT_ENCODER, VAE)  # too large to pass around: the function that needs one gets it from its node again
 BY_ID = {node.id: node for node in NODES}
 
 
@@ -37,7 +37,7 @@ BY_ID = {node.id: node for node in NODES}
 def score(
     pictures: Sequence[Image.Image], prompt: str, model_name: str, draws: int, seed: int
 ) -> Iterator[Step | Done[list[Scored]]]:
-    """Likelihoods of pictures, given a prompt or a class, or nothing in particular."""
+    """Score pictures, given a prompt or a class, or given nothing where `prompt` is empty."""
 
     def work(watch: Watch) -> list[Scored]:
         host = DemoHost(watch)
@@ -54,15 +54,15 @@ def score(
 
 @dataclass(frozen=True)
 class Inverted:
-    """A picture that went to noise and back.
+    """A picture that the flow took to noise and back.
 
     Attributes:
-        picture: as the model sees it.
-        back: what came back.
-        error: relative L2 error of what came back through the flow.
-        psnr: of what came back, in dB; what the autoencoder loses, where there is one.
-        varied: what came back where part of the noise gave way to fresh noise.
-        seeds: of the fresh noise of each.
+        picture: the picture, scaled and cropped as the model takes it.
+        back: the picture that the flow and the autoencoder made from the noise.
+        error: the relative L2 error of the latents that came back through the flow.
+        psnr: the PSNR of `back`, in dB; it measures the loss in the autoencoder, where there is one.
+        varied: the variations, each drawn from the noise with part of it replaced by fresh noise.
+        seeds: the seeds of the fresh noise, one for each variation.
     """
 
     picture: Image.Image
@@ -77,7 +77,7 @@ class Inverted:
 def vary(
     picture: Image.Image, prompt: str, model_name: str, count: int, sampling: dict[str, Any]
 ) -> Iterator[Step | Done[Inverted]]:
-    """A picture to noise and back, and `count` variations of it; `sampling` holds inputs of STARFlow Sampler."""
+    """Take a picture to noise and back, and draw `count` variations; `sampling` holds inputs of STARFlow Sampler."""
 
     def work(watch: Watch) -> Inverted:
         host = DemoHost(watch)
@@ -104,7 +104,10 @@ def vary(
 
 @dataclass(frozen=True)
 class Again:
-    """An output of a node that is had by running it again, which a host makes cheap: a part of a model."""
+    """A reference to a part of a model: the node that returns it, the node's inputs, and the place of the output.
+
+    Running the node again gives the part. This is cheap, since the host keeps models in memory.
+    """
 
     node: str
     values: tuple[tuple[str, Any], ...]
@@ -112,17 +115,20 @@ class Again:
 
 
 @accelerated
-def run(node_id: str, values: dict[str, Any]) -> Iterator[Step | Done[tuple[Any, ...]]]:
-    """The outputs of a node; in its inputs and outputs, parts of models are `Again`."""
+def run(node_id: str, values: dict[str, Any], tell: Callable[[str], object]) -> Iterator[Step | Done[tuple[Any, ...]]]:
+    """Run a node and return its outputs.
+
+    In inputs and outputs, an `Again` stands for each part of a model. `tell` gets the remarks of the node.
+    """
 
     def work(watch: Watch) -> tuple[Any, ...]:
-        return outputs_of(BY_ID[node_id], DemoHost(watch), values)
+        return outputs_of(BY_ID[node_id], DemoHost(watch, tell), values)
 
     yield from in_steps(work)
 
 
 def outputs_of(node: Node, host: DemoHost, values: dict[str, Any]) -> tuple[Any, ...]:
-    """What `run` returns at last."""
+    """Return the outputs of a node, with an `Again` for each part of a model."""
     shown = run_node(node, host, **{name: _had(host, value) for name, value in values.items()})
     return tuple(
         Again(node.id, tuple(values.items()), i) if output.type in PARTS else value

@@ -1,6 +1,6 @@
-"""What stands in the address: the open tab, the prompt, the seed, and each setting that is not as at first.
+"""The query of the page's address: the open tab, the prompt, the seed, and each setting that is not the default.
 
-`?tab=likelihood` opens a page; `?prompt=owl&seed=5&guidance=3` draws.
+`?tab=likelihood` opens a tab; `?prompt=owl&seed=5&guidance=3` draws.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ TABS = ("create", "likelihood", "back", "developers")
 
 
 def address() -> Any:
-    """An unseen component with the event `arrive`: there is something in the address to be shown."""
+    """Return a hidden component; its event `arrive` says that the address has a query."""
     return gr.HTML("", html_template="", js_on_load=SCRIPT.read_text(encoding="utf-8"), elem_id="address")
 
 
 def arrives(place: Any, tabs: Any, fields: Sequence[tuple[Input, Any]]) -> None:
-    """Have the address fill in fields, open a tab, and draw where it names a prompt."""
+    """Make the event `arrive` fill in the fields, open the tab, and draw if the address has a prompt."""
 
     def fill(query: str) -> list[Any]:
         asked = json.loads(query)
@@ -45,7 +45,7 @@ def arrives(place: Any, tabs: Any, fields: Sequence[tuple[Input, Any]]) -> None:
 
 
 def _asked(given: Input, asked: dict[str, str]) -> Any:
-    """What an address says of a field; nothing changes where it says nothing, or nothing that can be."""
+    """Return the value of a field from the address; skip the field if the address has no value, or a wrong one."""
     if given.name not in asked:
         return gr.skip()
     try:

@@ -1,7 +1,7 @@
-"""Files in agents' calls, by the Model Context Protocol.
+"""The files in calls of agents, which use the Model Context Protocol.
 
-Gradio reads the files that such a call names, and uploads them to itself, before any function is called. So they are
-checked before: what is left are addresses of this server, which Gradio does not read.
+Gradio reads the files that such a call names, and uploads them to itself, before it calls any function. So this module
+checks them earlier. It leaves only addresses of this server, which Gradio does not read.
 """
 
 from __future__ import annotations
@@ -22,12 +22,13 @@ from .visitors import UPLOADS, TooMuch
 
 
 def agents_body(body: bytes, visitor: str) -> bytes:
-    """The body of an agent's request, with addresses of this server for all files that its calls name.
+    """Return the body of an agent's request, with each file name in it replaced by an address of this server.
 
     Pictures in data URIs become uploads of the visitor.
 
     Raises:
-        HTTPException: it is no JSON, or names a file that is not of this demo, or there is no room for its pictures.
+        HTTPException: the body is not JSON, it names a file outside this demo, or its pictures exceed the visitor's
+            limits.
     """
     try:
         calls = json.loads(body or b"{}")
@@ -57,7 +58,7 @@ def _checked(value: Any, visitor: str) -> Any:
 
 
 def _address(reference: Any) -> str:
-    """This server's address of a file that lies here.
+    """Return this server's address of a file in the demo's folder.
 
     Raises:
         gradio.Error: there is no such file.
@@ -67,11 +68,11 @@ def _address(reference: Any) -> str:
 
 
 def _uploaded(uri: str, visitor: str) -> str:
-    """The path of what a data URI holds, kept as an upload.
+    """Keep the content of a data URI as an upload; return its path.
 
     Raises:
-        TooMuch: there is no room for it.
-        ValueError: it cannot be read.
+        TooMuch: the content exceeds the visitor's limits.
+        ValueError: the data URI cannot be decoded.
     """
     kind, _, text = uri.removeprefix("data:").partition(",")
     is_base64 = kind.endswith(";base64")

@@ -1,7 +1,7 @@
-"""The endpoints as tools for agents, by the Model Context Protocol: Gradio's server, mended where it falls short.
+"""The endpoints as tools for agents, by the Model Context Protocol: Gradio's server with corrections.
 
-In Gradio 6.31, a list of files gets a schema that refers to nowhere, and addresses in it stay text; and pictures within
-a gallery, or among several outputs, are written out as text rather than shown.
+Gradio 6.31 has two faults. The schema of a list of files has references without a target, and addresses in such a list
+stay text. Pictures in a gallery, or among several outputs, become text instead of pictures.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ EMBEDDED = re.compile(r"data:image/[^\"']+")
 
 
 class Agents(GradioMCPServer):
-    """See the module."""
+    """Gradio's server with the corrections that the module's docstring lists."""
 
     def simplify_filedata_schema(self, schema: dict[str, Any]) -> tuple[dict[str, Any], list[list[str | int]]]:
-        """The schema with files as text, and where those are; in lists, at "items"."""
+        """Return the schema with files as text, and the positions of the files; "items" stands for those of a list."""
         simple, places = super().simplify_filedata_schema(inlined(schema))
         return _with_what_is_taken(simple), places
 
     def convert_strings_to_filedata(self, value: Any, filedata_positions: list[list[str | int]]) -> Any:
-        """What an agent gave, with files where text stands for them."""
+        """Return an agent's arguments, with a file in place of each text that stands for one."""
         return {
             name: [_file(one) for one in given]
             if [name, "items"] in filedata_positions
@@ -42,8 +42,8 @@ class Agents(GradioMCPServer):
         }
 
     def postprocess_output_data(self, data: Any, root_url: str) -> list[Any]:
-        """Outputs as contents: each picture as a picture and an address, and the rest as text."""
-        if len(data) == 1:  # all outputs as one, where the tool's progress was not asked for; ours have several
+        """Return outputs as MCP contents: for each picture the picture and its address, for anything else text."""
+        if len(data) == 1:  # Gradio wraps the outputs, of which our tools have several, if no progress was asked for
             (data,) = data
         data = processing_utils.add_root_url(data, root_url, None)
         contents: list[Any] = []
@@ -56,12 +56,12 @@ class Agents(GradioMCPServer):
 
 
 def install() -> None:
-    """Have Gradio serve these tools from the next launch on."""
+    """Make Gradio use this server from the next launch on."""
     gradio.mcp.GradioMCPServer = Agents  # type: ignore[misc]
 
 
 def inlined(node: Any, known: dict[str, Any] | None = None) -> Any:
-    """A JSON schema without `$ref`: what it refers to stands in its place."""
+    """Return a JSON schema with each `$ref` replaced by its target."""
     if isinstance(node, list):
         return [inlined(one, known) for one in node]
     if not isinstance(node, dict):
@@ -74,7 +74,7 @@ def inlined(node: Any, known: dict[str, Any] | None = None) -> Any:
 
 
 def _with_what_is_taken(schema: Any) -> Any:
-    """Files' own word for what may stand for one."""
+    """Return the schema with a description, at each file, of the text that an agent may pass for it."""
     if isinstance(schema, list):
         return [_with_what_is_taken(one) for one in schema]
     if not isinstance(schema, dict):
@@ -88,20 +88,20 @@ def _with_what_is_taken(schema: Any) -> Any:
 
 
 def _file(given: Any) -> Any:
-    """A file from its address at this server, which a picture in a data URI has by now, too; see agent_files.py.
+    """Return the file at an address of this server. Pictures in data URIs have such addresses by now: agent_files.py.
 
     Raises:
-        ValueError: it is no such address; this server asks no other.
+        ValueError: the text is no address of this server; the demo requests no other address.
     """
     if isinstance(given, str) and given.startswith("http") and ADDRESS in given:
-        return handle_file(given)  # which reads nothing
+        return handle_file(given)  # it does not read the file
     raise ValueError(
         f"A picture is a data: URI or an address that this server returned, and this is {str(given)[:60]!r}."
     )
 
 
 def _parts(data: Any) -> Iterator[Any]:
-    """Outputs one by one; of galleries, captions and pictures one by one."""
+    """Yield the outputs one by one, and of galleries each caption and each picture; leave out empty outputs."""
     for output in data:
         if isinstance(output, (list, tuple)) and output and all(_shows(one) for one in output):
             for one in output:
@@ -111,10 +111,10 @@ def _parts(data: Any) -> Iterator[Any]:
 
 
 def _shows(one: Any) -> bool:
-    """Whether this is a picture, or a gallery's."""
+    """Return whether this is a picture, or an entry of a gallery."""
     return isinstance(one, dict) and (is_file_obj_with_meta(one) or is_file_obj_with_meta(one.get("image")))
 
 
 def _text(part: Any) -> str:
-    """Words or JSON; pictures within it, which are there for browsers, are left out."""
+    """Return an output as text or JSON, without embedded pictures: only browsers need those."""
     return EMBEDDED.sub("…", part if isinstance(part, str) else json.dumps(part, default=str))

@@ -1,4 +1,4 @@
-"""Drawn pictures on the first page, each with its likelihood in words and what can be done with it."""
+"""The drawn pictures on the first page, each with its likelihood in words and buttons for further actions."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ EVENTS = {
     "odd": "Where is it odd?",
     "back": "Noise and back",
     "vary": "Vary",
-}  # events of the component, by their words
+}  # the names of the component's events, with their labels
 
 
 def cards() -> Any:
-    """The component; its value is what `drawing_cards` or `drawn_cards` returns, as JSON."""
+    """Return the component; its value is the JSON text that `drawing_cards` or `drawn_cards` returns."""
     script = f"const TEMPLATE = {json.dumps(_template())};\n{SCRIPT.read_text(encoding='utf-8')}"
     return gr.HTML(
         "",
@@ -39,7 +39,7 @@ def cards() -> Any:
 
 
 def _template() -> str:
-    """A card; its script fills it in."""
+    """Return the HTML of an empty card; web/cards.js fills it in."""
     goes = "".join(
         f'<button type="button" data-action="{name}" title="{words}" aria-label="{words}">{icon(name)}'
         f"<span>{words}</span></button>"
@@ -58,14 +58,17 @@ def _template() -> str:
 
 
 def drawing_cards(pictures: Sequence[Image.Image], prompt: str) -> str:
-    """Pictures that are not done yet."""
+    """Return the component's value while the pictures are being drawn."""
     return json.dumps(
         {"pictures": [{"shown": shown_address(one), "alt": f"{prompt}, being drawn"} for one in pictures]}
     )
 
 
 def drawn_cards(drawn: Sequence[Drawn], chosen: dict[str, Any], defaults: dict[str, Any]) -> str:
-    """Pictures that are done; `chosen` and `defaults` are settings as the page has them, for links to them."""
+    """Return the component's value when the pictures are finished.
+
+    Links to the pictures name those settings in `chosen` that differ from `defaults`.
+    """
     found = [one.scored.likelihood for one in drawn]
     pictures = [
         {

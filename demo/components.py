@@ -1,4 +1,4 @@
-"""Inputs and outputs of nodes as components, with the same limits and help."""
+"""Gradio components for inputs and outputs of nodes, with the same limits and help."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ THUMBNAILS: dict[str, Any] = {
 
 
 def is_handle(type: str) -> bool:
-    """Whether what goes along a wire is known outside by a handle."""
+    """Return whether a handle stands for values of this type outside the server."""
     return type not in (*PICTURES, FLOAT)
 
 
 def component(given: Input, **changed: Any) -> Any:
-    """What an input of a node is filled in with; `changed` arguments of the component take the place of its own."""
+    """Return the component for an input of a node; `changed` overrides arguments of the component."""
     given = here(given)
     if isinstance(given.field, Socket):
         return _socket(given, given.field, **changed)
     made = _field(given, **changed)
-    # Gradio's own checks do not say which field they speak of; `checked` does.
+    # The messages of Gradio's own checks do not name the field; those of `checked` do.
     made.preprocess = _as_given
     return made
 
@@ -83,9 +83,9 @@ def _socket(given: Input, field: Socket, **changed: Any) -> Any:
 
 
 def picture_field(**named: Any) -> Any:
-    """Where people drop a picture; events get its file."""
+    """Return a field for one picture; its events get the path of the file."""
     field = gr.Image(type="filepath", image_mode=None, format="png", sources=["upload", "clipboard"], **named)
-    # Gradio's own opens the file, and does not tell people what is wrong with it.
+    # Gradio's own `preprocess` opens the file, and its errors do not say what is wrong with the file.
     field.preprocess = _uploaded  # type: ignore[method-assign]
     check_at_once(field)
     return field
@@ -96,13 +96,13 @@ def _uploaded(payload: Any) -> str | None:
 
 
 class _Files(GradioRootModel):
-    """Files alone, as programs give them, or as a gallery has them."""
+    """Plain files, as programs send them, or entries of a gallery."""
 
     root: list[GalleryImage | FileData]
 
 
 def pictures_field(**named: Any) -> Any:
-    """Where people drop pictures; events get their files."""
+    """Return a field for several pictures; its events get the paths of the files."""
     field: Any = gr.Gallery(
         type="filepath", format="png", interactive=True, sources=["upload", "clipboard"], object_fit="contain", **named
     )
@@ -119,15 +119,15 @@ def _all_uploaded(payload: Any) -> list[str]:
 
 
 def _handle_choice(**named: Any) -> Any:
-    """A choice among a visitor's handles; programs write theirs."""
+    """Return a dropdown of the visitor's handles; programs may pass any handle as text."""
     choice = gr.Dropdown(choices=[], value=None, allow_custom_value=True, **named)
-    # Not one of the choices, of which there are none at first.
+    # Gradio would describe the parameter as one of the choices, and there are none at first.
     choice.api_info = lambda: {"type": "string", "description": "a handle, as a node returned it"}  # type: ignore[method-assign]
     return choice
 
 
 def shown(output: Output) -> Any:
-    """What an output of a node is shown in."""
+    """Return the component that shows an output of a node."""
     label = output.name.replace("_", " ")
     if output.is_list:
         return gr.JSON(label=f"{label}: {output.help}")
@@ -139,26 +139,26 @@ def shown(output: Output) -> Any:
 
 
 def as_image(path: str | None) -> Any:
-    """An uploaded picture as an IMAGE; None where there is none."""
+    """Return an uploaded picture as an IMAGE; None if there is no path."""
     return convert.image([opened(path)]) if path else None
 
 
 def as_pictures(type: str, value: Any) -> Any:
-    """An IMAGE or a MASK as a gallery shows it."""
+    """Convert an IMAGE or a MASK to pictures for a gallery."""
     return convert.pictures(value if type == IMAGE else value[..., None].expand(*value.shape, 3))
 
 
 def checked(inputs: Sequence[Input], values: Sequence[Any]) -> dict[str, Any]:
-    """What was filled in, by name.
+    """Check the values of inputs; return them by name.
 
     Raises:
-        ValueError: something is not of its kind, or out of range; the message begins with the field's name.
+        ValueError: a value is of the wrong kind or out of range; the message begins with the field's name.
     """
     return {given.name: here(given).checked(value) for given, value in zip(inputs, values, strict=True)}
 
 
 def seed_row(given: Input, **changed: Any) -> Any:
-    """A seed with its dice."""
+    """Return the field for a seed, with a button beside it that picks a random seed."""
     with gr.Row(elem_classes=["seed-row"]):
         seed = component(given, scale=4, **changed)
         dice = gr.HTML(

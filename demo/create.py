@@ -15,15 +15,16 @@ from .accelerator import ONE_AT_A_TIME
 from .actions import Drawn
 from .cards import cards, drawing_cards, drawn_cards
 from .components import checked, component, seed_row
-from .create_endpoint import NEGATIVE, SETTINGS, details_of, table_of, unread
+from .create_endpoint import NEGATIVE, SETTINGS, details_of, table_of
 from .errors import friendly
 from .fields import MODEL_NAME, PROMPT, cancels, model_field
 from .status import drawing, finished, status
 from .steps import Done
 from .strip import strip
+from .unread import unread
 
 EXAMPLES = ("a red heart", "owl", "cat face", "sunflower", "hamburger", "green frog", "panda", "rainbow")
-PICTURES = 4  # at first: enough to compare
+PICTURES = 4  # the default number: enough to compare
 SCRIPT = """element.addEventListener("click", (event) => {
     const chip = event.target.closest("button");
     if (!chip) return;
@@ -34,11 +35,11 @@ PRIVATE: dict[str, Any] = {"queue": False, "api_visibility": "private"}
 
 
 class CreatePage(NamedTuple):
-    """What other pages go on with.
+    """The components of this page that other modules use.
 
     Attributes:
-        cards: the drawn pictures, with events for what can be done with one.
-        fields: what can be filled in, with the declaration of each.
+        cards: the drawn pictures; their events send a picture to another page.
+        fields: the declaration and the component of each field.
     """
 
     cards: gr.HTML
@@ -46,7 +47,7 @@ class CreatePage(NamedTuple):
 
 
 def page() -> CreatePage:
-    """Build the page, in the blocks at hand."""
+    """Build the page inside the current Gradio Blocks."""
     with gr.Row(elem_id="bar"):
         prompt = component(
             PROMPT, label="Prompt", info=None, lines=1, max_lines=1, placeholder="What shall it draw?",
@@ -97,7 +98,10 @@ PROMPT_OF_ADDRESS = Input("prompt", PROMPT.field, "")
 
 
 def _settings() -> tuple[Any, dict[str, Any]]:
-    """Whether to keep the seed, and all fields but the prompt, by name, in the order of the endpoint."""
+    """Build the fields; return the box that keeps the seed, and all others but the prompt, by name.
+
+    The fields have the order of the endpoint's parameters.
+    """
     by_name = {given.name: given for given in SETTINGS}
     made: dict[str, Any] = {}
     with gr.Row():

@@ -1,8 +1,7 @@
-"""The drawing, as programs and agents ask for it: the endpoint `/create`."""
+"""The endpoint `/create`, with which programs and agents draw pictures."""
 
 from __future__ import annotations
 
-import html
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,9 +21,9 @@ from .components import checked, component
 from .documented import Parameter, documented, parameter
 from .errors import friendly
 from .fields import MODEL_NAME, PROMPT, model_parameter
-from .models import MODELS
 from .status import drawing, finished
 from .steps import Done
+from .unread import unread
 
 SETTINGS = [given for given in sample.inputs if not isinstance(given.field, Socket) and given.name != "variation"]
 NEGATIVE = Input("negative", PROMPT.field, "")
@@ -32,7 +31,10 @@ WANTED = Input("prompt", PROMPT.field, "")
 
 
 def endpoint() -> None:
-    """Add the endpoint, in the blocks at hand; what is left out of its unseen fields is as the command has it."""
+    """Add the endpoint to the current Gradio Blocks.
+
+    Its hidden fields have the defaults of the command `starflow`; a request gets these where it leaves out a parameter.
+    """
     with gr.Column(visible=False):
         prompt, model, negative = component(WANTED), component(MODEL_NAME), component(NEGATIVE)
         settings = [component(given) for given in SETTINGS]
@@ -57,7 +59,7 @@ def endpoint() -> None:
 def _create(prompt: str, model: str, negative: str, *values: Any) -> Iterator[tuple[Any, Any, Any]]:
     chosen = checked([WANTED, MODEL_NAME, NEGATIVE, *SETTINGS], [prompt, model, negative, *values])
     sampling = {given.name: chosen[given.name] for given in SETTINGS}
-    with tempfile.TemporaryDirectory(prefix="starflow-") as folder:  # Gradio copies from there what it is given
+    with tempfile.TemporaryDirectory(prefix="starflow-") as folder:  # Gradio copies the files that this function yields
         for step in actions.draw(prompt, negative, model, sampling):
             if isinstance(step, Done):
                 told = table_of(step.result) + finished(unread(model, prompt, negative))
@@ -68,7 +70,7 @@ def _create(prompt: str, model: str, negative: str, *values: Any) -> Iterator[tu
 
 
 def _written(drawn: list[Drawn], folder: Path) -> list[tuple[str, str]]:
-    """Files with the pictures' settings in them, and what stands below each."""
+    """Save pictures as PNG files with their settings; return each path with its caption."""
     written = []
     for one in drawn:
         path = folder / f"{file_stem(one.prompt, one.seed)}.png"
@@ -77,23 +79,8 @@ def _written(drawn: list[Drawn], folder: Path) -> list[tuple[str, str]]:
     return written
 
 
-def unread(model: str, *prompts: str) -> str:
-    """What of prompts the model does not read, as HTML; nothing where it reads them whole."""
-    encoder = MODELS.load(model, "default")[1]
-    if encoder is None:
-        return ""
-    told = []
-    for prompt in prompts:
-        beginning = html.escape(f"{prompt[:40]}…" if len(prompt) > 40 else prompt)
-        if encoder.part.is_truncated(prompt):
-            told.append(f"Only the first {encoder.part.tokens} tokens of “{beginning}” are read.")
-        if encoder.part.is_unknown(prompt):
-            told.append(f"{model} knows no word of “{beginning}”, and draws anything.")
-    return " ".join(told)
-
-
 def table_of(drawn: list[Drawn]) -> str:
-    """Likelihoods, as HTML."""
+    """Return the likelihoods as an HTML table."""
     rows = [
         f"<tr><td>{one.seed}</td><td>{one.scored.likelihood.bits_per_dim:.3f}</td>"
         f"<td>{one.scored.likelihood.log_prob:.1f}</td></tr>"
@@ -105,7 +92,7 @@ def table_of(drawn: list[Drawn]) -> str:
 
 
 def details_of(drawn: list[Drawn]) -> list[dict[str, Any]]:
-    """All that is known of how pictures were drawn, for programs."""
+    """Return the prompt, seed, likelihood and settings of each picture, for programs."""
     return [
         {
             "prompt": one.prompt,

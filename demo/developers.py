@@ -20,7 +20,7 @@ AGENT = """{
 
 
 def page() -> None:
-    """Build the page, in the blocks at hand."""
+    """Build the page inside the current Gradio Blocks."""
     with gr.Row():
         _code(
             "API",

@@ -1,4 +1,4 @@
-"""Functions that say what their parameters are, for the pages on the API and for agents' tools."""
+"""Functions with documented parameters, for Gradio's API pages and for the tools of agents."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .limits import SEEDS, BrowserSeed, here
 
 @dataclass(frozen=True)
 class Parameter:
-    """What a program may pass.
+    """A parameter of an endpoint.
 
     Attributes:
-        is_optional: left out, it is what its component holds at first.
+        is_optional: whether a program may leave it out; it then has the initial value of its component.
     """
 
     name: str
@@ -27,7 +27,7 @@ class Parameter:
 
 
 def parameter(given: Input, name: str = "") -> Parameter:
-    """An input of a node, under a name of its own where one is given, with the limits of this demo."""
+    """Return the parameter for an input of a node, with the limits of this demo; `name` overrides the input's name."""
     given = here(given)
     field = given.field
     types: dict[type, type] = {Text: str, Choice: str, Flag: bool, Seed: int}
@@ -47,7 +47,10 @@ def parameter(given: Input, name: str = "") -> Parameter:
 def documented(
     function: Callable[..., Any], name: str, purpose: str, parameters: Sequence[Parameter]
 ) -> Callable[..., Any]:
-    """Give a function names, types and help for all its parameters but a `request`, which Gradio fills in itself."""
+    """Give a function a name, a docstring and a signature that describe its parameters.
+
+    A parameter `request` is not described, since Gradio passes it.
+    """
     hints = get_type_hints(function)
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     own = [inspect.Parameter("request", kind, annotation=hints["request"])] if "request" in hints else []

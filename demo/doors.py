@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import weakref
 from pathlib import Path
@@ -30,9 +31,7 @@ class Doors(gradio.Blocks):
 
     def __init__(self, *args: Any, **named: Any) -> None:
         """As Gradio's; nobody elsewhere is told of what happens here."""
-        # Pages tell when they are made. The client that agents' calls go through asks the Hub for names of agents.
-        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-        constants.HF_HUB_OFFLINE = True
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # pages tell when they are made
         super().__init__(*args, **named)
 
     async def process_api(self, block_fn: Any, inputs: list[Any], *args: Any, **named: Any) -> dict[str, Any]:
@@ -58,6 +57,26 @@ class Doors(gradio.Blocks):
             weakref.finalize(output["iterator"], hold.release)  # it goes when the call has ended, or was cancelled
         return output
 
+    async def postprocess_data(self, block_fn: Any, predictions: Any, state: Any) -> list[Any]:
+        """As Gradio's, which makes a component and its schema anew where an output is skipped.
+
+        That takes tens of milliseconds of the loop that serves everybody, at every step of every job.
+        """
+        outputs = block_fn.outputs
+        several = isinstance(predictions, (list, tuple)) and len(predictions) == len(outputs)
+        told = [place for place, value in enumerate(predictions) if not _is_skipped(value)] if several else []
+        if not several or len(told) == len(outputs):
+            return await super().postprocess_data(block_fn, predictions, state)
+        data: list[Any] = [gradio.skip() for _ in outputs]
+        if told:
+            fewer = copy.copy(block_fn)
+            fewer.outputs = [outputs[place] for place in told]
+            values = [predictions[place] for place in told]
+            made = await super().postprocess_data(fewer, values if len(told) > 1 else values[0], state)
+            for place, value in zip(told, made, strict=True):
+                data[place] = value
+        return data
+
     def queue(self, *args: Any, **named: Any) -> Doors:
         """As Gradio's, with fair turns."""
         super().queue(*args, **named)
@@ -73,7 +92,8 @@ class Doors(gradio.Blocks):
         return self
 
     def launch(self, *args: Any, **named: Any) -> Any:
-        """As Gradio's, behind the gate."""
+        """As Gradio's, behind the gate; the process asks the Hub for nothing from here on."""
+        constants.HF_HUB_OFFLINE = True  # the client that agents' calls go through asks it for names of agents
         options = {
             "app_kwargs": {"middleware": [Middleware(Gate, more=self.more_open)]},
             "blocked_paths": [os.getcwd()],
@@ -82,3 +102,7 @@ class Doors(gradio.Blocks):
             "enable_monitoring": False,
         }
         return super().launch(*args, **{**named, **options})
+
+
+def _is_skipped(value: Any) -> bool:
+    return isinstance(value, dict) and value == gradio.skip()

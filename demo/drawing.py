@@ -1,4 +1,4 @@
-"""Pictures of prompts, those of several visitors at once."""
+"""Drawing of pictures from prompts, for several visitors in one batch."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from .host import DemoHost
 from .steps import Done, Step, Together, Watch, in_steps
 from .work import check, one, prompted, scored, work_of
 
-# Settings of STARFlow Sampler that must be the same for what is drawn at once.
+# Settings of STARFlow Sampler that must be the same for all requests of a batch.
 SHARED = ("aspect_ratio", "width", "height", "guidance", "sampler", "tolerance", "denoise")
 
 
 @dataclass(frozen=True)
 class Drawn:
-    """A picture, with what it was drawn with, and its likelihood given its prompt."""
+    """A drawn picture, with its prompt, seed and settings, and its likelihood given the prompt."""
 
     picture: Image.Image
     prompt: str
@@ -41,7 +41,7 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What one visitor asks for; `sampling` holds inputs of STARFlow Sampler."""
+    """The request of one visitor; `sampling` holds inputs of STARFlow Sampler."""
 
     prompt: str
     negative: str
@@ -50,10 +50,11 @@ class Wanted:
 
 @accelerated
 def draw(prompt: str, negative: str, model_name: str, sampling: dict[str, Any]) -> Iterator[Step | Done[list[Drawn]]]:
-    """Pictures of a prompt, or of a class; `sampling` holds inputs of STARFlow Sampler.
+    """Draw pictures of a prompt or of a class; `sampling` holds inputs of STARFlow Sampler.
 
-    What others wait for is drawn at the same time where model, size and settings are the same. The noise of a picture
-    is that of its seed, so that it is the same picture, up to what the sampler's tolerance and rounding leave.
+    Waiting requests of other visitors are drawn in the same batch if they have the same model, size and settings. The
+    noise of a picture depends on its seed alone. So the batch changes a picture only within the sampler's tolerance
+    and rounding.
     """
     yield from in_steps(
         Together(
@@ -66,14 +67,14 @@ def draw(prompt: str, negative: str, model_name: str, sampling: dict[str, Any]) 
 
 
 def draw_all(model_name: str, wanted: Sequence[Wanted], watch: Watch) -> list[list[Drawn]]:
-    """The pictures of several requests, which share settings, in one batch."""
+    """Draw the pictures of several requests with the same shared settings in one batch; return those of each."""
     host = DemoHost(watch)
     asked = [prompted(host, model_name, request.prompt, request.negative) for request in wanted]
     model = asked[0][0]
     for request in wanted:
         check(work_of(sample, {"model": model, **request.sampling}))
     positive, negative = [given for _, given, _ in asked], [given for _, _, given in asked]
-    if len(wanted) == 1:  # bit by bit as the command draws it
+    if len(wanted) == 1:  # gives the same bits as the command `starflow`
         latent = one(sample, host, model=model, positive=positive[0], negative=negative[0], **wanted[0].sampling)
     else:
         latent = _at_once(host, model, wanted, positive, negative)
@@ -107,14 +108,14 @@ def _at_once(
 
 
 def _noise(model: Model, sampling: dict[str, Any]) -> torch.Tensor:
-    """Of the seeds of a request, (B, C, H, W), at its temperature."""
+    """Return the noise (B, C, H, W) of a request's seeds, scaled by its temperature."""
     shape = datum_shape(model, sampling["aspect_ratio"], sampling["width"], sampling["height"])
     temperature = model.pipeline.temperature(Sampling(temperature=chosen_or_none(sampling["temperature"])))
     return temperature * seeded_noise(shape, sampling["seed"], sampling["batch_size"])
 
 
 def _joined(conditionings: Sequence[Conditioning | None], counts: Sequence[int]) -> Conditioning | None:
-    """Conditionings as one, of a row for each picture."""
+    """Join conditionings to one, with a row for each picture."""
     given = [one[0] for one in conditionings if one is not None]
     if not given:
         return None
@@ -123,7 +124,10 @@ def _joined(conditionings: Sequence[Conditioning | None], counts: Sequence[int])
 
 
 def _denoise(model: Model, chosen: str) -> str:
-    """As the sampler does of its own accord where it draws from a seed, and not where it is given noise."""
+    """Return the setting `denoise`, with the model's default filled in.
+
+    The sampler applies that default only when it draws from a seed, and here it is given noise.
+    """
     return "on" if chosen == "default" and model.pipeline.defaults.denoise else chosen
 
 
@@ -146,7 +150,7 @@ def _drawn(
 
 
 def _settings(model: Model, negative: str, sampling: dict[str, Any]) -> dict[str, Any]:
-    """As the command `starflow` has them in its files."""
+    """Return the settings in the form that the command `starflow` writes into its files."""
     chosen = Sampling(
         guidance=chosen_or_none(sampling["guidance"]),
         temperature=chosen_or_none(sampling["temperature"]),

@@ -1,4 +1,4 @@
-"""What people read where something went wrong; the log has the rest."""
+"""Error messages for people; the log has the details."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OUR_FAULT = "Something went wrong here, and it is not your fault. It has been lo
 
 
 def friendly(function: Callable[..., Any]) -> Callable[..., Any]:
-    """An event's function, or generator, whose errors people can read."""
+    """Wrap the function or generator of an event so that it raises only errors with messages for people."""
     if inspect.isgeneratorfunction(function):
 
         @functools.wraps(function)
@@ -48,12 +48,12 @@ def _told() -> Iterator[None]:
     except MemoryError:
         raise _error(NO_MEMORY) from None
     except Exception as error:
-        if isinstance(error, RuntimeError) and "memory" in str(error):  # torch's own, of the CPU and of GPUs
+        if isinstance(error, RuntimeError) and "memory" in str(error):  # torch's error, for the CPU and for GPUs
             raise _error(NO_MEMORY) from None
         log.exception("unexpected")
         raise _error(OUR_FAULT) from None
 
 
 def _error(message: str) -> gradio.Error:
-    # Gradio shows messages as HTML, and they repeat what people typed.
+    # Gradio shows messages as HTML, and they contain text that people typed.
     return gradio.Error(html.escape(message, quote=False), duration=20, print_exception=False)

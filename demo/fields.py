@@ -1,4 +1,4 @@
-"""Fields that several pages have: the prompt, the model with its licence, and the buttons that begin and cancel."""
+"""Fields that several pages share: the prompt, the model with its licence, and the buttons that start and cancel."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MODEL_NAME = next(given for given in load.inputs if given.name == "model")
 
 
 def model_field() -> Any:
-    """A choice among the models on this machine, with a word on classes, and on licences that are not open."""
+    """Return a dropdown of the models on this machine; a note below it names classes and licences that are not open."""
     model = component(MODEL_NAME)
     notice = gr.Markdown(visible=False)
 
@@ -38,13 +38,13 @@ def model_parameter() -> Parameter:
 
 
 def buttons(label: str, elem_id: str) -> tuple[Any, Any]:
-    """What begins the work of a page or panel, and what cancels it."""
+    """Return the buttons that start and cancel the work of a page or panel."""
     with gr.Row():
         return gr.Button(label, variant="primary", elem_id=elem_id), gr.Button("Cancel", variant="stop")
 
 
 def cancels(stop: Any, told: Any, *events: Any, said: str = "Cancelled.") -> None:
-    """Have a button cancel the work of events, waiting or under way, and say so."""
+    """Make a button cancel the waiting and running jobs of events, and show `said` in the status line `told`."""
     stopped = stop.click(None, cancels=list(events), queue=False, api_visibility="private")
-    # Only then, since a last word of the work may still be on its way.
+    # Only after the cancel, since a last output of the work may arrive before it.
     stopped.then(lambda: finished(said), outputs=told, queue=False, api_visibility="private")

@@ -1,7 +1,7 @@
 """The files that requests name.
 
-No function of a page opens a file by a name that came from outside: each is opened once here, checked, and copied to a
-file that only this call knows of.
+No function of a page opens a file by a name from a request. This module opens each file once, checks it, and copies it
+into a folder of that call.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from .uploads import MAX_FILE
 from .visitors import FILES_OF_ONE, UPLOADS
 
 REFUSED = "This is no file that was uploaded here, or it is gone by now; upload it, and send what the upload answered."
-ADDRESS = "/gradio_api/file="  # before the path of a file, in addresses that this server gives to it
+ADDRESS = "/gradio_api/file="  # precedes the path in this server's address of a file
 UPLOADED = "uploads"  # the folder of uploads
-HELD = "held"  # the folder of files that requests hold
+HELD = "held"  # the folder of the copies for calls
 
 
 def new_folder() -> Path:
-    """Where the files of an upload may lie; it is not there yet."""
+    """Return a path for the folder of an upload; the folder does not exist yet."""
     return Path(get_upload_folder()) / UPLOADED / secrets.token_hex(16)
 
 
@@ -36,13 +36,13 @@ def open_upload(reference: Any, folder: Path) -> BinaryIO:
     """Open a file of the demo's folder; `reference` is its path, or this server's address of it.
 
     Raises:
-        gradio.Error: it is anything else: missing, elsewhere, a folder, a link, a device, a pipe, another address. The
-            error is always the same, and tells nothing of what there is on this machine.
+        gradio.Error: it is missing, in another place, a folder, a link, a device, a pipe, or another address. The
+            message is always the same, so that it reveals nothing about the files on this machine.
     """
     folder = folder.resolve()
     try:
         path = Path(path_of(reference))
-        if not path.is_relative_to(folder):  # nothing else is looked at, if only for the time that it takes
+        if not path.is_relative_to(folder):  # not even looked up: the time of a look-up would tell whether it exists
             raise OSError
         real = path.resolve(strict=True)
         found = real.lstat()
@@ -59,10 +59,10 @@ def open_upload(reference: Any, folder: Path) -> BinaryIO:
 
 
 def path_of(reference: Any) -> str:
-    """The path that a path, or this server's address of a file, names.
+    """Return the path in a reference to a file, which is a path or this server's address of the file.
 
     Raises:
-        ValueError: it is no text.
+        ValueError: the reference is not text.
     """
     if not isinstance(reference, str):
         raise ValueError
@@ -72,12 +72,12 @@ def path_of(reference: Any) -> str:
 
 
 def is_file(value: Any) -> bool:
-    """Whether a value of JSON names a file, as Gradio's clients write it."""
+    """Return whether a JSON value is a reference to a file, in the form of Gradio's clients."""
     return isinstance(value, dict) and bool(value.keys() & {"path", "url"})
 
 
 def with_files(value: Any, change: Callable[[dict[str, Any]], Any]) -> Any:
-    """A value of JSON in which everything that names a file is changed."""
+    """Return a JSON value with `change` applied to each reference to a file."""
     if is_file(value):
         return change(value)
     if isinstance(value, dict):
@@ -88,7 +88,7 @@ def with_files(value: Any, change: Callable[[dict[str, Any]], Any]) -> Any:
 
 
 class Hold:
-    """The files of one call, in a folder of their own; `release` lets them go."""
+    """Copies of the files of one call, in a folder of their own; `release` removes them."""
 
     def __init__(self, files: Path, session: str) -> None:
         self._files, self._session = files, session
@@ -96,10 +96,10 @@ class Hold:
         self.paths: list[str] = []
 
     def hold(self, value: Any) -> Any:
-        """A value of JSON, with each file that it names opened and copied here.
+        """Copy each file that a JSON value names; return the value with references to the copies.
 
         Raises:
-            gradio.Error: a file may not be read, is too large, or there are too many.
+            gradio.Error: a file may not be read, a file is too large, or there are too many files.
         """
         return with_files(value, self._held)
 

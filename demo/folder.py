@@ -1,4 +1,4 @@
-"""The demo's own folder, where uploads and pictures lie: gone when the demo ends, however it ends."""
+"""The demo's own folder for uploads and pictures; it is removed when the demo ends, however it ends."""
 
 from __future__ import annotations
 
@@ -21,26 +21,25 @@ ENDINGS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 
 @contextmanager
 def own_folder() -> Iterator[Path]:
-    """A folder that this process alone writes to, with `files`, which browsers may read, and `temporary`, which they
-    may not; both are made known to Gradio and to `tempfile`.
+    """Create a folder for this process alone, and make Gradio and `tempfile` use it.
 
-    The folder goes when the context is left, and so it does on SIGINT, SIGTERM and SIGHUP, which raise
-    KeyboardInterrupt here. What a killed demo left behind goes first. Enter it in the main thread, and before
-    `gradio.mcp` is imported, which reads the folder's name then.
+    Browsers may read its folder `files`, but not its folder `temporary`. The folder is removed when the context ends.
+    SIGINT, SIGTERM and SIGHUP end the context too: they raise KeyboardInterrupt. Folders of killed demos are removed
+    first. Enter the context in the main thread, and before the import of `gradio.mcp`, which reads the folder's name.
     """
     base = Path(os.environ.get("GRADIO_TEMP_DIR") or tempfile.gettempdir()).resolve()
     base.mkdir(parents=True, exist_ok=True)
     _remove_abandoned(base)
     folder = base / f"{PREFIX}{secrets.token_hex(8)}"
     lock = _lock(folder)
-    lock.acquire()  # before the folder is there, so that nobody takes it for abandoned
+    lock.acquire()  # before the folder exists, so that no other demo takes it for abandoned
     with _ended_by_signals():
         try:
             folder.mkdir(mode=0o700)
             with _known(folder):
                 yield folder
         finally:
-            _ignore_signals()  # what is asked twice must not stop the cleaning up
+            _ignore_signals()  # a second signal must not interrupt the removal
             _remove(folder, lock)
 
 
@@ -49,7 +48,7 @@ def _known(folder: Path) -> Iterator[None]:
     files, temporary = folder / "files", folder / "temporary"
     files.mkdir()
     temporary.mkdir()
-    # Gradio serves what lies in its folder for uploads, and in that for examples, which is in the working directory.
+    # Gradio serves the files in its upload folder and in its examples folder; the latter is in the working directory.
     told = {"GRADIO_TEMP_DIR": files, "GRADIO_EXAMPLES_CACHE": files / "examples", "TMPDIR": temporary}
     before = {name: os.environ.get(name) for name in told}
     os.environ |= {name: str(path) for name, path in told.items()}
@@ -84,7 +83,7 @@ def _ignore_signals() -> None:
 
 
 def _remove_abandoned(base: Path) -> None:
-    """Folders whose demos live no more: the system lets go of a process's locks when it ends, however it ends."""
+    """Remove the folders of demos that have ended: the system frees the locks of a process whenever it ends."""
     for folder in base.glob(f"{PREFIX}*"):
         with contextlib.suppress(OSError, Timeout):
             if not folder.is_dir() or folder.is_symlink() or not _is_own(folder):

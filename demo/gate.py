@@ -1,4 +1,4 @@
-"""What every request over HTTP goes through: which addresses are open, how large requests are, and whose they are."""
+"""The check of every HTTP request: whether its address is open, whether it is small enough, and whose it is."""
 
 from __future__ import annotations
 
@@ -24,24 +24,25 @@ from .uploads import MAX_FILE
 from .visitors import UPLOADS, VISITOR, TooMuch, Upload, visitor_of
 
 API = "/gradio_api/"
-# What the pages, `gradio_client` and agents call below API; Gradio has more, such as a proxy and a video editor.
+# Names below API that the pages, `gradio_client` and agents use. Gradio has more, such as a proxy and a video editor.
 OPEN = {
     *("app_id", "info", "openapi.json", "startup-events", "theme.css", "login_check", "user", "custom_component"),
     *("queue", "call", "run", "api", "cancel", "reset", "heartbeat", "upload", "upload_progress", "mcp"),
 }
-CLOSED = {"monitoring", "login", "logout"}  # of what is not below API
-MOST_BYTES, MOST_BYTES_OF_AGENT = 2**20, 8 * 2**20  # of a request that is no upload; agents' pictures stand in it
-DRAINED = 64 * 2**20  # bytes that are read of a request that is refused
-# Agents' calls come back by a request of this program to itself; this header, which nobody else can write, says whose.
+CLOSED = {"monitoring", "login", "logout"}  # names that are not below API
+MOST_BYTES, MOST_BYTES_OF_AGENT = 2**20, 8 * 2**20  # of a request that is no upload; agents embed pictures
+DRAINED = 64 * 2**20  # bytes of a refused request that are still read
+# For a call of an agent, this program sends a request to itself. A header names the visitor, and SECRET proves that the
+# header is from this program.
 HEADER, SECRET = b"x-starflow-visitor", secrets.token_hex(16)
 
 
 class Gate:
-    """ASGI middleware before Gradio's own routes.
+    """ASGI middleware that checks requests before Gradio's routes get them.
 
     Args:
-        app: what it stands before.
-        more: names that are open below `API`, beside `OPEN`.
+        app: the application behind it.
+        more: names below `API` that are open in addition to `OPEN`.
     """
 
     def __init__(self, app: ASGIApp, more: Collection[str] = ()) -> None:
@@ -66,7 +67,7 @@ class Gate:
 
 
 class _Body:
-    """What comes of a request."""
+    """The incoming body of a request."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -78,14 +79,17 @@ class _Body:
         return message
 
     async def drain(self) -> None:
-        """Read on, and keep nothing: clients that are cut off while they send do not see the answer."""
+        """Read the rest and discard it: a client that is cut off while it sends does not see the answer."""
         left = DRAINED
         while left > 0 and not self._is_whole:
             left -= len((await self()).get("body", b""))
 
 
 def _identified(scope: Scope) -> str:
-    """Whose request it is, by the address that it came from; what it says of that itself is taken out."""
+    """Return the visitor of a request, by the address that it came from.
+
+    Remove the header `HEADER` that a client sent. Trust it only if it has the secret of this program.
+    """
     given = [value.decode("latin-1") for name, value in scope["headers"] if name == HEADER]
     scope["headers"] = [(name, value) for name, value in scope["headers"] if name != HEADER]
     told = [value.removeprefix(f"{SECRET}:") for value in given if value.startswith(f"{SECRET}:")]
@@ -96,7 +100,7 @@ def _identified(scope: Scope) -> str:
 
 
 def _is_open(method: str, path: str, names: Collection[str]) -> bool:
-    """Whether a request may go on to Gradio: of files, only what lies in the demo's folder."""
+    """Return whether Gradio may handle a request; requests for files are limited to the demo's folder."""
     if path.startswith(ADDRESS):
         with contextlib.suppress(gradio.Error), open_upload(path.removeprefix(ADDRESS), Path(get_upload_folder())):
             return True
@@ -107,10 +111,10 @@ def _is_open(method: str, path: str, names: Collection[str]) -> bool:
 
 
 async def _bounded(scope: Scope, receive: Receive) -> Receive:
-    """The body of a request, read here whole; see `agents_body`.
+    """Read the whole body of a request; return a function that replays it. `agents_body` checks that of an agent.
 
     Raises:
-        HTTPException: it is too large, or names a file that is not of this demo.
+        HTTPException: the body is too large, or an agent's body names a file outside this demo.
     """
     if scope["method"] in ("GET", "HEAD"):
         return receive
@@ -136,10 +140,10 @@ async def _bounded(scope: Scope, receive: Receive) -> Receive:
 
 
 async def _uploaded(request: Request) -> JSONResponse:
-    """Take in an upload, in a folder of its own; answers the paths of its files, as Gradio's own route does.
+    """Receive an upload into a folder of its own; reply with the paths of its files, as Gradio's own route does.
 
     Raises:
-        HTTPException: it is too large, too much for one visitor, or no upload.
+        HTTPException: the upload is too large, exceeds the visitor's limits, or is malformed.
     """
     upload = UPLOADS.begin(request.scope[VISITOR], new_folder())
     try:

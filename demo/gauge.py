@@ -1,4 +1,4 @@
-"""How likely pictures of one run are, in words: against each other, since there is nothing else to compare with."""
+"""How likely the pictures of one run are, in words. They are compared with each other: there is nothing else."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from starflow_core.insight.likelihood import Likelihood
 
 ORDINALS = {2: "second", 3: "third"}
-SURE = 2.0  # standard errors that two likelihoods must lie apart to be told apart
+SURE = 2.0  # two likelihoods differ if they are further apart than this many standard errors
 
 
 @dataclass(frozen=True)
 class Gauge:
-    """What stands below a picture.
+    """The likelihood that is shown below a picture.
 
     Attributes:
-        words: how likely it is.
-        share: where it lies between the least likely picture of the run (0) and the likeliest (1); None where
-            measuring is too noisy, or there is nothing, to tell.
+        words: how likely the picture is.
+        share: its position between the least likely picture of the run (0) and the likeliest (1); None if there is no
+            other picture, or if the differences are within the noise of the measurement.
     """
 
     words: str
@@ -27,9 +27,9 @@ class Gauge:
 
 
 def gauges(found: Sequence[Likelihood]) -> list[Gauge]:
-    """A gauge for each picture of a run.
+    """Return a gauge for each picture of a run.
 
-    Only pictures of the same size can be compared: a log-probability (nats) is a sum over all that a picture has.
+    The pictures must have the same size, since a log-probability (nats) is a sum over all dimensions of a picture.
     """
     if len(found) == 1:
         return [Gauge("draw more to compare it with", None)]
@@ -46,7 +46,7 @@ def _log_prob(found: Likelihood) -> float:
 
 
 def _differ(one: Likelihood, other: Likelihood) -> bool:
-    """Whether two likelihoods lie further apart than the noise draws alone would put them."""
+    """Return whether two likelihoods differ by more than the random noise draws explain."""
     errors = [0.0 if math.isnan(found.standard_error) else found.standard_error for found in (one, other)]
     return abs(one.log_prob - other.log_prob) > SURE * math.hypot(*errors)
 

@@ -1,7 +1,7 @@
 """The example graphs of the ComfyUI pack as a node graph in the browser: `python -m demo.graph likelihood`.
 
-Gradio's `gr.Workflow` (in beta) draws and runs the graph; the functions behind it are the nodes, and models and latents
-go along its wires as handles. It is for one person at their own machine: it listens on loopback only.
+Gradio's `gr.Workflow` (in beta) draws the graph and runs the nodes as its functions. Models and latents pass between
+nodes as handles. The program serves one person on their own machine: it listens on loopback only.
 """
 
 from __future__ import annotations
@@ -39,19 +39,19 @@ from .steps import Watch
 
 
 class Canvas(Doors, Workflow):
-    """Gradio's, behind the demo's doors."""
+    """Gradio's `Workflow`, with the checks of `Doors`."""
 
-    more_open = frozenset({"component_server"})  # by which the canvas calls its functions
+    more_open = frozenset({"component_server"})  # the canvas calls its functions by this endpoint
 
 
 class Runner:
-    """What runs behind the canvas: one node at a time, files in a folder of their own."""
+    """Runs the nodes of the canvas, one at a time, and saves their pictures in `folder`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._lock, self._handles = folder, threading.Lock(), Handles()
 
     def functions(self) -> dict[str, Callable[..., list[Any]]]:
-        """A function a node, which takes and returns what JSON can hold."""
+        """Return a function for each node; its arguments and results are JSON values."""
         return {node.id: self._function(node) for node in (*NODES, *NATIVE)}
 
     def _function(self, node: Node) -> Callable[..., list[Any]]:
@@ -79,7 +79,7 @@ class Runner:
         return read(given, value, self._handles)
 
     def _written(self, value: Any) -> Any:
-        """Pictures as a file, side by side; anything else as it is."""
+        """Save pictures side by side in one file; return any other value unchanged."""
         if not isinstance(value, list):
             return value
         path = self._folder / f"{uuid.uuid4().hex}.png"
@@ -88,7 +88,7 @@ class Runner:
 
 
 def beside_each_other(pictures: list[Picture.Image]) -> Picture.Image:
-    """A graph's wire carries one picture."""
+    """Join pictures side by side, since a connection in the graph carries one picture."""
     width, height = pictures[0].size
     row = Picture.new("RGB", (width * len(pictures), height))
     for i, picture in enumerate(pictures):
@@ -101,7 +101,7 @@ def _default(given: Input) -> Any:
 
 
 def main() -> None:
-    """`python -m demo.graph`."""
+    """Run the command `python -m demo.graph`."""
     parser = argparse.ArgumentParser(prog="python -m demo.graph", description="An example graph in the browser.")
     parser.add_argument("graph", choices=names(), nargs="?", default="text_to_image")
     parser.add_argument("--port", type=int, help="to listen at; the first free one from 7860 by default")
@@ -114,7 +114,7 @@ def main() -> None:
 
 
 def serve(file: Path, uploads: Path, port: int | None) -> None:
-    """The canvas, until it is stopped."""
+    """Serve the canvas until the program is stopped."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "gr.Workflow is currently in beta")
         canvas = Canvas(str(file), bind=Runner(uploads).functions())

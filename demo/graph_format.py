@@ -1,4 +1,4 @@
-"""Example graphs of the ComfyUI pack in the form that `gr.Workflow` reads."""
+"""Conversion of the ComfyUI pack's example graphs to the format that `gr.Workflow` reads."""
 
 from __future__ import annotations
 
@@ -15,20 +15,23 @@ from nodes.values import Image, Latent
 from starflow_core.images import to_images
 
 WORKFLOWS = Path(__file__).parent.parent / "workflows"
-MUTED = 2  # a node's mode, in ComfyUI
+MUTED = 2  # the mode of a muted node, in ComfyUI
 NOTES = ("MarkdownNote", "Note")
 
 Json = dict[str, Any]
 
 
 def names() -> list[str]:
-    """Of the example graphs."""
+    """Return the names of the example graphs."""
     return sorted(path.stem for path in WORKFLOWS.glob("*.json"))
 
 
 def converted(saved: Json, name: str) -> Json:
-    """A graph as ComfyUI saves it, as `gr.Workflow` reads it: nodes become operators, loaded pictures references, and
-    shown ones subjects; muted nodes and notes are left out."""
+    """Convert a graph from ComfyUI's format to that of `gr.Workflow`.
+
+    Nodes become operators. Nodes that load pictures become references, and those that save or show pictures become
+    subjects. Muted nodes and notes are left out.
+    """
     graph: Json = {"schema_version": "2", "name": name, "references": [], "operators": [], "subjects": [], "edges": []}
     nodes = (node for node in saved["nodes"] if node["type"] not in NOTES)
     kept = {node["id"]: node for node in nodes if node.get("mode") != MUTED}
@@ -59,7 +62,7 @@ def converted(saved: Json, name: str) -> Json:
 
 
 def _add_words(graph: Json, operator: Json) -> None:
-    """Give words that people write a place of their own, where Gradio shows them as fields."""
+    """Add a reference for each text input of an operator, since Gradio shows references as fields."""
     for given in ours(operator["fn"]).inputs:
         if isinstance(given.field, Text):
             name = f"{operator['id']}_{given.name}"
@@ -110,22 +113,22 @@ def _operator(node: Json) -> Json:
 
 
 def _filled_in(node: Node, values: Sequence[Any]) -> Json:
-    """What the fields of a saved node hold, by name; ComfyUI saves them in order, and only that."""
+    """Return the values of a saved node's fields by name; ComfyUI saves only the values, in order."""
     left = iter(values)
     data: Json = {}
     for given in node.inputs:
         if not isinstance(given.field, Socket):
-            data[given.name] = next(left, given.default)  # fields that were added since the graph was saved have none
+            data[given.name] = next(left, given.default)  # newer fields have no saved value
             if isinstance(given.field, Seed):
-                next(left, None)  # what becomes of the seed after a run, which is a field of ComfyUI's
+                next(left, None)  # ComfyUI's own field, which changes the seed after a run
     return data
 
 
 def ours(type: str) -> Node:
-    """The node behind one of a graph: its own, or the one that does the same as ComfyUI's.
+    """Return the node of a type: a node of the pack, or the replacement of one of ComfyUI's own nodes.
 
     Raises:
-        ValueError: there is none.
+        ValueError: there is no such node.
     """
     for node in (*NODES, *NATIVE):
         if node.id == type:
@@ -134,7 +137,7 @@ def ours(type: str) -> Node:
 
 
 def _decoded(host: Any, samples: Latent, vae: Any) -> Image:
-    if vae is None:  # of a flow of pictures, whose latents are the pictures
+    if vae is None:  # a flow on pixels: its latents are the pictures
         return convert.image(to_images(convert.samples(samples)))
     scaled = convert.samples(samples).to(vae.device) * vae.config.scaling_factor
     return convert.image([to_images(vae.decode(one[None]))[0] for one in scaled])
@@ -156,7 +159,7 @@ def _put_in(host: Any, destination: Image, source: Image, x: int, y: int) -> Ima
     return image
 
 
-# ComfyUI's own nodes that the example graphs use, for what goes along their wires here.
+# Replacements of ComfyUI's own nodes in the example graphs, for the values that pass between nodes here.
 NATIVE = (
     Node(
         "VAEDecode",
@@ -209,5 +212,5 @@ def _input_type(given: Input) -> str:
 
 
 def _port_type(type: str) -> str:
-    """Handles are text."""
+    """Return Gradio's name for a type; handles are text."""
     return "image" if type in (IMAGE, MASK) else "number" if type == FLOAT else "text"

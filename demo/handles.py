@@ -1,4 +1,4 @@
-"""Models and latents of visitors, kept here and known outside by handles that nobody can guess."""
+"""Models and latents of visitors, kept on the server; outside, a handle that nobody can guess stands for each."""
 
 from __future__ import annotations
 
@@ -11,18 +11,22 @@ from typing import Any
 
 from torch import Tensor
 
-SECONDS = 3600.0  # that a handle is kept after its last use
+SECONDS = 3600.0  # for which a handle is kept after its last use
 PER_VISITOR = 64
 BYTES_PER_VISITOR = 256 * 2**20
 
 
 @dataclass
 class Kept:
-    """A value under a handle.
+    """A value that a handle stands for.
 
     Attributes:
-        type: as nodes' sockets have it.
-        number, label: for the person who chooses among several.
+        visitor: its owner.
+        type: the type, as the sockets of nodes name it.
+        number, label: what its owner sees in a list of handles.
+        value: the value itself.
+        size: the size, in bytes.
+        used: the time of its last use, by the monotonic clock.
     """
 
     visitor: str
@@ -35,11 +39,11 @@ class Kept:
 
 
 class Handles:
-    """Of all visitors; what a visitor keeps is bounded, the oldest goes first.
+    """The handles of all visitors. Each visitor has limits; beyond them, the oldest handles are dropped first.
 
     Args:
-        seconds: that a handle is kept after its last use.
-        count, size: handles, and bytes, a visitor.
+        seconds: how long a handle is kept after its last use.
+        count, size: the most handles and bytes per visitor.
     """
 
     def __init__(self, seconds: float = SECONDS, count: int = PER_VISITOR, size: int = BYTES_PER_VISITOR) -> None:
@@ -48,7 +52,7 @@ class Handles:
         self._lock = threading.Lock()
 
     def put(self, visitor: str, type: str, label: str, value: Any) -> str:
-        """Keep a value; returns its handle. The label gets a number, by which its visitor tells it from others."""
+        """Keep a value and return its handle; a number before the label tells it from the visitor's other handles."""
         handle = f"{type.lower()}-{secrets.token_urlsafe(16)}"
         with self._lock:
             self._forget_old()
@@ -58,10 +62,10 @@ class Handles:
         return handle
 
     def get(self, handle: str, type: str) -> Any:
-        """The value under a handle.
+        """Return the value of a handle.
 
         Raises:
-            ValueError: there is none, any more or of this type.
+            ValueError: the handle is unknown or dropped, or its value has another type.
         """
         with self._lock:
             self._forget_old()
@@ -74,13 +78,13 @@ class Handles:
             return kept.value
 
     def of(self, visitor: str, type: str) -> list[tuple[str, str]]:
-        """Labels and handles of what a visitor keeps, the newest first."""
+        """Return the labels and handles of a visitor's values of a type, the newest first."""
         with self._lock:
             mine = [(handle, kept) for handle, kept in self._kept.items() if kept.visitor == visitor]
         return [(f"{kept.number}: {kept.label}", handle) for handle, kept in mine if kept.type == type][::-1]
 
     def forget(self, visitor: str) -> None:
-        """Let go of all that a visitor keeps."""
+        """Drop all values of a visitor."""
         with self._lock:
             for handle in [handle for handle, kept in self._kept.items() if kept.visitor == visitor]:
                 del self._kept[handle]
@@ -93,7 +97,7 @@ class Handles:
     def _forget_beyond_bounds(self, visitor: str) -> None:
         mine = [handle for handle, kept in self._kept.items() if kept.visitor == visitor]
         size = sum(self._kept[handle].size for handle in mine)
-        for handle in mine[:-1]:  # the newest stays in any case
+        for handle in mine[:-1]:  # the newest always stays
             if len(mine) <= self._count and size <= self._size:
                 return
             size -= self._kept.pop(handle).size
@@ -101,7 +105,7 @@ class Handles:
 
 
 def size_of(value: Any) -> int:
-    """Bytes of the tensors in lists, tuples and dictionaries."""
+    """Return the bytes of the tensors in a value, which may be nested lists, tuples and dictionaries."""
     if isinstance(value, Tensor):
         return value.nbytes
     if isinstance(value, dict):

@@ -1,4 +1,4 @@
-"""This program as the nodes see it."""
+"""The host that the nodes run in: it loads models, limits memory and reports progress."""
 
 from __future__ import annotations
 
@@ -16,19 +16,20 @@ from starflow_core.samplers import Progress
 from .models import MODELS
 from .steps import Watch
 
-MOST_MEMORY = 4 * 2**30  # bytes of a job beside the model's weights
+MOST_MEMORY = 4 * 2**30  # bytes of a job, without the model's weights
 
 
 class DemoHost(LocalHost):
-    """See `nodes.host.Host`: models are shared, and sampling is watched.
+    """An implementation of `nodes.host.Host` that shares models between visitors and reports the steps of sampling.
 
     Args:
-        watch: told of every step, with a preview where it is time for one.
+        watch: gets every step, with a preview when one is due.
+        tell: gets the remarks of nodes; by default, remarks are dropped.
     """
 
-    def __init__(self, watch: Watch) -> None:
+    def __init__(self, watch: Watch, tell: Callable[[str], object] = lambda remark: None) -> None:
         super().__init__()
-        self._watch, self._share = watch, 0.0
+        self._watch, self._share, self._tell = watch, 0.0, tell
 
     def load(self, name: str, dtype: str, accept_licence: bool) -> tuple[Model, Placed | None, Any]:
         return MODELS.load(name, dtype)
@@ -43,6 +44,9 @@ class DemoHost(LocalHost):
         with super().in_memory(placed, memory):
             yield
 
+    def tell(self, remark: str) -> None:
+        self._tell(remark)
+
     def progress(self, model: Model) -> Callable[[Progress], None]:
         def report(step: Progress) -> None:
             def pictures() -> list[Image.Image]:
@@ -54,5 +58,5 @@ class DemoHost(LocalHost):
         return report
 
     def steps(self) -> OnProgress:
-        """Work beside the sampling can be cancelled, too; what is shown is how far the sampling is."""
+        """Make other work than sampling cancellable too; the shown progress stays that of the sampling."""
         return lambda done, total: self._watch.step(self._share)

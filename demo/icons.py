@@ -1,4 +1,4 @@
-"""Small drawings on buttons, as SVG within the page: of the colour of the words beside them, whatever the fonts."""
+"""Icons of the buttons, as SVG in the page: they have the colour of the text, and need no font."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PATHS = {
 
 
 def icon(name: str) -> str:
-    """A drawing as SVG, hidden from screen readers: the button says in words what it does."""
+    """Return an icon as SVG, hidden from screen readers, since the button has a label in words."""
     return (
         '<svg class="drawing-icon" viewBox="0 0 24 24" fill="none" stroke="currentColor" stroke-width="1.8" '
         f'stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">{PATHS[name]}</svg>'

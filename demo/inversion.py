@@ -1,4 +1,4 @@
-"""The page on which a picture goes to noise and back, and is varied."""
+"""The page that takes a picture to noise and back, and draws variations of it."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from .errors import friendly
 from .fields import MODEL_NAME, PROMPT, buttons, cancels, model_field, model_parameter
 from .status import drawing, finished, status
 from .steps import Done
+from .unread import unread
 from .uploads import opened
 
 SAMPLER = {given.name: given for given in sample.inputs}
 SETTINGS = [SAMPLER[name] for name in ("variation", "seed", "guidance", "tolerance", "temperature", "denoise")]
-STRENGTH = 0.4  # at first: enough to see
-NO_GUIDANCE = 0.0  # with it, the way back would not be the inverse of the way there
+STRENGTH = 0.4  # the default: enough for visible changes
+NO_GUIDANCE = 0.0  # the default: with guidance, the way back is not the inverse of the way to noise
 COUNT = Input("count", Number("variations, of seeds that follow each other", 1, 8, 1), 4)
 
 
 class InversionPage(NamedTuple):
-    """What other pages send pictures to."""
+    """The fields of this page that the first page fills in when it sends a picture."""
 
     picture: gr.Image
     prompt: gr.Textbox
@@ -37,7 +38,7 @@ class InversionPage(NamedTuple):
 
 
 def page() -> InversionPage:
-    """Build the page, in the blocks at hand."""
+    """Build the page inside the current Gradio Blocks."""
     gr.Markdown(
         "A flow takes a picture to noise and back without loss: only the autoencoder rounds it. Mix fresh noise in, "
         "and what comes back is a variation."
@@ -97,16 +98,16 @@ def _invert(file: str, prompt: str, model: str, count: int, *values: Any) -> Ite
     picture = opened(file)
     for step in actions.vary(picture, PROMPT.checked(prompt), model, many, sampling):
         if isinstance(step, Done):
-            yield _results(step.result)
+            yield _results(step.result, unread(model, prompt))
         else:
             preview = gr.skip() if step.pictures is None else step.pictures
             yield gr.skip(), drawing(step.share), preview, gr.skip()
 
 
-def _results(found: Inverted) -> tuple[Any, ...]:
+def _results(found: Inverted, remarks: str) -> tuple[Any, ...]:
     told = (
         f"The flow brought its data back within a relative error of <b>{found.error:.1e}</b>. The picture came back at "
-        f"<b>{found.psnr:.1f} dB</b> PSNR, which is what the autoencoder keeps, where there is one."
+        f"<b>{found.psnr:.1f} dB</b> PSNR, which is what the autoencoder keeps, where there is one. {remarks}"
     )
     varied = [(picture, f"seed {seed}") for picture, seed in zip(found.varied, found.seeds, strict=True)]
     numbers = {"relative_error": found.error, "psnr": found.psnr, "seeds": found.seeds}

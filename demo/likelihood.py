@@ -1,4 +1,4 @@
-"""The page on which pictures are scored, and ranked."""
+"""The page that scores pictures by their likelihood and ranks them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,14 @@ from .fields import MODEL_NAME, PROMPT, buttons, cancels, model_field, model_par
 from .likelihood_view import described, likelihood_view
 from .status import drawing, finished, status
 from .steps import Done
+from .unread import unread
 from .uploads import all_opened
 
 SETTINGS = [given for given in likelihood.inputs if not isinstance(given.field, Socket)]
 
 
 class LikelihoodPage(NamedTuple):
-    """What other pages send pictures to."""
+    """The fields of this page that the first page fills in when it sends a picture."""
 
     pictures: gr.Gallery
     prompt: gr.Textbox
@@ -37,7 +38,7 @@ class LikelihoodPage(NamedTuple):
 
 
 def page() -> LikelihoodPage:
-    """Build the page, in the blocks at hand."""
+    """Build the page inside the current Gradio Blocks."""
     gr.Markdown(
         "How likely does the model find a picture, and **where is it odd**? Drop one, or several to rank them. "
         "Yellow is likely, violet is not; fewer bits per dimension are likelier."
@@ -87,7 +88,7 @@ def _measure(files: Any, prompt: str, model: str, *values: Any) -> Iterator[tupl
     for step in actions.score(pictures, PROMPT.checked(prompt), model, settings["draws"], settings["seed"]):
         if isinstance(step, Done):
             names = [Path(path).name for path in files]
-            yield _results(sorted(zip(names, step.result, strict=True), key=_bits_per_dim))
+            yield _results(sorted(zip(names, step.result, strict=True), key=_bits_per_dim), unread(model, prompt))
         else:
             yield gr.skip(), drawing(step.share), gr.skip(), gr.skip()
 
@@ -96,13 +97,13 @@ def _bits_per_dim(named: tuple[str, Scored]) -> float:
     return named[1].likelihood.bits_per_dim
 
 
-def _results(ranked: list[tuple[str, Scored]]) -> tuple[Any, ...]:
+def _results(ranked: list[tuple[str, Scored]], remarks: str) -> tuple[Any, ...]:
     scored = [one for _, one in ranked]
     maps = [(heatmap(one.likelihood.map, one.picture.size), name) for name, one in ranked]
     numbers = [{"picture": name, **one.described()} for name, one in ranked]
     for entry in numbers:
         del entry["stops"]
-    return json.dumps(described(scored)), finished(_table(ranked)), maps, numbers
+    return json.dumps(described(scored)), finished(_table(ranked) + remarks), maps, numbers
 
 
 def _table(ranked: list[tuple[str, Scored]]) -> str:

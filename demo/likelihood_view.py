@@ -28,7 +28,7 @@ show();
 
 
 def likelihood_view() -> Any:
-    """The component; its value is what `described` returns, as JSON."""
+    """Return the component; its value is the result of `described`, as JSON text."""
     script = re.sub(r"^export ", "", SOURCE.read_text(encoding="utf-8"), flags=re.MULTILINE)
     return gr.HTML(
         "[]",
@@ -40,5 +40,5 @@ def likelihood_view() -> Any:
 
 
 def described(scored: Sequence[Scored]) -> list[dict[str, Any]]:
-    """Pictures with their likelihoods, as the view takes them."""
+    """Return pictures and their likelihoods in the form that the view takes."""
     return [{**one.described(), "source": shown_address(one.picture)} for one in scored]

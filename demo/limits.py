@@ -1,4 +1,4 @@
-"""What visitors may choose: the nodes' inputs, with limits as they hold on a machine that many share."""
+"""The inputs of nodes, with the limits of a machine that many visitors share."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from starflow_core.images import MAX_AREA
 
 from .models import available, trained_side
 
-MOST_PICTURES = 16  # at once
-SEEDS = 2**53  # beyond, a browser cannot tell whole numbers apart
+MOST_PICTURES = 16  # in a batch
+SEEDS = 2**53  # seeds are below this: a browser cannot tell larger whole numbers apart
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class BrowserSeed(Seed):
 
 
 def here(given: Input) -> Input:
-    """An input of a node with the limits of this demo: smaller batches and sizes, and models that are here."""
+    """Return an input of a node with the limits of this demo: smaller batches and sizes, and only the models here."""
     field = given.field
     if isinstance(field, Seed):
         return dataclasses.replace(given, field=BrowserSeed(field.help))
@@ -42,5 +42,5 @@ def here(given: Input) -> Input:
 
 
 def longest_side() -> int:
-    """Of the largest square picture that a model on this machine draws, in pixels."""
+    """Return the side of the largest square picture that a model on this machine draws, in pixels."""
     return math.isqrt(MAX_AREA) * max(map(trained_side, available()))

@@ -21,30 +21,30 @@ from starflow_core.weights.store import fetched
 from starflow_core.weights.table import CHECKPOINTS
 
 Parts = tuple[Model, Placed | None, Any]
-KEPT = 4  # models in memory; the one that nobody used for longest goes first
-LARGE = 10**9  # bytes of weights, from which a model has the memory to itself
+KEPT = 4  # models in memory; the least recently used one is dropped first
+LARGE = 10**9  # bytes: before a model with more weights is loaded, all others are dropped
 
 
 def available() -> list[str]:
-    """Names of the models on this machine, the default first."""
+    """Return the names of the models on this machine, the default first."""
     names = dict.fromkeys([*embedded_models(), *(stored.name for stored in fetched())])
     return sorted(names, key=lambda name: name != DEFAULT_MODEL)
 
 
 def licence_notice(name: str) -> str:
-    """What a person must know before using a model; nothing where its licence is open."""
+    """Return what a person must know before using a model; "" if its licences are open."""
     checkpoint = CHECKPOINTS.get(name)
     closed = [] if checkpoint is None else [licence for licence in checkpoint.licences if not licence.open]
     return " ".join(f"{name} is under {licence.name}: {licence.summary} {licence.address}" for licence in closed)
 
 
 def classes_of(name: str) -> list[str]:
-    """What a model of classes can be asked for; nothing of others."""
+    """Return the classes of a class-conditional model; an empty list for other models."""
     return list(read_config(model_folder(name)).get("classes", []))
 
 
 def trained_side(name: str) -> int:
-    """Side of the square pictures that a model was trained on, in pixels."""
+    """Return the side of the square pictures that a model was trained on, in pixels."""
     folder = model_folder(name)
     autoencoder = folder / "vae" / "config.json"
     factor = AutoencoderConfig.from_dict(json.loads(autoencoder.read_text())).factor if autoencoder.exists() else 1
@@ -52,17 +52,22 @@ def trained_side(name: str) -> int:
 
 
 class Models:
-    """Loads a model when it is first asked for."""
+    """Loads each model at its first use and keeps a few in memory.
+
+    Args:
+        kept: the most models in memory.
+    """
 
     def __init__(self, kept: int = KEPT) -> None:
         self._kept, self._lock = kept, threading.Lock()
         self._loaded: OrderedDict[tuple[str, str], Parts] = OrderedDict()
 
     def load(self, name: str, dtype: str) -> Parts:
-        """A model with its parts, as `Host.load` returns them.
+        """Return a model with its parts, as `Host.load` does.
 
         Raises:
-            ValueError: it is not on this machine: visitors cannot have weights fetched.
+            ValueError: the model is not on this machine (visitors cannot fetch weights), or it is large and `dtype` is
+                not its default.
         """
         if name not in available():
             fetch = f" Whoever runs this demo can bring it here: starflow fetch {name}" if name in CHECKPOINTS else ""

@@ -1,4 +1,4 @@
-"""The page of nodes: a panel each, made from its declaration."""
+"""The page of nodes: a panel for each node, made from its declaration."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HANDLES = Handles()
 
 @dataclass(frozen=True)
 class Panel:
-    """A node's components."""
+    """The components of a node."""
 
     node: Node
     inputs: list[Any]
@@ -39,10 +39,10 @@ class Panel:
 
 @dataclass(frozen=True)
 class HandleField:
-    """A field that takes a handle of a type.
+    """A field for a handle of a type.
 
     Attributes:
-        is_required: whether the node needs it, so that the newest handle is filled in by itself.
+        is_required: whether the node needs a handle; if so, the page fills in the newest one.
     """
 
     field: Any
@@ -51,7 +51,7 @@ class HandleField:
 
 
 def page() -> None:
-    """Build the page, in the blocks at hand."""
+    """Build the page inside the current Gradio Blocks."""
     gr.Markdown(
         "The nodes of the ComfyUI pack, one by one. Models, latents and conditioning stay on the server, and go from "
         "node to node by their handles: run **STARFlow Loader** first, and what it made can be chosen in the others. "
@@ -79,7 +79,7 @@ def _panel(node: Node) -> Panel:
 
 
 def _handle_fields(panel: Panel) -> list[HandleField]:
-    """The fields that take handles."""
+    """Return the fields of a panel that take handles."""
     return [
         HandleField(field, given.field.type, given.is_required)
         for field, given in zip(panel.inputs, panel.node.inputs, strict=True)
@@ -106,7 +106,7 @@ def _connect(panel: Panel, choices: Sequence[HandleField]) -> None:
 
 
 def _refresh(fields: Sequence[HandleField]) -> Callable[[gr.Request], Any]:
-    """What a visitor can choose from now; the newest is chosen only where the node needs one."""
+    """Return a function that updates the choices of handle fields, and fills in the newest where a node needs one."""
 
     def refresh(request: gr.Request) -> Any:
         updates = []
@@ -120,14 +120,14 @@ def _refresh(fields: Sequence[HandleField]) -> Callable[[gr.Request], Any]:
 
 
 def visitor(request: gr.Request) -> str:
-    """Whose handles these are."""
+    """Return the owner of a request's handles: its session."""
     return str(request.session_hash or "")
 
 
 def _runner(node: Node) -> Callable[..., Iterator[Any]]:
     def run(request: gr.Request, *values: Any) -> Iterator[Any]:
         given = {one.name: read(one, value, HANDLES) for one, value in zip(node.inputs, values, strict=True)}
-        for step in actions.run(node.id, given):
+        for step in actions.run(node.id, given, gr.Warning):
             if isinstance(step, Done):
                 yield *results_of(node, step.result, HANDLES, visitor(request)), finished("Done.")
             else:
@@ -137,10 +137,10 @@ def _runner(node: Node) -> Callable[..., Iterator[Any]]:
 
 
 def read(given: Input, value: Any, handles: Handles) -> Any:
-    """What was filled in, as the node takes it.
+    """Convert the value of a field to the input of the node.
 
     Raises:
-        ValueError: it is out of range, no picture, or no handle of the right type.
+        ValueError: the value is out of range, no picture, or no handle of the right type, or it is missing.
     """
     field = given.field
     if not isinstance(field, Socket):
@@ -153,7 +153,7 @@ def read(given: Input, value: Any, handles: Handles) -> Any:
 
 
 def results_of(node: Node, values: Sequence[Any], handles: Handles, owner: str) -> list[Any]:
-    """What a node returned, as people see it: numbers, pictures and handles."""
+    """Convert the outputs of a node to numbers, pictures and handles."""
     results: list[Any] = []
     for output, value in zip(node.outputs, values, strict=True):
         if output.type == FLOAT:
@@ -167,5 +167,5 @@ def results_of(node: Node, values: Sequence[Any], handles: Handles, owner: str) 
 
 
 def leave(request: gr.Request) -> None:
-    """A visitor is gone: let go of what was kept."""
+    """Drop the handles of a visitor who has left."""
     HANDLES.forget(visitor(request))

@@ -1,4 +1,4 @@
-"""Pictures as browsers show them."""
+"""Pictures as data URIs for browsers."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import io
 
 from PIL import Image, PngImagePlugin
 
-SHOWN = 512  # pixels of the longer side, at least: browsers blur small pictures that they enlarge
+SHOWN = 512  # pixels, the least longer side: browsers blur small pictures when they enlarge them
 
 
 def enlarged(picture: Image.Image) -> Image.Image:
-    """A small picture as it is shown, enlarged by a whole factor with Lanczos' filter, which keeps edges sharp."""
+    """Enlarge a small picture by a whole factor, with Lanczos' filter, which keeps edges sharp."""
     factor = -(-SHOWN // max(picture.size))
     if factor == 1:
         return picture
@@ -19,17 +19,17 @@ def enlarged(picture: Image.Image) -> Image.Image:
 
 
 def shown_address(picture: Image.Image) -> str:
-    """The enlarged picture as a data URI, small enough to be sent at every step of the drawing."""
+    """Return the enlarged picture as a data URI that is small enough to send at every step of the drawing."""
     return _address(enlarged(picture), "WEBP", quality=88)
 
 
 def preview_address(picture: Image.Image) -> str:
-    """A picture as a data URI that is small in bytes."""
+    """Return a picture as a data URI of few bytes."""
     return _address(picture, "WEBP", quality=80)
 
 
 def png_address(picture: Image.Image, text: PngImagePlugin.PngInfo | None = None) -> str:
-    """The picture itself as a data URI, with its text chunks."""
+    """Return the picture as a data URI of a PNG, without loss and with text chunks."""
     return _address(picture, "PNG", pnginfo=text)
 
 

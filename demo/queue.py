@@ -1,4 +1,4 @@
-"""Whose turn it is: a few waiting jobs a visitor, and one job after another of each in turn."""
+"""The event queue: each visitor has few jobs in it, and the visitors take turns."""
 
 from __future__ import annotations
 
@@ -10,18 +10,22 @@ from gradio import queueing
 from .turns import Turns
 from .visitors import visitor_in
 
-JOBS_OF_PAGE, JOBS_OF_VISITOR = 4, 32  # at a time; several people may share an address
+JOBS_OF_PAGE, JOBS_OF_VISITOR = 4, 32  # at a time; a visitor is an address, which several people may share
 
 
 class FairQueue(queueing.Queue):
-    """Gradio's queue, with few jobs a visitor, which come in turns; see `Turns`."""
+    """Gradio's queue, with a limit of jobs per visitor and page, and in the order of `Turns`."""
 
     def __init__(self, *args: Any, **named: Any) -> None:
         super().__init__(*args, **named)
         self._turns = Turns(owners)
 
     async def push(self, body: Any, request: Any, username: str | None) -> Any:
-        """Raises HTTPException where a visitor has too many jobs."""
+        """Add a job to the queue.
+
+        Raises:
+            HTTPException: the visitor, or the page, has too many jobs.
+        """
         jobs = [event for events in self.active_jobs for event in events or ()] + self._waiting()
         mine = [event for event in jobs if owners(event)[0] == visitor_in(request.scope)]
         of_page = [event for event in mine if event.session_hash == body.session_hash]
@@ -33,7 +37,7 @@ class FairQueue(queueing.Queue):
         return pushed
 
     def get_events(self) -> Any:
-        """The next job, and what Gradio says with it."""
+        """Return the next events, as Gradio's queue does; this counts as a turn of their owners."""
         found = super().get_events()
         if found is not None:
             for event in found[0]:
@@ -50,5 +54,5 @@ class FairQueue(queueing.Queue):
 
 
 def owners(event: Any) -> tuple[str, str]:
-    """Whose an event is: the visitor, and the page."""
+    """Return the owners of an event: the visitor and the page."""
     return visitor_in(event.request.scope), event.session_hash

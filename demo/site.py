@@ -1,4 +1,4 @@
-"""All pages together, and how they are served."""
+"""The whole site: it builds all pages and serves them."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ FOOTER = """The code is Apache-2.0, and so are the embedded models, trained on N
 (CC-BY 4.0). Weights that Apple published are for research only; where they are installed, that is said beside them."""
 FOLDER = Path(__file__).parent
 CSS, SCRIPT = FOLDER / "style.css", FOLDER / "web" / "page.js"
-FONT, FONT_MONO = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")  # the browser's own: nothing is fetched
-WAITING = 200  # requests, before further ones are sent away
+FONT, FONT_MONO = ("system-ui", "sans-serif"), ("ui-monospace", "monospace")  # of the browser: no download
+WAITING = 200  # requests in the queue; further ones are refused
 HOUR = 3600
 IN_BROWSER: dict[str, Any] = {"queue": False, "api_visibility": "private"}
 
 
 def build() -> Doors:
-    """The pages."""
-    # Pictures are kept for an hour.
+    """Build all pages."""
+    # Gradio deletes pictures that are older than an hour.
     with Doors(title=TITLE, analytics_enabled=False, delete_cache=(HOUR // 4, HOUR), fill_width=False) as site:
         gr.HTML(INTRODUCTION, elem_id="introduction")
         with gr.Tabs(elem_id="pages", overflow_behavior="wrap") as tabs:
@@ -56,20 +56,20 @@ def build() -> Doors:
         _sends(drawn.cards.back, [*inverted, tabs], "file", "back", "invert", "")
         _sends(drawn.cards.vary, [*inverted, tabs], "file", "back", "invert", "variations")
         site.unload(_leave)
-    # Nothing that computes is had by going past the queue.
+    # With `api_open=False`, no request can bypass the queue.
     return site.queue(max_size=WAITING, default_concurrency_limit=8, api_open=False)
 
 
 def _leave(request: gr.Request) -> None:
-    """A page is closed: let go of what its visitor kept and uploaded."""
+    """Drop the handles and uploads of a page that was closed."""
     node_panels.leave(request)
     UPLOADS.left(str(request.session_hash))
 
 
 def _sends(event: Any, fields: list[Any], file: str, page: str, button: str, result: str) -> None:
-    """Have an event of the drawn pictures open a page with the picture, its prompt and model, and press its button.
+    """Make an event of the drawn pictures open a page, fill in the picture, its prompt and model, and press a button.
 
-    The picture goes from the browser to the upload folder, as one that a visitor chose.
+    The browser uploads the picture, as it uploads one that a visitor chose.
     """
     opened = f'{{ __type__: "update", selected: "{page}" }}'
     taken = f"() => {{ const {{ file, prompt, model }} = starflow.sent; return [{file}, prompt, model, {opened}]; }}"
@@ -78,7 +78,7 @@ def _sends(event: Any, fields: list[Any], file: str, page: str, button: str, res
 
 
 def theme() -> gr.themes.Base:
-    """Gradio's, calm, with one accent, and with text that stands out enough to be read by most people."""
+    """Return a plain Gradio theme with one accent colour and with enough contrast for readable text."""
     return gr.themes.Base(
         primary_hue="teal", secondary_hue="teal", neutral_hue="stone", font=FONT, font_mono=FONT_MONO, radius_size="lg"
     ).set(
@@ -110,29 +110,29 @@ def theme() -> gr.themes.Base:
 
 
 def launch_options() -> dict[str, Any]:
-    """How the pages are served, wherever that is."""
+    """Return the arguments of `launch`, except host and port."""
     return {
         "theme": theme(),
         "css": CSS.read_text(encoding="utf-8"),
         "head": f"<script>{SCRIPT.read_text(encoding='utf-8')}</script>",
         "js": "() => starflow.live()",
-        "footer_links": [],  # the page for developers has them
+        "footer_links": [],  # the page for developers has these links
         "state_session_capacity": 1000,
         "mcp_server": True,
-        "ssr_mode": False,  # it would need Node.js, and makes the first page no faster here
+        "ssr_mode": False,  # server-side rendering needs Node.js, and does not make the first page faster here
     }
 
 
 def main() -> None:
-    """`python app.py`."""
+    """Run the command `python app.py`."""
     parser = argparse.ArgumentParser(prog="app.py", description="The STARFlow nodes in a browser.")
     parser.add_argument(
         "--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"), help="address to listen at"
     )
     parser.add_argument("--port", type=int, help="to listen at; the first free one from 7860 by default")
     options = parser.parse_args()
-    with contextlib.suppress(KeyboardInterrupt), own_folder():  # uploads and pictures, gone with this program
-        from . import agents  # not before: it imports gradio.mcp, which reads the folder's name then
+    with contextlib.suppress(KeyboardInterrupt), own_folder():  # removes uploads and pictures at the end
+        from . import agents  # only now: it imports gradio.mcp, which reads the folder's name
 
         agents.install()
         MODELS.load(DEFAULT_MODEL, "default")  # before the first visitor asks for it

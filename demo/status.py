@@ -1,4 +1,4 @@
-"""A line that says how work stands, read out by screen readers as it changes."""
+"""The status line of a job; screen readers read out its changes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-CLASS = "status"  # made a live region when the page has loaded, see site.py
+CLASS = "status"  # web/page.js makes these elements live regions when the page has loaded
 
 
 def status(text: str = "") -> Any:
@@ -18,6 +18,6 @@ def finished(html: str) -> str:
 
 
 def drawing(share: float) -> str:
-    """How far it is, in words and as a bar."""
+    """Return the progress of a drawing as HTML: a bar and a percentage."""
     percent = round(100 * share)
     return f'<div><progress max="100" value="{percent}" aria-label="progress"></progress> {percent} %</div>'

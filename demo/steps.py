@@ -17,8 +17,10 @@ from .visitors import current_owners
 
 T = TypeVar("T")
 
-POLL_SECONDS = 0.1  # in which a cancel is noticed, since a generator can be closed only where it yields
-PREVIEW_SECONDS = 0.15
+# Between what two jobs tell, one after the other: every yield takes a while of the loop that serves everybody. A cancel
+# is noticed at the next one, since a generator can be closed only where it yields.
+POLL_SECONDS = 0.1
+PREVIEW_SECONDS = 0.15  # between the previews of a visitor's work; of work for several, as many times that
 PREVIEW_SHARE = 0.1  # of the time, at most, that previews may take
 MOST_SECONDS = 1800  # of a job, since others wait for it; the largest model takes most of that on a CPU
 
@@ -93,7 +95,8 @@ class Watch:
             return
         self._tell(share, pictures())
         now = time.monotonic()
-        self._next_preview = now + max(PREVIEW_SECONDS, (now - began) / PREVIEW_SHARE)
+        seconds = PREVIEW_SECONDS * max(1, len(self._listeners))  # each takes and shows them by itself
+        self._next_preview = now + max(seconds, (now - began) / PREVIEW_SHARE)
 
     def _tell(self, share: float, pictures: list[Image.Image] | None) -> None:
         first = 0
@@ -136,7 +139,8 @@ class Room:
     """Where jobs wait for the one that works: in turns between visitors, and those that fit together at once."""
 
     def __init__(self) -> None:
-        self._jobs: list[_Job] = []
+        self._jobs: list[_Job] = []  # that wait
+        self._at_work: list[_Job] = []
         self._lock = threading.Lock()
         self._turns: Turns[_Job] = Turns(lambda job: job.owners)
         self._is_working = False
@@ -147,6 +151,11 @@ class Room:
             if not self._is_working:
                 self._is_working = True
                 threading.Thread(target=self._work, daemon=True).start()
+
+    def pace(self) -> float:
+        """Seconds from one yield of a job to its next, so that those of all jobs together are no more for many."""
+        with self._lock:
+            return POLL_SECONDS * max(1, len(self._jobs) + len(self._at_work))
 
     def _work(self) -> None:
         """Until nobody waits."""
@@ -168,6 +177,7 @@ class Room:
             for job in chosen:
                 self._turns.took(job)
             self._jobs = [job for job in ordered if job not in chosen]
+            self._at_work = chosen
             self._is_working = bool(chosen)
             return chosen
 
@@ -193,7 +203,7 @@ def _is_done(jobs: list[_Job]) -> bool:
 
 
 def in_steps(work: Callable[[Watch], T] | Together[T]) -> Iterator[Step | Done[T]]:
-    """Do the work; yields steps as they come, at least ten times a second, and at last what is done.
+    """Do the work; yields steps as they come, at the pace of the room, and at last what is done.
 
     Closing the iterator cancels the work. That does not wait for its end, since Gradio closes iterators in the very
     loop that serves everybody.
@@ -208,10 +218,11 @@ def in_steps(work: Callable[[Watch], T] | Together[T]) -> Iterator[Step | Done[T
     else:
         listener = Listener(work.count)
     ROOM.enter(_Job(work, listener, current_owners()))
-    last = Step(0.0)
+    last, due = Step(0.0), 0.0
     try:
         while True:
-            news = _newest(listener)
+            news = _newest(listener, due, ROOM.pace())
+            due = time.monotonic() + ROOM.pace()
             if isinstance(news, _Failed):
                 raise news.error
             if isinstance(news, Done):
@@ -223,15 +234,20 @@ def in_steps(work: Callable[[Watch], T] | Together[T]) -> Iterator[Step | Done[T
         listener.has_left.set()
 
 
-def _newest(listener: Listener) -> Step | Done | _Failed | None:
-    """The latest news, the latest with a preview of what has come since the last; None where there is none for long."""
-    try:
-        news = listener.news.get(timeout=POLL_SECONDS)
-    except queue.Empty:
-        return None
-    while isinstance(news, Step) and not listener.news.empty():
-        later = listener.news.get()
-        if isinstance(later, Step) and later.pictures is None:
-            later = Step(later.share, news.pictures)
-        news = later
-    return news
+def _newest(listener: Listener, due: float, patience: float) -> Step | Done | _Failed | None:
+    """The latest news, with the latest preview of what has come; None where there is none for as long as `patience`.
+
+    Steps wait until `due`, a time of `time.monotonic`; what is done or has failed does not.
+    """
+    newest: Step | None = None
+    end = max(due, time.monotonic() + patience)
+    while (left := (due if newest else end) - time.monotonic()) > 0 or not listener.news.empty():
+        try:
+            news = listener.news.get(timeout=max(0.0, left))
+        except queue.Empty:
+            continue
+        if not isinstance(news, Step):
+            return news
+        pictures = news.pictures or (newest.pictures if newest else None)
+        newest = Step(news.share, pictures)
+    return newest

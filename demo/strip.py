@@ -1,6 +1,6 @@
-"""The finished strip on the first page: a drawn picture, where it is likely, its noise, and the picture back from it.
+"""The example strip on the first page: a drawn picture, its likelihood map, its noise, and the picture from the noise.
 
-`python tools/save_strip.py` makes its files with the embedded model; whoever changes that model runs it again.
+`python tools/save_strip.py` makes its files with the embedded model. Run it again when that model changes.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FACTS = FOLDER / "strip.json"
 
 
 def strip() -> Any:
-    """The strip, in the blocks at hand."""
+    """Add the strip to the current Gradio Blocks."""
     return gr.HTML(_html(json.loads(FACTS.read_text(encoding="utf-8"))), elem_id="strip")
 
 

@@ -1,4 +1,4 @@
-"""Turns of those who share something."""
+"""Fair turns for visitors who share a resource."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-KNOWN = 10_000  # owners whose last turn is kept in mind
+KNOWN = 10_000  # owners whose last turn is remembered
 
 
 class Turns(Generic[T]):
-    """The order in which things come, so that each of their owners gets as many turns as the others.
+    """An order of waiting things that gives every owner the same number of turns.
 
-    First comes the first thing of each visitor, beginning with the one whose last turn is longest ago; then the second
-    of each, and so on. What is of one visitor is ordered by pages in the same way. So whoever opens many pages gets no
-    more turns, and people who share an address share its turns evenly.
+    First comes the first thing of each visitor, starting with the visitor whose last turn is longest ago. Then comes
+    the second thing of each visitor, and so on. The things of one visitor are ordered by page in the same way. So a
+    visitor who opens many pages gets no more turns, and people who share an address share its turns evenly.
 
     Args:
-        owners: of a thing: its visitor, and the visitor's page.
+        owners: returns the owners of a thing: its visitor and the visitor's page.
     """
 
     def __init__(self, owners: Callable[[T], tuple[str, str]]) -> None:
@@ -27,7 +27,7 @@ class Turns(Generic[T]):
         self._last: Counter[Hashable] = Counter()
 
     def took(self, thing: T) -> None:
-        """It was its owner's turn."""
+        """Record that a thing had its turn."""
         self._turn += 1
         page = self._owners(thing)
         self._last[page] = self._last[page[0]] = self._turn
@@ -35,7 +35,7 @@ class Turns(Generic[T]):
             self._last = Counter(dict(self._last.most_common(KNOWN // 2)))
 
     def ordered(self, things: Sequence[T]) -> list[T]:
-        """Things as they come."""
+        """Return the things in the order of their turns."""
         by_page = self._in_rounds(things, self._owners)
         return self._in_rounds(by_page, lambda thing: self._owners(thing)[0])
 

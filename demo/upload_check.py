@@ -1,4 +1,4 @@
-"""A word on an uploaded file at once: what is no picture is told and taken out of its field again."""
+"""The check of a file right after its upload: a file that is no picture gives a warning and leaves its field."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from PIL import Image
 from .pictures import preview_address
 from .uploads import opened
 
-UNSEEN = (".tif", ".tiff")  # kinds that browsers do not show
+UNSEEN = (".tif", ".tiff")  # formats that browsers do not show
 PREVIEW = 512  # pixels a side, at most
 
 
 def check_at_once(field: Any) -> None:
-    """Check what comes into a field of pictures; what it holds stays in the browser, which drops what was refused."""
+    """Check each file that is uploaded to a field. The browser keeps the field's value and drops refused files."""
     verdicts = gr.JSON(visible=False)
     checked = field.upload(
         _verdicts, field, verdicts, api_visibility="private", show_progress="hidden",
@@ -28,7 +28,7 @@ def check_at_once(field: Any) -> None:
 
 
 def _verdicts(files: Any) -> list[dict[str, Any]]:
-    """For each file, whether it is taken, and a preview where the browser has none of its own."""
+    """Return for each file whether it is accepted, and a preview if browsers cannot show the file."""
     paths = files if isinstance(files, list) else [files]
     return [_verdict(path) for path in paths if path]
 

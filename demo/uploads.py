@@ -1,4 +1,4 @@
-"""People's pictures, checked before they are read, and made smaller while they are."""
+"""Uploaded pictures: checked before they are read, and reduced while they are read."""
 
 from __future__ import annotations
 
@@ -16,40 +16,40 @@ from starflow_core.images import as_rgb
 T = TypeVar("T")
 
 MAX_FILE = 20 * 2**20  # bytes
-MAX_PIXELS = 50_000_000  # a camera's picture; what a few kilobytes can unfold to is far more
+MAX_PIXELS = 50_000_000  # a camera's picture; a file of a few kilobytes can decompress to far more
 MAX_PICTURES = 16
-MAX_TOGETHER = 4 * MAX_PIXELS  # of all pictures of a job
-KEPT_PIXELS = 2**22  # of a picture; no model sees as many
+MAX_TOGETHER = 4 * MAX_PIXELS  # in all pictures of a job
+KEPT_PIXELS = 2**22  # a larger picture is reduced; no model uses as many
 STRIP = 2**20  # pixels that are converted at once
-MAX_SECONDS = 20.0  # that a job may read
+MAX_SECONDS = 20.0  # for reading all pictures of a job
 KINDS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
-# Of a picture that is made smaller: Pillow takes no means of palettes, of bits and of 16-bit grey values.
+# The modes in which pictures are reduced: Pillow cannot average palettes, bits and 16-bit grey values.
 MEANS = {"1": "L", "P": "RGB", "PA": "RGBA", "I;16": "I", "I;16L": "I", "I;16B": "I", "I;16N": "I"}
 
 
 class TooSlow(Exception):
-    """The time for reading is over."""
+    """The time limit for reading is exceeded."""
 
 
 class Reading:
-    """The time of a job's reading.
+    """The time limit for reading the pictures of a job.
 
     Args:
-        seconds: that it may take.
-        clock: in seconds.
+        seconds: the limit.
+        clock: returns the time, in seconds.
     """
 
     def __init__(self, seconds: float = MAX_SECONDS, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock, self._end = clock, clock() + seconds
 
     def check(self) -> None:
-        """Raises TooSlow where the time is over."""
+        """Raise TooSlow if the limit is exceeded."""
         if self._clock() > self._end:
             raise TooSlow
 
 
 class _Timed:
-    """A file that ends its reader when the time is over: decoders ask for more every few kilobytes."""
+    """A file that checks the time limit at each read: decoders read a few kilobytes at a time."""
 
     def __init__(self, file: IO[bytes], reading: Reading) -> None:
         self._file, self._reading = file, reading
@@ -61,10 +61,10 @@ class _Timed:
 
 
 def opened(path: str | None) -> Image.Image:
-    """An uploaded picture, as RGB, of no more than `KEPT_PIXELS`.
+    """Read an uploaded picture as RGB, reduced to at most `KEPT_PIXELS`.
 
     Raises:
-        ValueError: there is none, it is no picture, too large a one, or takes too long to read.
+        ValueError: there is no file, it is no picture, it is too large, or reading it takes too long.
     """
     if not path:
         raise ValueError("There is no picture yet; drop one into the field, or choose a file.")
@@ -72,10 +72,11 @@ def opened(path: str | None) -> Image.Image:
 
 
 def all_opened(paths: Sequence[str], reading: Reading | None = None) -> list[Image.Image]:
-    """The uploaded pictures of one job, as RGB, each of no more than `KEPT_PIXELS`.
+    """Read the uploaded pictures of one job as RGB, each reduced to at most `KEPT_PIXELS`.
 
     Raises:
-        ValueError: there is none, there are too many, or too large ones together, or one is no picture.
+        ValueError: there are no files, too many files, or too many pixels in all; or one file is no picture, is too
+            large, or takes too long to read.
     """
     if not paths:
         raise ValueError("There is no picture yet; drop one into the field, or choose a file.")
@@ -92,7 +93,11 @@ def all_opened(paths: Sequence[str], reading: Reading | None = None) -> list[Ima
 
 
 def _checked_pixels(path: str, reading: Reading) -> int:
-    """How many pixels a picture has, by its header."""
+    """Return the number of pixels of a picture, from its header.
+
+    Raises:
+        ValueError: the file, or the picture, is too large.
+    """
     if Path(path).stat().st_size > MAX_FILE:
         raise ValueError(f"This file is larger than {MAX_FILE // 2**20} MB; scale the picture down first.")
     width, height = _read(path, reading, lambda picture: picture.size)
@@ -121,23 +126,23 @@ def _read(path: str, reading: Reading, use: Callable[[Image.Image], T]) -> T:
 
 def _as_rgb(picture: Image.Image) -> Image.Image:
     factor = _factor(picture)
-    picture.draft(None, (picture.width // factor, picture.height // factor))  # a JPEG is decoded smaller
+    picture.draft(None, (picture.width // factor, picture.height // factor))  # a JPEG can be decoded at a reduced size
     picture.load()
     factor = _factor(picture)
     if factor == 1:
         return as_rgb(picture)
-    if picture.mode in ("I", "F"):  # what is white in it, the file says, and not the means
+    if picture.mode in ("I", "F"):  # the values in the file, not their means, define white
         return as_rgb(picture).reduce(factor)
     return as_rgb(_reduced(picture, factor))
 
 
 def _factor(picture: Image.Image) -> int:
-    """By which both sides are divided."""
+    """Return the factor by which both sides are divided."""
     return math.ceil(math.sqrt(picture.width * picture.height / KEPT_PIXELS))
 
 
 def _reduced(picture: Image.Image, factor: int) -> Image.Image:
-    """Means over squares of `factor` pixels a side, made strip by strip, since conversions of the whole take memory."""
+    """Average over squares with sides of `factor` pixels, strip by strip: converting all at once takes much memory."""
     has_transparency = "transparency" in picture.info
     mode = "RGBA" if has_transparency else MEANS.get(picture.mode, picture.mode)
     small = Image.new(mode, (-(-picture.width // factor), -(-picture.height // factor)))
@@ -148,5 +153,5 @@ def _reduced(picture: Image.Image, factor: int) -> Image.Image:
     if mode == "I":
         small = small.convert("I;16")
     if exif := picture.getexif():
-        small.info["exif"] = exif.tobytes()  # which way is up
+        small.info["exif"] = exif.tobytes()  # it holds the orientation
     return small

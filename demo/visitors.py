@@ -1,4 +1,4 @@
-"""Who visitors are, and what each may leave here."""
+"""Who visitors are, and how much each may upload."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import Any
 
 from gradio.context import LocalContext
 
-SECONDS = 3600.0  # that a file is kept after its last use
+SECONDS = 3600.0  # for which a file is kept after its last use
 FILES_OF_ONE, BYTES_OF_ONE = 64, 128 * 2**20
 BYTES_OF_ALL = 2 * 2**30
-VISITOR = "starflow.visitor"  # in a request's scope: whose it is
+VISITOR = "starflow.visitor"  # the key of a request's visitor in its ASGI scope
 
 
 def visitor_of(host: str) -> str:
-    """What an address counts as: itself, or the /64 network that one customer has of IPv6."""
+    """Return the visitor of an address: the address itself, or for IPv6 its /64 network, which one customer has."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -32,12 +32,12 @@ def visitor_of(host: str) -> str:
 
 
 def visitor_in(scope: Mapping[str, Any]) -> str:
-    """Whose request this is, by its scope."""
+    """Return the visitor of a request, from its ASGI scope."""
     return str(scope.get(VISITOR) or visitor_of((scope.get("client") or ("",))[0]))
 
 
 def current_owners() -> tuple[str, str]:
-    """Whose call this is: the visitor, and the page; nobody's outside of Gradio's calls."""
+    """Return the visitor and the page of the current Gradio call; two empty texts outside of a call."""
     request = LocalContext.request.get(None)
     if request is None or request.request is None:
         return "", ""
@@ -45,19 +45,20 @@ def current_owners() -> tuple[str, str]:
 
 
 class TooMuch(Exception):
-    """A visitor, or all of them together, left more here than there is room for; says so in a sentence."""
+    """The uploads of a visitor, or of all visitors, exceed a limit; the message says so in a sentence."""
 
 
 @dataclass
 class Upload:
-    """What came with one request.
+    """The files of one upload request.
 
     Attributes:
-        folder: that it lies in.
-        size: in bytes, as far as it has come.
-        count: files.
-        sessions: pages that have used it.
-        used: when it was used last, by the monotonic clock.
+        visitor: its owner.
+        folder: the folder of the files.
+        size: the bytes that have arrived.
+        count: the files that have arrived.
+        sessions: the pages that have used it.
+        used: the time of its last use, by the monotonic clock.
     """
 
     visitor: str
@@ -69,13 +70,13 @@ class Upload:
 
 
 class Uploads:
-    """What all visitors have uploaded, bounded for each of them and for all together, and let go when it is not needed.
+    """The uploads of all visitors, with limits for each visitor and for all together; unused uploads are removed.
 
     Args:
-        seconds: that an upload is kept after its last use.
-        count, size: files, and bytes, of one visitor at a time.
-        size_of_all: bytes.
-        clock: in seconds.
+        seconds: how long an upload is kept after its last use.
+        count, size: the most files and bytes of one visitor at a time.
+        size_of_all: the most bytes of all visitors.
+        clock: returns the time, in seconds.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class Uploads:
         self._lock = threading.Lock()
 
     def begin(self, visitor: str, folder: Path) -> Upload:
-        """An upload begins to arrive; what nobody has used for long goes."""
+        """Add an upload that begins to arrive; remove uploads that have not been used for `seconds`."""
         with self._lock:
             oldest = self._clock() - self._seconds
             self._remove([upload for upload in self._uploads if upload.used < oldest])
@@ -101,10 +102,10 @@ class Uploads:
             return upload
 
     def arrived(self, upload: Upload, size: int, count: int = 0) -> None:
-        """So many more bytes and files of it are here.
+        """Add bytes and files that have arrived to an upload.
 
         Raises:
-            TooMuch: there is no room for them.
+            TooMuch: they exceed a limit.
         """
         with self._lock:
             upload.size, upload.count = upload.size + size, upload.count + count
@@ -119,7 +120,7 @@ class Uploads:
                 raise TooMuch("Others have uploaded so much that there is no room now; come back in a while.")
 
     def used(self, path: Path, session: str) -> None:
-        """A page has used a file; that page's leaving may free it."""
+        """Record that a page has used a file; the upload may be removed when that page is closed."""
         with self._lock:
             for upload in self._uploads:
                 if path.is_relative_to(upload.folder):
@@ -127,7 +128,7 @@ class Uploads:
                     upload.sessions.add(session)
 
     def left(self, session: str) -> None:
-        """A page is closed: let go of what no other has used."""
+        """Remove the uploads that only this page, now closed, has used."""
         with self._lock:
             mine = [upload for upload in self._uploads if session in upload.sessions]
             for upload in mine:
@@ -135,12 +136,12 @@ class Uploads:
             self._remove([upload for upload in mine if not upload.sessions])
 
     def forget(self, upload: Upload) -> None:
-        """Let go of an upload."""
+        """Remove an upload."""
         with self._lock:
             self._remove([upload])
 
     def held(self) -> Counter[str]:
-        """Bytes by visitor."""
+        """Return the uploaded bytes of each visitor."""
         with self._lock:
             held: Counter[str] = Counter()
             for upload in self._uploads:

@@ -1,4 +1,4 @@
-"""Nodes as the pages run them: with a bound on the work of each."""
+"""Functions that run nodes for the pages, with a limit on the work of each."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from starflow_core.images import checked_size
 
 from .host import DemoHost
 
-MOST_WORK = 16.0  # pictures of the area that a model was trained at: drawn, or with as many draws of noise each scored
-DRAWS = 16  # of noise, that take as long as a picture
+# The unit of work is one drawn picture of the size that the model was trained at.
+MOST_WORK = 16.0
+DRAWS = 16  # draws of noise for a likelihood that take as long as one drawn picture
 
 
 def check(work: float) -> None:
-    """Raise where this is more than may be asked for at once.
+    """Check that the work of a request is within the limit.
 
     Raises:
-        ValueError: it is.
+        ValueError: the work exceeds `MOST_WORK`.
     """
     if work > MOST_WORK:
         raise ValueError(
@@ -36,12 +37,12 @@ def check(work: float) -> None:
 
 
 def scoring_work(pictures: float, draws: int) -> float:
-    """That of likelihoods, as `check` takes it."""
+    """Return the work of scoring pictures, in the unit of `MOST_WORK`."""
     return pictures * draws / DRAWS
 
 
 def work_of(node: Node, values: dict[str, Any]) -> float:
-    """That of a node, as `check` takes it.
+    """Return the work of a node with these inputs, in the unit of `MOST_WORK`.
 
     Raises:
         ValueError: the model makes no pictures of this size.
@@ -63,17 +64,17 @@ def work_of(node: Node, values: dict[str, Any]) -> float:
 
 
 def run_node(node: Node, host: DemoHost, **values: Any) -> Shown:
-    """What a node shows.
+    """Run a node and return its result.
 
     Raises:
-        ValueError: this is too much work, or whatever the node raises.
+        ValueError: the work exceeds the limit, or the node raises it.
     """
     check(work_of(node, values))
     return node(host, **values)
 
 
 def one(node: Node, host: DemoHost, **values: Any) -> Any:
-    """The output of a node that has one."""
+    """Run a node that has one output; return that output."""
     (output,) = run_node(node, host, **values).outputs
     return output
 
@@ -81,7 +82,7 @@ def one(node: Node, host: DemoHost, **values: Any) -> Any:
 def prompted(
     host: DemoHost, model_name: str, prompt: str, negative: str
 ) -> tuple[Model, Conditioning | None, Conditioning | None]:
-    """A model, and what it is asked for and steered away from, in words or by class."""
+    """Load a model; return it with the conditionings of the prompt and of the negative prompt, or of their classes."""
     model, text_encoder, _ = load(host, model=model_name, dtype="default", accept_licence=False).outputs
     if text_encoder is not None:
         positive, steered = (

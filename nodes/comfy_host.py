@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from typing import Any
 import comfy.model_management
 import comfy.utils
 import folder_paths
+from comfy_execution.utils import get_executing_context
+from server import PromptServer
 
 from starflow_core.progress import OnProgress
 from starflow_core.samplers import Progress
@@ -65,6 +68,13 @@ class ComfyHost:
         free = comfy_models.bring(placed, memory)
         with comfy_progress.cancellable(placed.placement.model):
             yield free
+
+    def tell(self, remark: str) -> None:
+        """Write a remark below the node, and in the log."""
+        logging.warning(remark)
+        running = get_executing_context()
+        if running is not None and PromptServer.instance is not None:
+            PromptServer.instance.send_progress_text(remark, running.node_id)
 
     def progress(self, model: Model) -> Callable[[Progress], None]:
         bar, preview = comfy.utils.ProgressBar(1), previewer(model)

@@ -27,7 +27,10 @@ def encode_text(
 ) -> Conditioning:
     if text_encoder is None:
         raise ValueError("This model reads no text; name a class with STARFlow Class Label instead.")
-    features = conditions.encoded(host, text_encoder, [words.plain(text)])
+    prompt = words.plain(text)
+    features = conditions.encoded(host, text_encoder, [prompt])
+    if remarks := text_encoder.part.unread(prompt):
+        host.tell(" ".join(remarks))
     return conditions.conditioning(features, "a model that reads text")
 
 

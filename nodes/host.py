@@ -30,6 +30,9 @@ class Host(Protocol):
         Returns the free bytes, which may be fewer; None on a host that does not count them.
         """
 
+    def tell(self, remark: str) -> None:
+        """Show a remark beside the node that runs, in a sentence."""
+
     def progress(self, model: Model) -> Callable[[Progress], None]:
         """A callback for every step of a sampler; it shows the step, and raises if the user cancelled."""
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from starflow_core.codecs.prompt_warning import warn
 from starflow_core.codecs.text_encoder import TextEncoder
 from starflow_core.progress import OnProgress
 from starflow_core.samplers import Progress
@@ -51,6 +52,9 @@ class LocalHost:
         yield None
         if isinstance(placed.part, TextEncoder) and not placed.placement:
             placed.part.release()  # too large to keep for the next prompt
+
+    def tell(self, remark: str) -> None:
+        warn([remark])
 
     def progress(self, model: Model) -> Callable[[Progress], None]:
         return self._report

@@ -24,11 +24,14 @@ class Pool:
         encoder: of pictures to latents.
         capacity: samples kept.
         fresh: new ones a batch.
+        first: samples before any is seen again, so that a resumed training does not dwell on a handful.
     """
 
-    def __init__(self, samples: Samples, encoder: Autoencoder, *, capacity: int, fresh: int) -> None:
+    def __init__(
+        self, samples: Samples, encoder: Autoencoder, *, capacity: int, fresh: int, first: int = 1_000
+    ) -> None:
         self.samples, self.encoder = samples, encoder
-        self.capacity, self.fresh = capacity, fresh
+        self.capacity, self.fresh, self.first = capacity, fresh, min(first, capacity)
         self.latents: list[Tensor] = []  # (C, h, w) float16
         self.captions: list[str] = []
         self._oldest = 0
@@ -40,7 +43,7 @@ class Pool:
 
     def draw(self, number: int) -> tuple[Tensor, list[str]]:
         """A batch: latents (number, C, h, w) float32 without noise, and their captions."""
-        wanted = number if len(self.latents) < number else self.fresh
+        wanted = number if len(self.latents) < self.first else self.fresh
         chosen = self._add(wanted)
         chosen += [self.rng.randrange(len(self.latents)) for _ in range(number - wanted)]
         latents = torch.stack([self.latents[place] for place in chosen]).float()

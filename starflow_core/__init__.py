@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .codecs.autoencoder import Autoencoder as Autoencoder
     from .codecs.autoencoder import AutoencoderConfig as AutoencoderConfig
     from .codecs.classes import Classes as Classes
+    from .codecs.prompt_warning import PromptWarning as PromptWarning
     from .codecs.text_encoder import TextEncoder as TextEncoder
     from .flow.config import FlowConfig as FlowConfig
     from .flow.config import StarFlowConfig as StarFlowConfig
@@ -50,6 +51,7 @@ _HOMES = {
     "Likelihood": "insight.likelihood",
     "Pipeline": "pipeline",
     "Progress": "samplers",
+    "PromptWarning": "codecs.prompt_warning",
     "Sequential": "samplers",
     "Sampling": "sampling",
     "StarFlow": "flow.starflow",

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from .codecs.autoencoder import Autoencoder
 from .codecs.classes import Classes
 from .codecs.dequantization import requantized
+from .codecs.prompt_warning import warn
 from .codecs.text_encoder import TextEncoder
 from .flow.flow import Flow
 from .flow.guidance import Guidance
@@ -282,10 +283,12 @@ class Pipeline:
 
         Raises:
             ValueError: there is no such class.
+            PromptWarning: as a warning, of what the model does not read of a prompt.
         """
         if self.text_encoder is None:
             return None if self.classes is None else self.classes.encode(prompts)
         features = self.text_encoder.encode(prompts)
+        warn(remark for prompt in dict.fromkeys(prompts) for remark in self.text_encoder.unread(prompt))
         if not self.keep_text_encoder:
             self.text_encoder.release()
         return features

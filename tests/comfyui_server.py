@@ -27,7 +27,7 @@ PACK = Path(__file__).parent.parent
 HOUR = 3600  # seconds; a guard against waiting for ever, and no limit of how slow a machine may be
 POLL = 0.2  # seconds
 FINISHED = ("execution_success", "execution_error", "execution_interrupted")
-PREVIEW_EVENTS = (1, 4)  # of ComfyUI's binary messages
+PREVIEW_EVENTS, TEXT_EVENT = (1, 4), 3  # of ComfyUI's binary messages
 
 Graph = dict[str, Any]
 
@@ -47,6 +47,7 @@ class Run:
         executed: nodes that ran, in order; those whose results were known from before are not among them.
         progress: (node, done, total) of every step that was reported.
         previews: how many pictures of the drawing under way came.
+        remarks: what is written below each node.
         error: what went wrong, in the server's words.
     """
 
@@ -55,6 +56,7 @@ class Run:
     executed: list[str] = field(default_factory=list)
     progress: list[tuple[str, int, int]] = field(default_factory=list)
     previews: int = 0
+    remarks: dict[str, str] = field(default_factory=dict)
     error: str = ""
 
 
@@ -152,7 +154,10 @@ class ComfyUI:
     ) -> None:
         message = events.recv(timeout=HOUR)
         if isinstance(message, bytes):
-            found.previews += int.from_bytes(message[:4], "big") in PREVIEW_EVENTS
+            kind, length = (int.from_bytes(message[start : start + 4], "big") for start in (0, 4))
+            found.previews += kind in PREVIEW_EVENTS
+            if kind == TEXT_EVENT:
+                found.remarks[message[8 : 8 + length].decode()] = message[8 + length :].decode()
             return
         event = json.loads(message)
         kind, data = event["type"], event.get("data", {})

@@ -3,6 +3,7 @@ from __future__ import annotations
 import concurrent.futures
 import dataclasses
 import math
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import torch
 from golden import relative_error
 from PIL import Image
 
+from starflow_core import PromptWarning
 from starflow_core import pipeline as pipeline_module
 from starflow_core.codecs.classes import Classes
 from starflow_core.flow.noise import SEEDS, seeded_noise
@@ -448,3 +450,15 @@ def test_model_without_text_draws_and_scores(wordless: Pipeline) -> None:
 def test_model_without_text_refuses_a_prompt_to_score_with(wordless: Pipeline) -> None:
     with pytest.raises(ValueError, match="'wordless' knows no prompts"):
         wordless.score(gradient(), "cat")
+
+
+def test_what_is_not_read_of_a_prompt_is_a_warning_at_the_line_that_asked(pipeline: Pipeline) -> None:
+    with pytest.warns(PromptWarning, match="“xyzzy”, “plugh”") as told:
+        pipeline.generate(["a xyzzy plugh cat", "a cat", "a xyzzy plugh cat"], size=16)
+    assert [warning.filename for warning in told] == [__file__]  # once
+    with pytest.warns(PromptWarning, match="No word of “xyzzy”") as told:
+        pipeline.score(Image.new("RGB", (16, 16)), "xyzzy", draws=1, size=16)
+    assert told[0].filename == __file__
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        pipeline.generate("a cat", size=16)

@@ -29,7 +29,7 @@ JOBS: dict[str, Callable[[Pipeline, int], Any]] = {
     "reconstruct": lambda pipeline, i: pipeline.reconstruct(picture(i), PROMPTS[i], size=16).noise,
     "condition": lambda pipeline, i: pipeline.condition([PROMPTS[i]]),
     "is_truncated": lambda pipeline, i: pipeline.text_encoder.is_truncated(PROMPTS[i]),
-    "is_unknown": lambda pipeline, i: pipeline.text_encoder.is_unknown(PROMPTS[i]),
+    "unread": lambda pipeline, i: len(pipeline.text_encoder.unread(PROMPTS[i])),
     "tokenize": lambda pipeline, i: pipeline.text_encoder.tokenize([PROMPTS[i]])[0],
 }
 

@@ -1,4 +1,4 @@
-// The address says what to show: when the page is opened, and when its visitor goes back or forward.
+// Shows what the address asks for, when the page opens and when the visitor goes back or forward.
 
 const arrive = () => {
     starflow.sent = starflow.query();

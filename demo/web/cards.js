@@ -1,7 +1,7 @@
-// Drawn pictures as cards: the picture, how likely it is in words, and what can be done with it.
+// Cards of drawn pictures: each has the picture, its likelihood in words, and buttons for further actions.
 //
-// The component's value is, as JSON, { prompt, settings, defaults, pictures: [{ shown, file, name, alt, seed, words, share,
-// bits }] }; while pictures are being drawn they have `shown` and `alt` only, and before that nothing.
+// The component's value is the JSON text of { prompt, settings, defaults, pictures: [{ shown, file, name, alt, seed,
+// words, share, bits }] }. While pictures are being drawn, they have `shown` and `alt` only; before that, they are empty.
 
 class Cards {
     constructor(root, upload, trigger) {
@@ -64,7 +64,7 @@ class Cards {
             await navigator.clipboard.writeText(address);
             told.textContent = "Link copied";
         } catch {
-            window.prompt("Copy this link:", address); // where the browser keeps the clipboard to itself
+            window.prompt("Copy this link:", address); // if the browser denies access to the clipboard
         }
         setTimeout(() => (told.textContent = ""), 2000);
     }
@@ -74,7 +74,7 @@ const cards = new Cards(element.querySelector(".cards"), upload, (name, data) =>
 const show = () => cards.show(JSON.parse(props.value || "{}"));
 watch("value", show);
 show();
-// While nothing is drawn yet, empty frames stand where the pictures will; what was there before stays if nothing comes.
+// Shows empty frames until the first preview arrives. If the run ends without pictures, the earlier ones return.
 window.addEventListener("starflow:begin", ({ detail }) => cards.show({ pictures: Array(detail.count).fill({}) }));
 window.addEventListener("starflow:end", () => {
     show();

@@ -1,17 +1,17 @@
-// What the whole page shares: what stands in the address, and what goes from one part of the page to another.
+// Functions for the whole page: they read and write the address, and pass data between parts of the page.
 
 window.starflow = {
-    // Short, so that people can read it out.
+    // A random seed, short enough to read aloud.
     randomSeed: () => crypto.getRandomValues(new Uint32Array(1))[0] % 1_000_000,
 
-    // What a part of the page hands over with an event, for the event's own script to take.
+    // The data of an event: a part of the page sets it, and the script of the event reads it.
     sent: null,
 
     query() {
         return Object.fromEntries(new URLSearchParams(location.search));
     },
 
-    // A new place in the history, unless it is where we are.
+    // Adds an entry to the browser's history, unless the address stays the same.
     go(entries) {
         const query = new URLSearchParams(entries).toString();
         if (`?${query}` !== location.search && (query || location.search)) {
@@ -19,19 +19,19 @@ window.starflow = {
         }
     },
 
-    // The tab that is open; the first needs no word. (`page` is Gradio's own.)
+    // Writes the open tab into the address; the first tab has no entry. (Gradio uses the key `page` itself.)
     tab(name, first) {
         const { tab, ...rest } = this.query();
         if ((tab ?? first) !== name) this.go(name === first ? rest : { tab: name, ...rest });
     },
 
-    // Parameters of an address that draws the same again: what differs from the settings at first.
+    // Returns the query that draws the same picture again: prompt, seed, and the settings that are not the defaults.
     described(prompt, seed, settings, defaults) {
         const changed = Object.entries(settings).filter(([name, value]) => value !== defaults[name]);
         return { prompt, seed, ...Object.fromEntries(changed) };
     },
 
-    // Drawing begins: the seed to draw with.
+    // Starts a drawing: updates the address and the page, and returns the seed to draw with.
     begin(prompt, seed, keep, settings, defaults) {
         if (this.isBusy()) return seed;
         const drawn = keep || this.isGiven ? seed : this.randomSeed();
@@ -45,7 +45,7 @@ window.starflow = {
         return drawn;
     },
 
-    // The address was read, and the fields hold what it says.
+    // Draws when the fields have the values of the address, if it has a prompt that is not drawn already.
     arrived() {
         const { tab, ...asked } = this.sent;
         if (tab || asked.prompt === undefined || new URLSearchParams(asked).toString() === this.drawn) return;
@@ -55,7 +55,7 @@ window.starflow = {
 
     isBusy: () => document.body.classList.contains("drawing"),
 
-    // Draw turns into Stop and back, with the keyboard's focus.
+    // Replaces the button Draw by Stop, or Stop by Draw; the keyboard focus follows.
     busy(is) {
         const focused = document.activeElement?.id;
         document.body.classList.toggle("drawing", is);
@@ -63,7 +63,7 @@ window.starflow = {
         if (focused === (is ? "draw" : "stop")) document.getElementById(is ? "stop" : "draw")?.focus();
     },
 
-    // Lines on the state of work are read out as they change.
+    // Makes screen readers read out changes of the status lines.
     live() {
         for (const line of document.querySelectorAll(".status:not([aria-live])")) {
             line.setAttribute("role", "status");
@@ -71,7 +71,7 @@ window.starflow = {
         }
     },
 
-    // Uploaded files without those that were refused; with previews of what browsers do not show.
+    // Returns the uploaded files that were accepted, with previews of those that browsers cannot show.
     accepted(verdicts, files) {
         const shown = (file, { preview }) => (preview ? { ...file, url: preview } : file);
         if (!Array.isArray(files)) return files && verdicts[0]?.taken ? shown(files, verdicts[0]) : null;
@@ -79,14 +79,14 @@ window.starflow = {
         return [kept.map(([file, verdict]) => ({ ...file, image: shown(file.image, verdict) }))];
     },
 
-    // Press a button as soon as it is there, and show what will hold its result.
+    // Presses a button as soon as it exists, and scrolls to the element of its result.
     async press(id, result) {
         while (!document.getElementById(id)) await new Promise(requestAnimationFrame);
         document.getElementById(id).click();
         document.getElementById(result)?.scrollIntoView({ block: "nearest" });
     },
 
-    // A picture of the page as an uploaded one, as components hold it.
+    // Uploads a picture of the page; returns the file in the form that components hold.
     async uploaded(address, name, upload) {
         const bytes = await (await fetch(address)).blob();
         const { path, url } = await upload(new File([bytes], name, { type: bytes.type }));

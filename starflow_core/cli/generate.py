@@ -13,7 +13,6 @@ from .options import add_model_options, load_model, new_command, size
 from .progress import progress_bar, say
 
 if TYPE_CHECKING:
-    from ..codecs.text_encoder import TextEncoder
     from ..pipeline import Pipeline
     from ..sampling import Sampling
 
@@ -76,9 +75,6 @@ def _generate(options: argparse.Namespace) -> None:
     for targets in waiting.values():
         for target in targets:
             check_writable(target)
-    for prompt in (*prompts, options.negative):
-        if pipeline.text_encoder is not None:
-            _warn_of_prompt(prompt, pipeline.text_encoder, pipeline.name)
     settings = settings_of(pipeline, sampling, options.sampler, options.tolerance)
     _draw(pipeline, prompts, sampling, settings, waiting)
 
@@ -144,11 +140,3 @@ def _sampling(options: argparse.Namespace, pipeline: Pipeline) -> Sampling:
         annealed=options.annealed,
         attention_temperature=options.attention_temperature,
     )
-
-
-def _warn_of_prompt(prompt: str, text_encoder: TextEncoder, model: str) -> None:
-    """Warn of the parts of a prompt that the model does not read."""
-    if text_encoder.is_truncated(prompt):
-        print(f"starflow: only the first {text_encoder.tokens} tokens of {prompt[:40]!r}… are read", file=sys.stderr)
-    if text_encoder.is_unknown(prompt):
-        print(f"starflow: {model} knows no word of {prompt[:40]!r}, and draws anything", file=sys.stderr)

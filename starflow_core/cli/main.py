@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from .. import __version__
 from . import bpd, convert, fetch, generate, info, models, reconstruct, score
+from .remarks import remarks_told
 from .streams import printable
 
 COMMANDS = (generate, score, reconstruct, bpd, fetch, models, convert, info)  # in the order of `starflow --help`
@@ -15,7 +16,7 @@ COMMANDS = (generate, score, reconstruct, bpd, fetch, models, convert, info)  # 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, 1 for an error, 2 for wrong usage, 130 when cancelled."""
-    with printable(sys.stdout), printable(sys.stderr):
+    with printable(sys.stdout), printable(sys.stderr), remarks_told():
         return _run(_parser().parse_args(arguments))
 
 

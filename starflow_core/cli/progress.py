@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from ..samplers import Progress
@@ -24,8 +24,8 @@ def progress_bar(what: str) -> Iterator[Callable[[Progress], None]]:
         yield report
 
 
-def say(line: str) -> None:
-    """Print a line above the bar, where there is one."""
+def say(line: str, file: TextIO | None = None) -> None:
+    """Print a line above the bar, where there is one; to the standard output unless told otherwise."""
     from tqdm import tqdm
 
-    tqdm.write(line)
+    tqdm.write(line, file=file)

@@ -23,6 +23,7 @@ from .tokenizer import PromptTokenizer
 
 REMEMBERED = 64
 LONGEST_LINE = 300
+LISTED, LONGEST_QUOTE = 8, 40  # words that are not understood, and characters of a prompt, that people are shown
 WEIGHTS = "model.safetensors"
 
 
@@ -134,9 +135,19 @@ class TextEncoder:
         """Whether a prompt has more tokens than the model reads."""
         return len(self.tokenizer.ids(prompt)) > self.tokens
 
-    def is_unknown(self, prompt: str) -> bool:
-        """Whether a prompt has words and the model knows none of them."""
-        return self.tokenizer.is_unknown(prompt)
+    def unread(self, prompt: str) -> list[str]:
+        """What of a prompt the model does not read, in sentences for people; none where it reads all of it."""
+        begins = f"“{_shortened(prompt)}”"
+        remarks = []
+        if self.is_truncated(prompt):
+            remarks.append(f"Only the first {self.tokens} tokens of {begins} are read.")
+        if self.tokenizer.knows_none(prompt):
+            remarks.append(f"No word of {begins} is understood; it counts as no prompt.")
+        elif words := self.tokenizer.unknown_words(prompt):
+            listed = ", ".join(f"“{_shortened(word)}”" for word in words[:LISTED])
+            more = f" and {len(words) - LISTED} more" if len(words) > LISTED else ""
+            remarks.append(f"Not understood in {begins}: {listed}{more}.")
+        return remarks
 
     def _features(self, prompt: str) -> Tensor:
         with self._lock:
@@ -232,3 +243,7 @@ def first_line(error: Exception) -> str:
     """The first line of a text that may have many."""
     line = next(iter(str(error).strip().splitlines()), type(error).__name__)
     return line if len(line) <= LONGEST_LINE else f"{line[:LONGEST_LINE]}…"
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST_QUOTE else f"{text[:LONGEST_QUOTE]}…"

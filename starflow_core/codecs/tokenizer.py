@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -71,7 +72,16 @@ class PromptTokenizer:
         encoding = self._cut.encode(_encodable(prompt))
         return encoding.ids, encoding.attention_mask
 
-    def is_unknown(self, prompt: str) -> bool:
+    def unknown_words(self, prompt: str) -> list[str]:
+        """The words that have no token of their own, each once, as the prompt spells them; marks are no words."""
+        if self.unknown is None:
+            return []
+        text, unknown = _encodable(prompt), self.backend.token_to_id(self.unknown)
+        encoding = self._whole.encode(text, add_special_tokens=False)
+        places = (place for token, place in zip(encoding.ids, encoding.offsets, strict=True) if token == unknown)
+        return [word for word in dict.fromkeys(text[start:end].strip() for start, end in places) if _is_word(word)]
+
+    def knows_none(self, prompt: str) -> bool:
         """Whether a prompt has words, and none that is known."""
         ids = self.ids(prompt, with_special_tokens=False)
         unknown = self.unknown and self.backend.token_to_id(self.unknown)
@@ -123,6 +133,11 @@ def _special_tokens(folder: Path) -> dict[str, str]:
                 if isinstance(token, str):
                     named[role] = token
     return named
+
+
+def _is_word(text: str) -> bool:
+    """Whether there is more in it than punctuation and space."""
+    return any(unicodedata.category(character)[0] not in "PZ" for character in text)
 
 
 def _encodable(prompt: str) -> str:

@@ -509,7 +509,20 @@ def test_prompt_of_unknown_words_is_told_in_a_line(workplace: Path, capsys: pyte
     assert cli.main(["generate", "xyzzyplugh", "-o", "out.png", *FAST]) == 0
     output, errors = capsys.readouterr()
     assert output == "out.png\n"
-    assert errors == "starflow: starflow-mini knows no word of 'xyzzyplugh', and draws anything\n"
+    assert errors == "starflow: No word of “xyzzyplugh” is understood; it counts as no prompt.\n"
+
+
+def test_words_that_are_not_understood_are_told_by_every_command_that_takes_a_prompt(
+    workplace: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = "starflow: Not understood in “red xyzzyplugh”: “xyzzyplugh”.\n"
+    prompts = ["red xyzzyplugh", "red heart", "red xyzzyplugh"]
+    assert cli.main(["generate", *prompts, "--negative", "red xyzzyplugh", "--output-dir", ".", *FAST]) == 0
+    assert capsys.readouterr().err == told
+    picture = next(workplace.glob("*.png"))
+    for command in ("score", "reconstruct"):
+        assert cli.main([command, str(picture), "--prompt", "red xyzzyplugh"]) == 0
+        assert capsys.readouterr().err == told
 
 
 # Usage

@@ -142,10 +142,18 @@ def test_memory_is_bounded_and_keeps_what_is_used(t5: TextEncoder) -> None:
     assert len(calls) == 1 + REMEMBERED + 4
 
 
-def test_prompt_of_unknown_words_only_is_told_apart(t5: TextEncoder) -> None:
-    assert t5.is_unknown("xyzzy plugh")
-    assert not t5.is_unknown("xyzzy cat")
-    assert not t5.is_unknown("")
+def test_words_that_are_not_understood_are_named(t5: TextEncoder) -> None:
+    assert t5.unread("xyzzy plugh") == ["No word of “xyzzy plugh” is understood; it counts as no prompt."]
+    assert t5.unread("Xyzzy cat, plugh") == ["Not understood in “Xyzzy cat, plugh”: “Xyzzy”, “plugh”."]
+    assert t5.unread("a cat") == t5.unread("") == []
+
+
+def test_long_remarks_are_shortened(t5: TextEncoder) -> None:
+    words = " ".join(f"xyzzy{'q' * i}" for i in range(11))
+    cut, unknown = t5.unread(f"cat {words} {'x' * 1000}")
+    assert cut.startswith(f"Only the first {TOKENS} tokens of “cat xyzzy")
+    assert unknown.endswith("“xyzzyqqqqqqq” and 4 more.")
+    assert len(unknown) < 250
 
 
 def test_long_prompt_is_truncated(t5: TextEncoder) -> None:

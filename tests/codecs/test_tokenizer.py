@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,7 +68,17 @@ def test_saved_folder_is_read_by_both(tokenizer: PromptTokenizer, tmp_path: Path
         expected = tokenizer.padded(prompt)
         assert PromptTokenizer.from_folder(tmp_path / "new", 16).padded(prompt) == expected
         assert theirs(prompt, padding="max_length", max_length=16, truncation=True)["input_ids"] == expected[0]
-    assert PromptTokenizer.from_folder(tmp_path / "new", 16).is_unknown("xyzzy")
+    assert PromptTokenizer.from_folder(tmp_path / "new", 16).knows_none("xyzzy")
+
+
+def test_unknown_words_are_those_of_the_prompt_as_it_spells_them(tokenizer: PromptTokenizer) -> None:
+    assert tokenizer.unknown_words("A Xyzzy, a cat and ÄRGER-plugh!\n赤い 🦖 xyzzy Xyzzy") == [
+        *("Xyzzy", "ÄRGER", "plugh", "赤い", "xyzzy")
+    ]
+    assert (
+        tokenizer.unknown_words("a red heart") == tokenizer.unknown_words("") == tokenizer.unknown_words("\ud83d") == []
+    )
+    assert replace(tokenizer, unknown=None).unknown_words("xyzzy") == []
 
 
 def changed(folder: Path, **names: object) -> Path:

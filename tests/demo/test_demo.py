@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import pickle
 import threading
@@ -12,11 +13,13 @@ from typing import Any
 import gradio as gr
 import pytest
 import torch
+from gradio.state_holder import SessionState
 from PIL import Image
 
 from demo import actions, graph, graph_format
 from demo.components import component, shown
 from demo.documented import documented, parameter
+from demo.doors import Doors
 from demo.errors import NO_MEMORY, OUR_FAULT, friendly
 from demo.handles import Handles, size_of
 from demo.host import MOST_MEMORY, DemoHost
@@ -138,9 +141,9 @@ def test_size_is_that_of_all_tensors() -> None:
 
 def test_work_tells_its_steps_and_its_result() -> None:
     def work(watch: Watch) -> str:
-        for i in range(3):
-            watch.step(i / 3, lambda: [Image.new("RGB", (1, 1))])
-            time.sleep(0.02)
+        for i in range(5):
+            watch.step(i / 5, lambda: [Image.new("RGB", (1, 1))])
+            time.sleep(0.1)
         return "result"
 
     *steps, last = in_steps(work)
@@ -277,7 +280,10 @@ def test_licences_that_are_not_open_are_told() -> None:
 @pytest.mark.parametrize(
     ("action", "given"),
     [
-        (actions.run, ("STARFlowLoader", {"model": "starflow-mini", "dtype": "default", "accept_licence": False})),
+        (
+            actions.run,
+            ("STARFlowLoader", {"model": "starflow-mini", "dtype": "default", "accept_licence": False}, gr.Warning),
+        ),
         (actions.score, ([Image.new("RGB", (64, 64), "red")], "a red heart", "starflow-mini", 1, 0)),
     ],
     ids=["run", "score"],
@@ -343,3 +349,14 @@ def test_graph_reads_no_other_files(tmp_path: Path, path: Any) -> None:
     runner = graph.Runner(tmp_path)
     with pytest.raises(ValueError, match="no file that was uploaded here"):
         runner.functions()["MaskToImage"](path)
+
+
+def test_what_is_skipped_is_not_made_anew() -> None:
+    """Gradio makes a component and its schema for each output that is skipped, in the loop that serves everybody."""
+    with Doors() as blocks:
+        pictures, told = gr.Gallery(), gr.HTML()
+        gr.Button().click(lambda: (gr.skip(), "half"), None, [pictures, told])
+    state = SessionState(blocks)
+    data = asyncio.run(blocks.postprocess_data(blocks.fns[0], (gr.skip(), "half"), state))
+    assert data == [gr.skip(), "half"]
+    assert state[pictures._id] is pictures

@@ -12,12 +12,13 @@ from PIL import Image
 
 from demo import upload_check
 from demo.components import checked, component
-from demo.create_endpoint import SETTINGS, unread
+from demo.create_endpoint import SETTINGS
 from demo.documented import parameter
 from demo.fields import MODEL_NAME
 from demo.limits import SEEDS, here, longest_side
 from demo.node_panels import HandleField, _refresh
 from demo.pictures import SHOWN, enlarged
+from demo.unread import unread
 from nodes.declaration import Choice, Number
 from nodes.sampling import sample
 
@@ -69,6 +70,9 @@ def test_what_of_a_prompt_is_not_read_is_told() -> None:
     assert unread("starflow-mini", "a red heart", "") == ""
     told = unread("starflow-mini", "red heart " * 40, "")
     assert "Only the first 16 tokens" in told
+    assert unread("starflow-mini", "red xyzzy", "plugh").startswith(
+        "Not understood in “red xyzzy”: “xyzzy”. No word of"
+    )
     assert "&lt;b&gt;" in unread("starflow-mini", "<b>" + " red heart" * 40)
     assert unread("tarflow-mini", "cat") == ""
 

@@ -149,6 +149,14 @@ def test_progress_and_previews_arrive(comfy: ComfyUI) -> None:
     assert run.previews > 0
 
 
+def test_words_that_are_not_understood_are_named_below_their_node(comfy: ComfyUI) -> None:
+    graph = drawing("starflow-mini", "red heart and xyzzy")
+    (encoder,) = (number for number, each in graph.items() if each["inputs"].get("text") == "red heart and xyzzy")
+    told = "Not understood in “red heart and xyzzy”: “xyzzy”."
+    assert comfy.run(graph).remarks == {encoder: told}
+    assert told in comfy.log.read_text()
+
+
 def test_interrupt_ends_the_drawing_and_the_next_one_works(comfy: ComfyUI) -> None:
     asked = False
 

@@ -17,6 +17,7 @@ from nodes.catalogue import NODES
 from nodes.declaration import REQUIRED, Choice, Flag, Node, Number, Seed, Socket, Text
 from nodes.local_host import LocalHost
 from nodes.values import Model
+from starflow_core import PromptWarning
 from starflow_core.samplers import Progress
 from starflow_core.weights.model_folder import load
 
@@ -101,6 +102,12 @@ def test_sizes_are_of_the_aspect_ratio(starflow: tuple[Model, Any], ratio: str, 
     where = {"aspect_ratio": ratio, "width": 72, "height": 48, "denoise": "off", "guidance": 0.0}
     samples = run("Sampler", model=model, positive=text, **where)["samples"]
     assert (samples.shape[-1] * 8, samples.shape[-2] * 8) == size
+
+
+def test_words_that_are_not_understood_are_told(starflow: tuple[Model, Any]) -> None:
+    _, encoder = starflow
+    with pytest.warns(PromptWarning, match="Not understood in “red xyzzy”: “xyzzy”"):
+        run("TextEncode", text_encoder=encoder, text="red xyzzy")
 
 
 def test_temperature_scales_the_noise(starflow: tuple[Model, Any]) -> None:
