@@ -41,7 +41,8 @@ class Visit:
 
     def open(self, query: str = "") -> None:
         self.page.goto(self.demo.address + query)
-        self.page.locator("#draw, #measure, #invert, .code").locator("visible=true").first.wait_for()
+        buttons = "#draw, #stop, #measure, #invert, .code"  # Stop, where the address has begun a drawing
+        self.page.locator(buttons).locator("visible=true").first.wait_for()
 
     def tab(self, name: str) -> None:
         self.page.get_by_role("tab", name=name, exact=True).click()

@@ -91,7 +91,9 @@ class Demo:
 
     def uploads(self) -> list[Path]:
         """Files that visitors have sent, and that are there still."""
-        return [path for path in self.folder.glob("files/starflow-demo-*/files/uploads/**/*") if path.is_file()]
+        folders = self.folder.glob("files/starflow-demo-*/files/uploads")
+        # Unlike Path.glob, os.walk passes over folders that go while it looks.
+        return [Path(at, name) for folder in folders for at, _, names in os.walk(folder) for name in names]
 
 
 def note_outside(event: str, arguments: tuple[object, ...]) -> None:

@@ -13,6 +13,8 @@ import urllib.request
 from fnmatch import fnmatch
 from pathlib import Path
 
+from filelock import FileLock
+
 from .options import options
 from .table import Package, packages
 
@@ -40,14 +42,15 @@ def fetch(package: Package, folder: Path, registry: str = REGISTRY) -> Path:
         FetchError: no network, no such package, or another hash than the pinned one.
     """
     target = folder / f"{package.key}-{_fingerprint(package)}"
-    if not target.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        archive = _archive(package, folder, registry)
-        part = target.with_suffix(".part")
-        shutil.rmtree(part, ignore_errors=True)
-        part.mkdir()
-        _unpack(package, archive, part)
-        part.rename(target)
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / f".{package.key}.lock"):  # another process may prepare other sets of the same package
+        if not target.exists():
+            archive = _archive(package, folder, registry)
+            part = target.with_suffix(".part")
+            shutil.rmtree(part, ignore_errors=True)
+            part.mkdir()
+            _unpack(package, archive, part)
+            part.rename(target)
     return target
 
 

@@ -11,6 +11,7 @@ import subprocess
 import tarfile
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -96,6 +97,13 @@ def test_a_package_is_fetched_once_and_only_what_is_kept_is_unpacked(registry: R
         "wanted.json",
     ]
     assert fetch(tiny(), tmp_path, registry.address) == folder
+    assert registry.asked == [(ADDRESS, None)]
+
+
+def test_processes_that_want_the_same_package_fetch_it_once(registry: Registry, tmp_path: Path):
+    with ThreadPoolExecutor(8) as pool:
+        folders = set(pool.map(lambda _: fetch(tiny(), tmp_path, registry.address), range(8)))
+    assert len(folders) == 1
     assert registry.asked == [(ADDRESS, None)]
 
 
