@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import struct
 import threading
 import urllib.error
 import urllib.request
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -187,8 +189,10 @@ def test_fifty_requests_of_ten_visitors(demo: Demo, tmp_path: Path) -> None:
         cli.main(["generate", prompt, "--seed", str(seed), "--size", "32", "-o", str(path)])
         expected[prompt, seed] = np.asarray(Image.open(path), int)
 
+    clients = [client(demo, tmp_path / str(number)) for number in range(10)]
+
     def visit(number: int, requests: int = 5) -> list[bool]:
-        visitor = client(demo, tmp_path / str(number))
+        visitor = clients[number]
         mine = [cases[(number * 3 + i * 7) % len(cases)] for i in range(requests)]
         results = [(case, create(visitor, case[0], seed=case[1], **SMALL)) for case in mine]
         found = [(case, np.asarray(Image.open(pictures[0]["image"]), int)) for case, (pictures, *_) in results]
@@ -277,7 +281,16 @@ def test_unknown_class_lists_the_known_ones_and_is_not_taken_for_markup(visitor:
 
 
 def bomb(path: Path) -> None:
-    Image.new("1", (60_000, 60_000)).save(path)
+    """A PNG of 60,000×60,000 pixels in half a megabyte; Pillow would need 4 GB to make it."""
+    side = 60_000
+    deflate = zlib.compressobj(1)
+    rows = b"".join(deflate.compress(bytes(1 + side // 8) * 100) for _ in range(side // 100)) + deflate.flush()
+    header = struct.pack(">IIBBBBB", side, side, 1, 0, 0, 0, 0)
+    chunks = ((b"IHDR", header), (b"IDAT", rows), (b"IEND", b""))
+    path.write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks)
+    )
 
 
 def huge(path: Path) -> None:

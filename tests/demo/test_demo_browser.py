@@ -410,20 +410,22 @@ def test_error_is_shown_in_words(visitor: Visit) -> None:
     visitor.page.get_by_text("There is no picture yet").wait_for()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-def test_pages_fit_and_can_be_read(window: Browser, demo: Demo, size: tuple[int, int], scheme: str) -> None:
-    """With results on them, since those are what is wide."""
-    with visit_in(window, demo, size, scheme) as visitor:
+def test_pages_fit_and_can_be_read(window: Browser, demo: Demo, size: tuple[int, int]) -> None:
+    """With results on them, since those are what is wide; in the light and in the dark."""
+    with visit_in(window, demo, size) as visitor:
         page = visitor.page
 
         def check() -> None:
-            page.wait_for_timeout(500)
-            assert page.evaluate("() => document.documentElement.scrollWidth") <= size[0]
-            outside = page.evaluate(OUTSIDE, size[0])
-            assert outside == []
-            assert page.evaluate(FAINT) == []
-            assert page.evaluate(UNNAMED) == []
+            for scheme in ("light", "dark"):
+                page.emulate_media(color_scheme=scheme)
+                page.locator("body.dark").wait_for(state="attached" if scheme == "dark" else "detached")
+                page.wait_for_timeout(500)  # until colours have changed
+                assert page.evaluate("() => document.documentElement.scrollWidth") <= size[0]
+                outside = page.evaluate(OUTSIDE, size[0])
+                assert outside == []
+                assert page.evaluate(FAINT) == []
+                assert page.evaluate(UNNAMED) == []
 
         check()
         visitor.settings()

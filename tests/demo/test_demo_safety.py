@@ -9,7 +9,7 @@ import os
 import shutil
 import urllib.parse
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from demo.files import REFUSED
 
 SECRET = (7, 77, 177)  # the colour of a picture that nobody may see
 FILES = ("image", "gallery", "imageslider", "imageeditor", "file", "video", "audio", "model3d", "multimodaltextbox")
+FEW = ("working directory", "temporary folder", "own pipe", "way up", "http")  # what every input is tried with
 META = {"meta": {"_type": "gradio.FileData"}}
 
 
@@ -128,12 +129,18 @@ def stolen(client: RawClient, answer: str) -> bool:
 
 
 def test_every_function_refuses_files_that_are_not_of_this_demo(demo: Demo, forbidden: dict[str, str]) -> None:
-    """In every input, those of private functions too, whatever it is meant for; with one error for all."""
+    """In every input, those of private functions too, whatever it is meant for; with one error for all.
+
+    All of the files at one input of each kind, since all inputs have the same door; a few at every other input.
+    """
     client = RawClient(demo)
     taken = 0
+    seen = set()
     for function, data, place, kind in calls(client.config()):
-        for what, path in forbidden.items() if kind in FILES else list(forbidden.items())[:1]:
-            for file in payloads(path) if what == "working directory" else payloads(path)[:2]:
+        chosen: Iterable[str] = FEW if kind in seen else forbidden if kind in FILES else FEW[:1]
+        seen.add(kind)
+        for what in chosen:
+            for file in payloads(forbidden[what]) if what == "working directory" else payloads(forbidden[what])[:2]:
                 for value in as_input(kind, file):
                     answer = client.call(function, [*data[:place], value, *data[place + 1 :]])
                     assert REFUSED in answer, (function, what, answer)

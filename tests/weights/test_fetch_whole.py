@@ -23,7 +23,7 @@ from starflow_core.weights.download import download
 from starflow_core.weights.model_folder import load
 from starflow_core.weights.remote import describe
 
-KILLS = 20
+KILLS = 8
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_file_that_is_here_already_is_not_fetched(hub: Hub, tmp_path: Path) -> N
 
 
 def test_fetch_that_is_killed_at_any_moment_ends_well(hub: Hub, tmp_path: Path) -> None:
-    """Killed twenty times at random moments, in the download and in the conversion; the last one may end."""
+    """Killed several times at random moments, in the download and in the conversion; the last one may end."""
     home, rng = tmp_path / "home", random.Random(0)
     command = [sys.executable, "-c", SLOW_FETCH]
     kills = 0
