@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .flow.starflow import StarFlow as StarFlow
     from .flow.tarflow import TarFlow as TarFlow
     from .insight.likelihood import Likelihood as Likelihood
+    from .insight.match import Match as Match
     from .pipeline import Pipeline as Pipeline
     from .samplers import Jacobi as Jacobi
     from .samplers import Progress as Progress
@@ -49,6 +50,7 @@ _HOMES = {
     "FlowOutput": "flow.flow",
     "Jacobi": "samplers",
     "Likelihood": "insight.likelihood",
+    "Match": "insight.match",
     "Pipeline": "pipeline",
     "Progress": "samplers",
     "PromptWarning": "codecs.prompt_warning",

@@ -3,7 +3,6 @@ pictures ↔ noise."""
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,13 +17,14 @@ from .codecs.classes import Classes
 from .codecs.dequantization import requantized
 from .codecs.prompt_warning import warn
 from .codecs.text_encoder import TextEncoder
+from .drawing import Steps, drawn, of_batch
 from .flow.flow import Flow
 from .flow.guidance import Guidance
-from .flow.noise import seeded_noise
 from .images import AnyImage, as_rgb, checked_size, fitted_size, middle_square, psnr, to_images, to_tensor
 from .insight.likelihood import Likelihood, denoise, denoised_at_once, score
+from .insight.match import Match, match
 from .memory import sampling_memory
-from .samplers import Jacobi, Progress, ProgressCallback, Sampler
+from .samplers import Jacobi, ProgressCallback, Sampler
 from .sampling import Sampling, SamplingDefaults, chosen, guidance_options
 
 MAX_DRAWS = 10_000
@@ -49,16 +49,16 @@ class Reconstruction:
 
 
 class Picture(NamedTuple):
-    """A picture with its prompt and seed."""
+    """A picture with its prompt and seed.
+
+    Attributes:
+        asked: one of `Sampling.seeds`; another than `seed` where the picture is the best of several.
+    """
 
     image: Image.Image
     prompt: str
     seed: int
-
-
-class _Job(NamedTuple):
-    prompt: str
-    seed: int
+    asked: int
 
 
 class Pipeline:
@@ -176,12 +176,12 @@ class Pipeline:
     ) -> Iterator[Picture]:
         """The pictures of `generate`, one by one, each as soon as it is finished; arguments as there."""
         overflowed = []
-        for jobs, x in self._drawn(prompt, sampling, progress):
+        for jobs, x in drawn(self, prompt, sampling, progress):
             finite = x.isfinite().all(dim=3).all(dim=2).all(dim=1).tolist()
             overflowed += [job for job, is_finite in zip(jobs, finite, strict=True) if not is_finite]
             for job, image, is_finite in zip(jobs, self.decode(x), finite, strict=True):
                 if is_finite:
-                    yield Picture(image, job.prompt, job.seed)
+                    yield Picture(image, *job)
         if overflowed:
             listed = ", ".join(f"{job.prompt!r} of seed {job.seed}" for job in overflowed)
             raise ValueError(f"Numbers grew beyond bounds in {listed}; lower the guidance or choose another seed.")
@@ -195,7 +195,7 @@ class Pipeline:
         **settings: Any,
     ) -> Tensor:
         """The latents or pixels of `generate`: (prompts·count, C, H, W), float32; arguments as there."""
-        return torch.cat([x for _, x in self._drawn(prompt, chosen(sampling, settings), progress)])
+        return torch.cat([x for _, x in drawn(self, prompt, chosen(sampling, settings), progress)])
 
     def score(
         self,
@@ -222,6 +222,37 @@ class Pipeline:
         condition = self.scored_condition(prompt)
         x = self.encode(image, size=size)[0]
         return score(self.flow, x, condition, draws=draws, seed=seed)
+
+    def match(
+        self,
+        image: AnyImage,
+        prompts: Sequence[str],
+        *,
+        draws: int = 4,
+        seed: int = 0,
+        size: int | Sequence[int] | None = None,
+    ) -> Match:
+        """How well each of some prompts, or names of classes, explains a picture; other arguments as for `score`.
+
+        Raises:
+            ValueError: the model takes no prompts, the picture cannot be read, or an argument is out of range.
+        """
+        check_draws(draws)
+        conditions = self.matched_conditions(prompts)
+        return match(self.flow, self.encode(image, size=size), prompts, conditions, draws=draws, seed=seed)[0]
+
+    def matched_conditions(self, prompts: Sequence[str]) -> Tensor:
+        """The flow's conditions of a match (1 + P, …): that of the empty prompt, then those of the prompts.
+
+        Raises:
+            ValueError: the model takes no prompts, there is none, or a class is unknown.
+        """
+        if isinstance(prompts, str) or not prompts:
+            raise ValueError(f"prompts is {prompts!r}; it must be a list of at least one prompt.")
+        conditions = self.condition(["", *prompts])
+        if conditions is None:
+            raise ValueError(f"The model {self.name!r} knows no prompts; choose a model of prompts or classes.")
+        return conditions
 
     def scored_condition(self, prompt: str | None) -> Tensor | None:
         """The flow's condition of a likelihood; that of the empty prompt for None.
@@ -293,29 +324,6 @@ class Pipeline:
             self.text_encoder.release()
         return features
 
-    def _drawn(
-        self, prompt: str | Sequence[str], sampling: Sampling, progress: ProgressCallback | None
-    ) -> Iterator[tuple[list[_Job], Tensor]]:
-        """Batches of the flow's data (B, C, H, W), each with its jobs."""
-        prompts = [prompt] if isinstance(prompt, str) else prompt
-        if not isinstance(prompts, Sequence):
-            raise ValueError(f"prompt is {prompt!r}; it must be a text or a list of texts.")
-        if not prompts:
-            raise ValueError("There is no prompt; give at least one, which may be empty.")
-        shape = self.shape(sampling.size)
-        # Encode all prompts first: text encoder and flow need not be in memory together.
-        texts = [sampling.negative, *prompts]
-        conditions = self.condition(texts)
-        temperature, size = self.temperature(sampling), self.at_once(shape, conditions, sampling)
-        jobs = [_Job(prompt, seed) for prompt in prompts for seed in sampling.seeds()]
-        batches = [jobs[i : i + size] for i in range(0, len(jobs), size)]
-        for number, batch in enumerate(batches):
-            noise = temperature * torch.cat([seeded_noise(shape, job.seed, 1) for job in batch])
-            condition = None if conditions is None else conditions[[texts.index(job.prompt) for job in batch]]
-            unconditional = None if conditions is None else conditions[:1]
-            report = progress and _of_batch(progress, number, len(batches))
-            yield batch, self.draw(noise, condition, unconditional, sampling, report)
-
     def draw(
         self,
         noise: Tensor,
@@ -339,12 +347,12 @@ class Pipeline:
         size = self.at_once(noise.shape[1:], condition, sampling)
         guidance, sampler, denoises = self.guidance(sampling), self.sampler(sampling), self.denoises(sampling)
         parts = [slice(first, first + size) for first in range(0, len(noise), size)]
-        drawn = []
+        finished = []
         for number, part in enumerate(parts):
             given = None if condition is None else condition[part]
             away = unconditional if unconditional is None or len(unconditional) == 1 else unconditional[part]
             more = math.ceil(len(noise[part]) / denoised_at_once(self.flow.grid(noise))) if denoises else 0
-            steps = _Steps(progress and _of_batch(progress, number, len(parts)), more)
+            steps = Steps(progress and of_batch(progress, number, len(parts)), more)
             x = self.flow.inverse(
                 noise[part],
                 given,
@@ -353,8 +361,8 @@ class Pipeline:
                 sampler=sampler,
                 progress=steps.sampled,
             )
-            drawn.append(denoise(self.flow, x, given, report=steps.denoised) if denoises else x)
-        return torch.cat(drawn)
+            finished.append(denoise(self.flow, x, given, report=steps.denoised) if denoises else x)
+        return torch.cat(finished)
 
     def shape(self, size: int | Sequence[int] | None) -> tuple[int, int, int]:
         """Shape (C, H, W) of the flow's data for a side, for width and height, or for the trained size.
@@ -427,36 +435,3 @@ def check_draws(draws: int) -> None:
     """
     if isinstance(draws, bool) or not isinstance(draws, int) or not 1 <= draws <= MAX_DRAWS:
         raise ValueError(f"draws is {draws!r}; it must be a whole number from 1 to {MAX_DRAWS}.")
-
-
-class _Steps:
-    """Progress of sampling and of denoising after it, as one count.
-
-    Args:
-        report: called after every step.
-        more: steps of denoising.
-    """
-
-    def __init__(self, report: ProgressCallback | None, more: int) -> None:
-        self._report, self._more = report, more
-        self._done = self._total = 0
-
-    def sampled(self, step: Progress) -> None:
-        self._done, self._total = step.done, step.total + self._more
-        if self._report is not None:
-            self._report(dataclasses.replace(step, total=self._total))
-
-    def denoised(self, x: Tensor) -> None:
-        """Report one step of denoising; `x` (B, C, H, W) is the current result."""
-        self._done += 1
-        if self._report is not None:
-            self._report(Progress(self._done, self._total, lambda: x))
-
-
-def _of_batch(progress: ProgressCallback, number: int, batches: int) -> ProgressCallback:
-    """A callback that reports one batch's progress as a part of all batches."""
-
-    def report(step: Progress) -> None:
-        progress(dataclasses.replace(step, done=number * step.total + step.done, total=batches * step.total))
-
-    return report

@@ -12,6 +12,7 @@ from .flow.noise import SEEDS, check_seed
 from .samplers import Sampler
 
 MAX_COUNT = 10_000
+MAX_BEST_OF = 64
 MAX_GUIDANCE = 100.0
 MAX_TEMPERATURE = 2.0
 GUIDANCE_OPTIONS = ("guided", "annealed", "attention_temperature")
@@ -25,6 +26,8 @@ class Sampling:
         seed: of the first picture of each prompt; picture i is that of seed + i, whatever the count. Of several seeds,
             `count` pictures each.
         count: pictures a prompt and seed.
+        best_of: candidates drawn for each picture, of which the one is kept that its prompt explains best, as `match`
+            measures it. The candidates of picture i have the seeds seed + i·best_of and up.
         guidance: strength w of classifier-free guidance; 0 is off.
         negative: what guidance steers away from; "" for the unconditional prediction.
         size: side of a square or (width, height) in pixels.
@@ -42,6 +45,7 @@ class Sampling:
 
     seed: int | Sequence[int] = 0
     count: int = 1
+    best_of: int = 1
     guidance: float | None = None
     negative: str = ""
     size: int | Sequence[int] | None = None
@@ -56,6 +60,8 @@ class Sampling:
     def __post_init__(self) -> None:
         if isinstance(self.count, bool) or not isinstance(self.count, int) or not 1 <= self.count <= MAX_COUNT:
             raise ValueError(f"count is {self.count!r}; it must be a whole number from 1 to {MAX_COUNT}.")
+        if isinstance(self.best_of, bool) or not isinstance(self.best_of, int) or not 1 <= self.best_of <= MAX_BEST_OF:
+            raise ValueError(f"best_of is {self.best_of!r}; it must be a whole number from 1 to {MAX_BEST_OF}.")
         if not self._first_seeds():
             raise ValueError("seed is empty; give at least one seed.")
         for seed in self._first_seeds():
@@ -68,8 +74,8 @@ class Sampling:
             raise ValueError(f"memory is {self.memory!r}; it must be a whole number of bytes, or None for no limit.")
 
     def seeds(self) -> list[int]:
-        """The seed of each of a prompt's pictures."""
-        return [(seed + i) % SEEDS for seed in self._first_seeds() for i in range(self.count)]
+        """The seed of each of a prompt's pictures; where it is the best of several, of its first candidate."""
+        return [(seed + i * self.best_of) % SEEDS for seed in self._first_seeds() for i in range(self.count)]
 
     def _first_seeds(self) -> tuple[int, ...]:
         return tuple(self.seed) if isinstance(self.seed, (list, tuple)) else (self.seed,)  # type: ignore[return-value]

@@ -17,9 +17,11 @@ from starflow_core import PromptWarning
 from starflow_core import pipeline as pipeline_module
 from starflow_core.codecs.classes import Classes
 from starflow_core.flow.noise import SEEDS, seeded_noise
+from starflow_core.insight.best import best
+from starflow_core.insight.scoring import log_probs
 from starflow_core.pipeline import Pipeline
 from starflow_core.samplers import Jacobi, Progress, Sequential
-from starflow_core.sampling import SamplingDefaults
+from starflow_core.sampling import Sampling, SamplingDefaults
 
 # A quarter of the trained size, without guidance and denoising: what does not depend on them is tested faster.
 SMALL: dict[str, Any] = {"size": 16, "guidance": 0.0, "denoise": False}
@@ -303,6 +305,57 @@ def test_other_numbers_of_draws_are_refused(pipeline: Pipeline, draws: Any) -> N
         pipeline.score(gradient(), draws=draws)
 
 
+# Prompt match
+
+
+def test_prompts_of_a_picture_are_told_apart(pipeline: Pipeline) -> None:
+    heart = pipeline.generate("a red heart", seed=3)[0]
+    found = pipeline.match(heart, ["a green frog", "a red heart", "a blue car"], draws=2)
+    assert found.best == "a red heart"
+    assert found.prompts == ("a green frog", "a red heart", "a blue car")
+    assert float(found.posterior.sum()) == pytest.approx(1)
+    given, alone = (pipeline.score(heart, prompt, draws=2).log_prob for prompt in ("a red heart", None))
+    assert float(found.scores[1]) == pytest.approx(given - alone, abs=0.05)
+    assert found.maps.shape == (3, 8, 8)
+
+
+def test_empty_prompt_says_nothing(pipeline: Pipeline) -> None:
+    assert float(pipeline.match(gradient(), [""], draws=1).scores[0]) == 0
+
+
+@pytest.mark.parametrize("prompts", [[], (), "a red heart"])
+def test_match_without_a_list_of_prompts_is_refused(pipeline: Pipeline, prompts: Any) -> None:
+    with pytest.raises(ValueError, match="must be a list of at least one prompt"):
+        pipeline.match(gradient(), prompts)
+
+
+def test_best_of_several_is_the_one_that_its_prompt_explains_best(pipeline: Pipeline) -> None:
+    """Of those that its seeds give alone, for each picture; in one batch or in several."""
+    prompts = ["cat", "a red heart"]
+    settings: dict[str, Any] = {"seed": 5, "temperature": 1.0, "size": 32}
+    kept = list(pipeline.pictures(prompts, Sampling(count=2, best_of=3, **settings)))
+    assert [(picture.prompt, picture.asked) for picture in kept] == [(p, s) for p in prompts for s in (5, 8)]
+    for picture in kept:
+        candidates = pipeline.generate_latents(picture.prompt, count=3, **settings | {"seed": picture.asked})
+        condition = pipeline.condition(["", picture.prompt])
+        found = log_probs(pipeline.flow, candidates, condition, range(4)).log_prob
+        place = int((found[:, 1] - found[:, 0]).argmax())
+        assert picture.seed == picture.asked + place
+        assert difference(picture.image, pipeline.decode(candidates[place : place + 1])[0]) <= 1
+
+
+def test_candidates_that_overflow_are_not_chosen(pipeline: Pipeline) -> None:
+    x = pipeline.generate_latents("cat", count=3, **SMALL)
+    x[0], x[1] = math.nan, 1e30
+    assert best(pipeline.flow, x, pipeline.condition(["", "cat"]), clean=True) == 2
+
+
+@pytest.mark.parametrize("best_of", [0, 65, True, 1.0])
+def test_other_numbers_of_candidates_are_refused(pipeline: Pipeline, best_of: Any) -> None:
+    with pytest.raises(ValueError, match=r"best_of is .* from 1 to 64"):
+        pipeline.generate("cat", best_of=best_of)
+
+
 def test_extreme_aspect_ratio_is_refused_unless_a_size_is_given(pipeline: Pipeline) -> None:
     with pytest.raises(ValueError, match="Crop it first"):
         pipeline.score(gradient(500, 10))
@@ -445,6 +498,20 @@ def test_model_without_text_draws_and_scores(wordless: Pipeline) -> None:
     assert wordless.generate("anything", size=16)[0].size == (16, 16)
     assert math.isfinite(wordless.score(gradient(), draws=1).log_prob)
     assert wordless.reconstruct(gradient(), size=16).latent_error < 1e-3
+
+
+def test_best_picture_of_a_model_without_text_is_the_likeliest(wordless: Pipeline) -> None:
+    settings: dict[str, Any] = {"count": 3, "size": 16, "temperature": 1.0}
+    candidates = wordless.generate_latents("", **settings)
+    clean = wordless.denoises(Sampling())
+    likeliest = log_probs(wordless.flow, candidates, None, range(4) if clean else None).log_prob[:, 0].argmax()
+    (kept,) = wordless.pictures("", Sampling(best_of=3, **{**settings, "count": 1}))
+    assert kept.seed == int(likeliest)
+
+
+def test_model_without_text_matches_nothing(wordless: Pipeline) -> None:
+    with pytest.raises(ValueError, match="knows no prompts; choose a model of prompts or classes"):
+        wordless.match(gradient(), ["cat"])
 
 
 def test_model_without_text_refuses_a_prompt_to_score_with(wordless: Pipeline) -> None:

@@ -47,6 +47,13 @@ def add(commands: Any) -> None:
         help="of the first picture; picture i is that of seed + i; give it again for more seeds; 0 by default",
     )
     command.add_argument("--count", type=int, default=1, help="pictures per prompt and seed")
+    command.add_argument(
+        "--best-of",
+        type=int,
+        default=1,
+        metavar="N",
+        help="of N drawn for each picture, keep the best match",
+    )
     command.add_argument("--guidance", type=float, help="strength of guidance; 0 is off")
     command.add_argument("--negative", default="", metavar="PROMPT", help="what guidance steers away from")
     command.add_argument("--guided", choices=GUIDED, help="of a TarFlow: guide the scale (a), the mean (b) or both")
@@ -92,7 +99,7 @@ def _draw(
     with progress_bar("drawing") as progress:
         for picture in pipeline.pictures(prompts, sampling, progress):
             # By prompt and seed, not by position: pictures that overflow are skipped.
-            target = waiting[picture.prompt, picture.seed].pop(0)
+            target = waiting[picture.prompt, picture.asked].pop(0)
             say(str(save_picture(picture.image, target, Origin(picture.prompt, picture.seed, settings))))
 
 
@@ -130,6 +137,7 @@ def _sampling(options: argparse.Namespace, pipeline: Pipeline) -> Sampling:
     return Sampling(
         seed=tuple(options.seeds or (0,)),
         count=options.count,
+        best_of=options.best_of,
         guidance=options.guidance,
         negative=options.negative,
         size=options.size,

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import takewhile
 from typing import Any, TypeVar
 
 import torch
@@ -134,22 +135,58 @@ class Flow(Computing):
         log_det: Tensor | float = 0.0
         for output in self.transform(x, condition):
             log_det = log_det + output.log_det
-        std = self.prior_std
-        noise = output.tokens / std
-        log_normal = (-0.5 * (noise.square() + LOG_2PI) - std.log()).sum(-1)
-        log_prob_map = (log_normal + log_det).unflatten(1, grid)
+        noise, log_prob_map = self._densities(output.tokens, log_det, grid)
         return FlowOutput(unpatchify(noise, grid, self.config), log_prob_map.sum((1, 2)), log_prob_map)
+
+    def log_prob_maps(self, x: Tensor, conditions: Tensor | None) -> Tensor:
+        """Log-likelihood of each datum given each condition: (B, P, H/p, W/p), in nats by token.
+
+        The blocks before the first that sees the condition are computed once for all conditions.
+
+        Args:
+            x: data (B, C, H, W).
+            conditions: P of them, each for all data; None for a model without conditions, where P is 1.
+
+        Raises:
+            ValueError: a shape does not fit the model.
+        """
+        grid = self.grid(x)
+        P = 1 if conditions is None else len(conditions)
+        conditions = self.checked_condition(conditions, P)
+        shared = list(takewhile(lambda block: not block.is_conditioned, self.blocks))
+        tokens, log_det = patchify(x.to(self.device, torch.float32), self.config), torch.zeros((), device=self.device)
+        for output in self._through(shared, tokens, None, grid):
+            tokens, log_det = output.tokens, log_det + output.log_det
+        tokens = tokens.repeat_interleave(P, 0)
+        log_det = log_det.repeat_interleave(P, 0) if log_det.ndim else log_det
+        given = None if conditions is None else conditions.repeat(len(x), *(1,) * (conditions.ndim - 1))
+        for output in self._through(self.blocks[len(shared) :], tokens, given, grid):
+            tokens, log_det = output.tokens, log_det + output.log_det
+        _, log_prob_map = self._densities(tokens, log_det, grid)
+        return log_prob_map.unflatten(0, (len(x), P))
 
     def transform(self, x: Tensor, condition: Tensor | None = None) -> Iterator[BlockOutput]:
         """The output of each block in turn, from data to noise; arguments as for `forward`."""
         grid = self.grid(x)
         condition = self.checked_condition(condition, len(x))
-        tokens = patchify(x.to(self.device, torch.float32), self.config)
-        for block in self.blocks:
+        yield from self._through(self.blocks, patchify(x.to(self.device, torch.float32), self.config), condition, grid)
+
+    def _through(
+        self, blocks: Sequence[FlowBlock], tokens: Tensor, condition: Tensor | None, grid: tuple[int, int]
+    ) -> Iterator[BlockOutput]:
+        """The output of some blocks in turn, given tokens (B, T, D) in raster order."""
+        for block in blocks:
             given = condition if block.is_conditioned else None
             z, log_det = block(block.reorder(tokens), given, self.rotary(block, grid, given), self.dtype)
             tokens = block.reorder(z)
             yield BlockOutput(tokens, block.reorder(log_det))
+
+    def _densities(self, tokens: Tensor, log_det: Tensor | float, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Noise (B, T, D) from the last block's tokens, and the map (B, H/p, W/p) of log-likelihoods in nats."""
+        std = self.prior_std
+        noise = tokens / std
+        log_normal = (-0.5 * (noise.square() + LOG_2PI) - std.log()).sum(-1)
+        return noise, (log_normal + log_det).unflatten(1, grid)
 
     def inverse(
         self,

@@ -183,6 +183,18 @@ def test_picture_that_is_left_out_does_not_move_the_others(
         assert f"{text['prompt']}-{text['seed']}.png" == name
 
 
+def test_best_of_several_is_named_by_the_seed_that_was_asked_for(workplace: Path, pipeline: Pipeline) -> None:
+    """Its file says the seed that draws it again."""
+    cli.main(["generate", "cat", "--seed", "4", "--count", "2", "--best-of", "3", "--temperature", "1", *FAST])
+    assert sorted(path.name for path in workplace.iterdir()) == ["cat-4.png", "cat-7.png"]
+    for first in (4, 7):
+        with Image.open(workplace / f"cat-{first}.png") as kept:
+            seed = int(kept.text["seed"])  # type: ignore[attr-defined]
+            assert first <= seed < first + 3
+            cli.main(["generate", "cat", "--seed", str(seed), "--temperature", "1", *FAST, "-o", "again.png"])
+            assert np.abs(np.asarray(Image.open("again.png"), int) - np.asarray(kept, int)).max() <= 1
+
+
 def test_same_prompt_twice_gives_two_files(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["generate", "cat", "cat", *FAST]) == 0
     assert capsys.readouterr().out.split() == ["cat-0.png", "cat-0-2.png"]
@@ -451,6 +463,66 @@ def test_wrong_arguments_of_score(
     (workplace / "words.png").write_text("words")
     Image.new("L", (500, 10)).save(workplace / "wide.png")
     assert message in failed(capsys, "score", *arguments)
+
+
+# match
+
+
+def test_match_prints_the_likeliest_prompt_first(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cli.main(["generate", "a red heart", "-o", "heart.png"])
+    capsys.readouterr()
+    prompts = ["--prompt", "a green frog", "--prompt", "a red heart", "--prompt", "a blue car"]
+    assert cli.main(["match", "heart.png", *prompts]) == 0
+    name, *lines = capsys.readouterr().out.splitlines()
+    assert name == "heart.png:"
+    assert len(lines) == 3
+    assert lines[0].endswith("a red heart")
+    assert " nats " in lines[0]
+    shares = [float(line.split("%")[0]) for line in lines]
+    assert shares == sorted(shares, reverse=True)
+    assert sum(shares) == pytest.approx(100, abs=0.2)
+
+
+def test_match_as_json_has_what_the_library_says(
+    picture: str, pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    prompts = ["--prompt", "cat", "--prompt", "dog"]
+    assert cli.main(["match", picture, *prompts, "--json", "--draws", "2", "--seed", "5"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    expected = pipeline.match(Image.open(picture), ["cat", "dog"], draws=2, seed=5)
+    assert (row["image"], row["best"], row["prompts"]) == (picture, expected.best, ["cat", "dog"])
+    assert row["scores"] == expected.scores.tolist()
+    assert row["standard_errors"] == expected.standard_errors.tolist()
+    assert row["posterior"] == expected.posterior.tolist()
+    assert row["maps"] == expected.maps.tolist()
+    assert cli.main(["match", picture, *prompts, "--json", "--draws", "1"]) == 0
+    assert json.loads(capsys.readouterr().out)["standard_errors"] == [None, None]
+
+
+def test_match_goes_on_past_what_cannot_be_read(
+    workplace: Path, picture: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (workplace / "words.png").write_text("words")
+    assert cli.main(["match", "words.png", picture, "missing.png", "--prompt", "cat", "--draws", "1"]) == 1
+    output, errors = capsys.readouterr()
+    assert output.startswith(f"{picture}: (70×60 pixels, scaled to 72×56)\n")
+    assert [line.partition(":")[0] for line in errors.splitlines()] == ["starflow"] * 2
+
+
+def test_map_of_a_match_is_that_of_the_likeliest_prompt(workplace: Path, picture: str, pipeline: Pipeline) -> None:
+    prompts = ["--prompt", "cat", "--prompt", "dog"]
+    assert cli.main(["match", picture, *prompts, "--draws", "1", "--map", "map.npy"]) == 0
+    expected = pipeline.match(Image.open(picture), ["cat", "dog"], draws=1)
+    assert np.load(workplace / "map.npy").tolist() == expected.maps[int(expected.scores.argmax())].tolist()
+
+
+def test_wrong_arguments_of_match(picture: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for wrong, message in (
+        (["--prompt", "cat", "--draws", "0"], "draws is 0"),
+        (["--class", "unheard of", "--model", "tarflow-mini"], "There is no class"),
+    ):
+        assert message in failed(capsys, "match", picture, picture, *wrong)
+    assert "--prompt" in usage(capsys, "match", picture)
 
 
 # reconstruct and info

@@ -1,0 +1,76 @@
+"""How well prompts explain a picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from ..flow.flow import Flow
+from ..flow.noise import SEEDS, check_seed
+from ..progress import OnProgress
+from .scoring import log_probs
+
+
+@dataclass(frozen=True)
+class Match:
+    """What each of P prompts says about one picture x: the pointwise mutual information log p(x|prompt) − log p(x).
+
+    Attributes:
+        prompts: as they were given.
+        scores: (P,), in nats, the mean over K noise draws. Above 0, the prompt makes the picture likelier; pictures of
+            the same prompt can be ranked by it too.
+        standard_errors: (P,), of the scores over the draws, in nats; NaN for a single draw.
+        posterior: (P,), sums to 1: the probability of each prompt by Bayes' rule, if one of them is right and all are
+            equally likely before the picture is seen.
+        maps: (P, H/p, W/p), the scores by token, in nats: which parts of the picture the prompt explains.
+    """
+
+    prompts: tuple[str, ...]
+    scores: Tensor
+    standard_errors: Tensor
+    posterior: Tensor
+    maps: Tensor
+
+    @property
+    def best(self) -> str:
+        """The likeliest prompt."""
+        return self.prompts[int(self.scores.argmax())]
+
+
+def match(
+    flow: Flow,
+    x: Tensor,
+    prompts: Sequence[str],
+    conditions: Tensor,
+    *,
+    draws: int = 4,
+    seed: int = 0,
+    on_progress: OnProgress = lambda done, total: None,
+) -> list[Match]:
+    """How well each prompt explains each datum, two likelihoods a score.
+
+    Args:
+        flow: the model.
+        x: (N, C, H, W), without noise.
+        prompts: P of them.
+        conditions: (1 + P, …), first that of the empty prompt, then those of the prompts.
+        draws: noise draws K.
+        seed: of the first draw; draw i is that of seed + i.
+        on_progress: called with the finished log-likelihoods, of all; an exception that it raises ends the work.
+
+    Raises:
+        ValueError: a shape does not fit the model, or numbers overflow.
+    """
+    check_seed(seed)
+    found = log_probs(flow, x, conditions, [(seed + i) % SEEDS for i in range(draws)], on_progress=on_progress)
+    gains = found.draws[:, 1:] - found.draws[:, :1]
+    maps = found.maps[:, 1:] - found.maps[:, :1]
+    scores = gains.mean(2)
+    errors = gains.std(2) / math.sqrt(draws) if draws > 1 else scores.new_full(scores.shape, math.nan)
+    return [
+        Match(tuple(prompts), scores[n], errors[n], scores[n].double().softmax(0).float(), maps[n])
+        for n in range(len(x))
+    ]

@@ -1,0 +1,92 @@
+"""Log-likelihoods of many pictures given many conditions, under the same noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from ..flow.flow import Flow
+from ..progress import OnProgress
+from .likelihood import TOKENS_AT_ONCE, with_training_noise
+
+
+class Overflow(ValueError):
+    """Numbers grew beyond bounds."""
+
+
+@dataclass(frozen=True)
+class LogProbs:
+    """Log-likelihoods of N data given P conditions, of K noise draws each, in nats.
+
+    Attributes:
+        draws: (N, P, K), of each draw. Draw k has the same noise for every condition, so that the differences between
+            conditions are not those of the noise.
+        maps: (N, P, H/p, W/p), by token, the mean over the draws.
+    """
+
+    draws: Tensor
+    maps: Tensor
+
+    @property
+    def log_prob(self) -> Tensor:
+        """The mean over the draws, (N, P)."""
+        return self.draws.mean(2)
+
+
+@torch.no_grad()
+def log_probs(
+    flow: Flow,
+    x: Tensor,
+    conditions: Tensor | None,
+    seeds: Sequence[int] | None,
+    *,
+    on_progress: OnProgress = lambda done, total: None,
+) -> LogProbs:
+    """Log-likelihoods of each datum given each condition.
+
+    A few are computed at once, so that memory does not grow with their number; and what does not depend on the
+    condition is computed once for all conditions.
+
+    Args:
+        flow: the model.
+        x: (N, C, H, W), latents, scaled, or pictures in [−1, 1].
+        conditions: (P, …), features of prompts or labels; None for a model without either, where P is 1.
+        seeds: of the K noise draws, which add noise as in training; None for data that have it already, as drawn and
+            not denoised ones do: K is 1.
+        on_progress: called with the finished log-likelihoods, of all N·P·K; an exception that it raises ends the work.
+
+    Raises:
+        Overflow: the data are too unlike those that the model knows.
+        ValueError: a shape does not fit the model, or there is no seed.
+    """
+    if seeds is not None and not seeds:
+        raise ValueError("seeds is empty; give at least one, or None for data that have noise already.")
+    H, W = flow.grid(x)
+    N, K, P = len(x), len(seeds or (0,)), 1 if conditions is None else len(conditions)
+    at_once = min(P, max(1, TOKENS_AT_ONCE // (H * W)))  # conditions
+    data_at_once = max(1, TOKENS_AT_ONCE // (H * W * at_once))
+    places = [(n, k) for n in range(N) for k in range(K)]
+    draws, maps = torch.zeros(N, P, K), torch.zeros(N, P, H, W)
+    done = 0
+    for first in range(0, len(places), data_at_once):
+        batch = places[first : first + data_at_once]
+        noised = torch.cat([_noised(flow, x[n], None if seeds is None else seeds[k]) for n, k in batch])
+        for start in range(0, P, at_once):
+            part = slice(start, start + at_once)
+            found = flow.log_prob_maps(noised, None if conditions is None else conditions[part]).cpu()
+            for (n, k), of_datum in zip(batch, found, strict=True):
+                draws[n, part, k] = of_datum.sum((1, 2))
+                maps[n, part] += of_datum / K
+            done += len(batch) * found.shape[1]
+            on_progress(done, N * P * K)
+    if not draws.isfinite().all():
+        raise Overflow(f"The likelihood overflows: these {flow.data} are too unlike those that the model knows.")
+    return LogProbs(draws, maps)
+
+
+def _noised(flow: Flow, x: Tensor, seed: int | None) -> Tensor:
+    """One datum (1, C, H, W) with the noise of training; as it is without a seed."""
+    return x[None] if seed is None else with_training_noise(flow, x, seed, 1)
