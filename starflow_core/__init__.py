@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .flow.guidance import TarFlowGuidance as TarFlowGuidance
     from .flow.starflow import StarFlow as StarFlow
     from .flow.tarflow import TarFlow as TarFlow
+    from .insight.anomaly import Anomaly as Anomaly
     from .insight.likelihood import Likelihood as Likelihood
     from .insight.match import Match as Match
     from .pipeline import Pipeline as Pipeline
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 
 _HOMES = {
+    "Anomaly": "insight.anomaly",
     "Autoencoder": "codecs.autoencoder",
     "AutoencoderConfig": "codecs.autoencoder",
     "Classes": "codecs.classes",

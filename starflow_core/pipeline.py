@@ -17,10 +17,12 @@ from .codecs.classes import Classes
 from .codecs.dequantization import requantized
 from .codecs.prompt_warning import warn
 from .codecs.text_encoder import TextEncoder
-from .drawing import Steps, drawn, of_batch
+from .drawing import Conditions, Job, Steps, checked_prompts, of_batch, planned
 from .flow.flow import Flow
 from .flow.guidance import Guidance
+from .flow.noise import seeded_noise
 from .images import AnyImage, as_rgb, checked_size, fitted_size, middle_square, psnr, to_images, to_tensor
+from .insight.best import best
 from .insight.likelihood import Likelihood, denoise, denoised_at_once, score
 from .insight.match import Match, match
 from .memory import sampling_memory
@@ -176,7 +178,7 @@ class Pipeline:
     ) -> Iterator[Picture]:
         """The pictures of `generate`, one by one, each as soon as it is finished; arguments as there."""
         overflowed = []
-        for jobs, x in drawn(self, prompt, sampling, progress):
+        for jobs, x in self._drawn(prompt, sampling, progress):
             finite = x.isfinite().all(dim=3).all(dim=2).all(dim=1).tolist()
             overflowed += [job for job, is_finite in zip(jobs, finite, strict=True) if not is_finite]
             for job, image, is_finite in zip(jobs, self.decode(x), finite, strict=True):
@@ -195,7 +197,7 @@ class Pipeline:
         **settings: Any,
     ) -> Tensor:
         """The latents or pixels of `generate`: (prompts·count, C, H, W), float32; arguments as there."""
-        return torch.cat([x for _, x in drawn(self, prompt, chosen(sampling, settings), progress)])
+        return torch.cat([x for _, x in self._drawn(prompt, chosen(sampling, settings), progress)])
 
     def score(
         self,
@@ -323,6 +325,41 @@ class Pipeline:
         if not self.keep_text_encoder:
             self.text_encoder.release()
         return features
+
+    def _drawn(
+        self, prompt: str | Sequence[str], sampling: Sampling, progress: ProgressCallback | None
+    ) -> Iterator[tuple[list[Job], Tensor]]:
+        """Batches of the flow's data (B, C, H, W), each with its jobs."""
+        prompts = checked_prompts(prompt)
+        shape = self.shape(sampling.size)
+        empty = [""] if sampling.best_of > 1 else []
+        conditions = Conditions(self.condition, [sampling.negative, *prompts, *empty])
+        temperature, size = self.temperature(sampling), self.at_once(shape, conditions.encoded, sampling)
+        waiting = planned(prompts, sampling)
+        batches = [waiting[i : i + size] for i in range(0, len(waiting), size)]
+        candidates: list[tuple[Job, Tensor]] = []
+        for number, batch in enumerate(batches):
+            noise = temperature * torch.cat([seeded_noise(shape, job.seed, 1) for job in batch])
+            condition = conditions.of(*(job.prompt for job in batch))
+            report = progress and of_batch(progress, number, len(batches))
+            x = self.draw(noise, condition, conditions.of(sampling.negative), sampling, report)
+            candidates += zip(batch, x, strict=True)
+            kept = []
+            while len(candidates) >= sampling.best_of:
+                kept.append(self._best(candidates[: sampling.best_of], conditions, sampling))
+                del candidates[: sampling.best_of]
+            if kept:
+                yield [job for job, _ in kept], torch.stack([x for _, x in kept])
+
+    def _best(
+        self, candidates: list[tuple[Job, Tensor]], conditions: Conditions, sampling: Sampling
+    ) -> tuple[Job, Tensor]:
+        """The candidate that its prompt explains best; all have the same prompt."""
+        if len(candidates) == 1:
+            return candidates[0]
+        x = torch.stack([x for _, x in candidates])
+        given = conditions.of("", candidates[0][0].prompt)
+        return candidates[best(self.flow, x, given, clean=self.denoises(sampling))]
 
     def draw(
         self,

@@ -7,11 +7,22 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from . import bpd, convert, fetch, generate, info, match, models, reconstruct, score
+from . import anomaly, bpd, convert, fetch, generate, info, match, models, reconstruct, score
 from .remarks import remarks_told
 from .streams import printable
 
-COMMANDS = (generate, score, match, reconstruct, bpd, fetch, models, convert, info)  # in the order of `starflow --help`
+COMMANDS = (
+    generate,
+    score,
+    match,
+    anomaly,
+    reconstruct,
+    bpd,
+    fetch,
+    models,
+    convert,
+    info,
+)  # in the order of `starflow --help`
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -24,8 +24,8 @@ def blend_tiles(decode: Callable[[Tensor], Tensor], latents: Tensor, *, tile: in
     h, w = latents.shape[-2:]
     total: Tensor | None = None
     weights = torch.zeros(h * factor, w * factor, dtype=torch.float32, device=latents.device)
-    for top in _starts(h, tile):
-        for left in _starts(w, tile):
+    for top in starts(h, tile):
+        for left in starts(w, tile):
             image = decode(latents[..., top : top + tile, left : left + tile])
             if total is None:
                 total = image.new_zeros(*image.shape[:-2], h * factor, w * factor)
@@ -42,7 +42,7 @@ def blend_tiles(decode: Callable[[Tensor], Tensor], latents: Tensor, *, tile: in
     return total / weights
 
 
-def _starts(length: int, tile: int) -> list[int]:
+def starts(length: int, tile: int) -> list[int]:
     """Where tiles begin so that they cover `length`, the last one ending with it."""
     if length <= tile:
         return [0]

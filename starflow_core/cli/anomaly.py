@@ -1,0 +1,150 @@
+"""`starflow anomaly fit` and `starflow anomaly score`: odd ones out."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .files import check_writable, save_map
+from .names import Target, output_path
+from .options import add_model_options, load_model, new_command
+
+if TYPE_CHECKING:
+    from ..insight.anomaly import Anomaly, Oddity
+
+FILE_KINDS = (".safetensors",)
+MAP_RANGE = (0.0, 6.0)  # standard deviations, from the first to the last colour of a map
+
+
+def add(commands: Any) -> None:
+    """Add the command with its two parts."""
+    purpose = "find odd pictures among others"
+    parts = commands.add_parser("anomaly", help=purpose, description=f"{purpose.capitalize()}.")
+    parts = parts.add_subparsers(required=True, metavar="fit|score")
+
+    fit = new_command(parts, "fit", _fit, "learn what is normal from a folder of pictures")
+    fit.add_argument("folder", metavar="FOLDER", help="normal pictures, and folders of them; better hundreds than tens")
+    fit.add_argument("-o", "--output", required=True, metavar="FILE", help="of what is learnt, .safetensors")
+    fit.add_argument("--prompt", "--class", dest="prompt", default="", help="what all of the pictures show")
+    fit.add_argument("--draws", type=int, default=2, help="number of noise draws to average over")
+    fit.add_argument("--seed", type=int, default=0, help="of the noise draws")
+    fit.add_argument(
+        "--tiled",
+        action=argparse.BooleanOptionalAction,
+        help="look at pictures at their own resolution, tile by tile; by default where they are large",
+    )
+    fit.add_argument(
+        "--false-positive-rate", type=float, default=0.05, metavar="RATE", help="share of normal pictures to call odd"
+    )
+    add_model_options(fit)
+
+    score = new_command(parts, "score", _score, "say how odd pictures are")
+    score.add_argument("scorer", metavar="FILE", help="from `starflow anomaly fit`")
+    score.add_argument("images", nargs="+", metavar="IMAGE", help="a picture file, or a folder of them")
+    score.add_argument("--json", action="store_true", help="print JSON, one object per line")
+    score.add_argument("--map-dir", metavar="DIR", help="write a map of where for each picture into this folder")
+    add_model_options(score)
+
+
+def _fit(options: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from ..insight.anomaly import Anomaly, Settings
+
+    Settings(options.prompt, options.draws, options.seed, bool(options.tiled), options.false_positive_rate)
+    file = output_path(options.output, FILE_KINDS)
+    check_writable(Target(file, is_asked_for=True))
+    failures: list[str] = []
+    with tqdm(disable=None, leave=False, unit="picture") as bar:
+
+        def report(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        scorer = Anomaly.fit(
+            load_model(options),
+            options.folder,
+            prompt=options.prompt,
+            draws=options.draws,
+            seed=options.seed,
+            tiled=options.tiled,
+            false_positive_rate=options.false_positive_rate,
+            failed=failures.append,
+            on_progress=report,
+        )
+    for failure in failures:
+        print(f"starflow: {failure}", file=sys.stderr)
+    scorer.save(file)
+    how = "tile by tile" if scorer.settings.tiled else "scaled to the model's size"
+    print(f"{file}: {len(scorer.calibration)} normal pictures, looked at {how}.")
+    return 0
+
+
+def _score(options: argparse.Namespace) -> int:
+    from ..insight.anomaly import Anomaly
+
+    pictures = _pictures(options.images)
+    maps = _map_files(pictures, Path(options.map_dir)) if options.map_dir else [None] * len(pictures)
+    scorer = Anomaly.load(options.scorer, load_model(options))
+    scored = [_is_scored(path, scorer, options.json, file) for (path, _), file in zip(pictures, maps, strict=True)]
+    return 0 if all(scored) else 1
+
+
+def _pictures(images: Sequence[str]) -> list[tuple[str, str]]:
+    """The files, and those in the folders among them; each with its name, which is relative to its folder."""
+    from ..insight.evaluation import pictures_in
+
+    found = []
+    for given in images:
+        if Path(given).is_dir():
+            found += [(str(file), str(file.relative_to(given))) for file in pictures_in(Path(given))]
+        else:
+            found.append((given, Path(given).name))
+    return found
+
+
+def _map_files(pictures: Sequence[tuple[str, str]], folder: Path) -> list[Path]:
+    """Where the map of each picture goes.
+
+    Raises:
+        ValueError: two pictures have the same name.
+    """
+    names = [name for _, name in pictures]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"Two of the pictures are named {twice}, and so would their maps be; score one of them alone.")
+    return [folder / f"{name}.png" for name in names]
+
+
+def _is_scored(path: str, scorer: Anomaly, as_json: bool, map_file: Path | None) -> bool:
+    """Print how odd a picture is, or why that cannot be said; return whether it can."""
+    try:
+        found = scorer.score(path)
+    except ValueError as error:
+        told = str(error)
+        print(f"starflow: {told if path in told else f'{path}: {told}'}", file=sys.stderr, flush=True)
+        return False
+    print(_as_json(path, found) if as_json else _as_line(path, found), flush=True)
+    if map_file:
+        _save_map(path, found, map_file)
+    return True
+
+
+def _save_map(path: str, found: Oddity, file: Path) -> None:
+    """Write the map as a picture of the picture's own size."""
+    from ..images import as_rgb
+    from ..insight.heatmap import heatmap
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    save_map(found.map, heatmap(found.map, as_rgb(path).size, MAP_RANGE), file)
+
+
+def _as_line(path: str, found: Oddity) -> str:
+    return f"{path}: {'odd' if found.is_odd else 'normal'}, score {found.score:.2f}, p = {found.p_value:.3g}"
+
+
+def _as_json(path: str, found: Oddity) -> str:
+    return json.dumps({"image": path, "score": found.score, "p_value": found.p_value, "is_odd": found.is_odd})

@@ -1,0 +1,39 @@
+"""Statistics of a flow's noise, which show whether it is the standard normal noise that the model expects."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def noise_statistics(z: Tensor, patch_size: int) -> Tensor:
+    """A vector (B, F) for each datum's noise, float64.
+
+    A flow maps what it has learnt to z ~ N(0, I): each number has mean 0 and variance 1 and does not depend on the
+    others. The statistics show departures from that, wherever in the picture they are:
+
+    - of each channel, the mean, the mean square, and the mean product of neighbours across and down;
+    - of each place, a token of p×p, the mean square;
+    - of the whole, the largest |z|.
+
+    Args:
+        z: (B, C, H, W).
+        patch_size: p, pixels or latents of a token along a side.
+    """
+    z = z.double()
+    return torch.cat(
+        [
+            z.mean((2, 3)),
+            z.square().mean((2, 3)),
+            (z[..., 1:] * z[..., :-1]).mean((2, 3)),
+            (z[..., 1:, :] * z[..., :-1, :]).mean((2, 3)),
+            mean_squares(z, patch_size).flatten(1),
+            z.abs().amax((1, 2, 3))[:, None],
+        ],
+        1,
+    )
+
+
+def mean_squares(z: Tensor, patch_size: int) -> Tensor:
+    """The mean square of each place's noise, (B, H/p, W/p); 1 is expected."""
+    return torch.nn.functional.avg_pool2d(z.square().mean(1, keepdim=True), patch_size)[:, 0]

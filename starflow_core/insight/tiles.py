@@ -1,0 +1,63 @@
+"""A picture as squares of a model's size, and a map of the whole from maps of the squares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from ..codecs.tiling import starts
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """Squares that cover a picture, and overlap.
+
+    Attributes:
+        image: the picture, RGB, at the size that it is looked at.
+        places: left and top of each square, in pixels.
+        side: of the squares, in pixels.
+    """
+
+    image: Image.Image
+    places: tuple[tuple[int, int], ...]
+    side: int
+
+    @classmethod
+    def of(cls, image: Image.Image, side: int, *, scaled: bool) -> Tiles:
+        """The squares of a picture.
+
+        Args:
+            image: RGB.
+            side: of the squares, in pixels.
+            scaled: scale the picture first, so that its shorter side is that of a square; a smaller picture is always
+                scaled.
+        """
+        shorter = min(image.size)
+        if shorter < side or (scaled and shorter > side):
+            width, height = (max(side, round(length * side / shorter)) for length in image.size)
+            image = image.resize((width, height), Image.Resampling.LANCZOS)
+        places = tuple((left, top) for top in starts(image.height, side) for left in starts(image.width, side))
+        return cls(image, places, side)
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __iter__(self) -> Iterator[Image.Image]:
+        for left, top in self.places:
+            yield self.image.crop((left, top, left + self.side, top + self.side))
+
+    def joined(self, maps: Sequence[Tensor]) -> Tensor:
+        """The map of the picture from those of its squares, (h, w) each: the mean where they overlap."""
+        cell = self.side // maps[0].shape[0]  # pixels
+        total = torch.zeros(-(-self.image.height // cell), -(-self.image.width // cell))
+        count = torch.zeros_like(total)
+        for (left, top), one in zip(self.places, maps, strict=True):
+            h, w = one.shape
+            y, x = min(round(top / cell), total.shape[0] - h), min(round(left / cell), total.shape[1] - w)
+            total[y : y + h, x : x + w] += one
+            count[y : y + h, x : x + w] += 1
+        return total / count.clamp(min=1)
