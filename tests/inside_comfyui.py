@@ -25,7 +25,8 @@ import comfy.options  # noqa: E402
 
 comfy.options.enable_args_parsing()
 
-# What ComfyUI has imported when it comes to the packs.
+# What ComfyUI has imported when it comes to the packs; its own `utils` first, before another module of this name.
+import utils.extra_config  # noqa: E402, F401, I001
 import comfy.latent_formats  # noqa: E402
 import comfy.model_management  # noqa: E402
 import comfy.model_patcher  # noqa: E402
@@ -34,6 +35,7 @@ import comfy.utils  # noqa: E402
 import comfy_api.latest  # noqa: E402, F401
 import folder_paths  # noqa: E402, F401
 import latent_preview  # noqa: E402, F401
+import server  # noqa: E402, F401
 import torch  # noqa: E402
 
 PACK = Path(__file__).resolve().parent.parent

@@ -30,7 +30,7 @@ def read(picture_set: PictureSet, folders: Mapping[str, Path]) -> Iterator[Drawi
         yield Drawing(
             icon,
             emoji.said(known.name) if known else icon,
-            _svg(content, entry),
+            svg(content, entry),
             known.tags if known else (),
             category,
             said=known is not None,
@@ -48,7 +48,7 @@ def _emoji_of(content: dict[str, Any], emojibase: Path) -> dict[str, emoji.Emoji
     return found
 
 
-def _svg(content: dict[str, Any], entry: dict[str, Any]) -> str:
+def svg(content: dict[str, Any], entry: dict[str, Any]) -> str:
     left, top, width, height = (
         entry.get(side, content.get(side, default))
         for side, default in (("left", 0), ("top", 0), ("width", 16), ("height", 16))

@@ -1,0 +1,1 @@
+"""What the likelihoods are good for, in figures: `python -m benchmarks.insight`."""
