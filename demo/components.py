@@ -14,6 +14,7 @@ from nodes.declaration import (
     FLOAT,
     IMAGE,
     MASK,
+    STRING,
     Choice,
     Flag,
     Input,
@@ -38,7 +39,7 @@ THUMBNAILS: dict[str, Any] = {
 
 def is_handle(type: str) -> bool:
     """Return whether a handle stands for values of this type outside the server."""
-    return type not in (*PICTURES, FLOAT)
+    return type not in (*PICTURES, FLOAT, STRING)
 
 
 def component(given: Input, **changed: Any) -> Any:
@@ -133,6 +134,8 @@ def shown(output: Output) -> Any:
         return gr.JSON(label=f"{label}: {output.help}")
     if output.type == FLOAT:
         return gr.Number(label=label, info=output.help, interactive=False)
+    if output.type == STRING:
+        return gr.Textbox(label=label, info=output.help, interactive=False)
     if output.type in PICTURES:
         return gr.Gallery(label=label, **THUMBNAILS)
     return gr.Textbox(label=f"{label} (handle)", info=output.help, interactive=False, placeholder="run the node")

@@ -9,7 +9,7 @@ from typing import Any
 import gradio as gr
 
 from nodes.catalogue import NODES
-from nodes.declaration import FLOAT, Input, Node, Seed, Socket
+from nodes.declaration import FLOAT, STRING, Input, Node, Seed, Socket
 
 from . import actions
 from .accelerator import ONE_AT_A_TIME
@@ -156,7 +156,7 @@ def results_of(node: Node, values: Sequence[Any], handles: Handles, owner: str) 
     """Convert the outputs of a node to numbers, pictures and handles."""
     results: list[Any] = []
     for output, value in zip(node.outputs, values, strict=True):
-        if output.type == FLOAT:
+        if output.type in (FLOAT, STRING):
             results.append(value)
         elif output.type in PICTURES:
             results.append(as_pictures(output.type, value))

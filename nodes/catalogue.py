@@ -7,7 +7,20 @@ from .declaration import Node
 from .inversion import invert
 from .likelihood import likelihood
 from .loading import load
+from .match import match_prompts
+from .picking import pick
 from .pictures import decode, encode
 from .sampling import sample
 
-NODES: tuple[Node, ...] = (load, encode_text, label_class, sample, decode, encode, likelihood, invert)
+NODES: tuple[Node, ...] = (
+    load,
+    encode_text,
+    label_class,
+    sample,
+    decode,
+    encode,
+    likelihood,
+    match_prompts,
+    pick,
+    invert,
+)

@@ -14,13 +14,28 @@ from .catalogue import NODES
 from .comfy_host import ComfyHost
 from .comfy_preview import has_own_latents
 from .comfy_ui import likelihood_ui
-from .declaration import CATEGORY, FLOAT, LATENT, Choice, Field, Flag, Input, Node, Number, Output, Seed, Socket, Text
+from .declaration import (
+    CATEGORY,
+    FLOAT,
+    LATENT,
+    STRING,
+    Choice,
+    Field,
+    Flag,
+    Input,
+    Node,
+    Number,
+    Output,
+    Seed,
+    Socket,
+    Text,
+)
 from .known import drawn_sizes
 from .loading import models
 from .provenance import foreign_source
 from .values import Model
 
-OUTPUTS = {FLOAT: io.Float}
+OUTPUTS: dict[str, Any] = {FLOAT: io.Float, STRING: io.String}
 LARGEST_SEED = 2**64 - 1
 
 

@@ -44,10 +44,23 @@ def condition(host: Host, model: Model, conditioning: Conditioning | None, batch
     """
     config = model.pipeline.flow.config
     if conditioning is None:
-        features = _of_nothing(host, model) if config.txt_size else None
+        features = encoded(host, _text_encoder(model), [""]) if config.txt_size else None
     else:
         features = _features(model, conditioning)
     return None if features is None else features.expand(batch, *features.shape[1:])
+
+
+def of_prompts(host: Host, model: Model, prompts: Sequence[str]) -> Tensor:
+    """The flow's conditions (P, …) of prompts or names of classes, "" for neither.
+
+    Raises:
+        ValueError: the model knows no prompts, or there is no such class.
+    """
+    if model.pipeline.classes is not None:
+        return model.pipeline.classes.encode(prompts)
+    if not model.pipeline.flow.config.txt_size:
+        raise ValueError(f"{model.pipeline.name} knows no prompts; load a model of prompts or classes.")
+    return encoded(host, _text_encoder(model), prompts)
 
 
 def of_one_length(first: Tensor | None, second: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
@@ -75,13 +88,13 @@ def encoded(host: Host, text_encoder: Placed, prompts: Sequence[str]) -> Tensor:
     return features
 
 
-def _of_nothing(host: Host, model: Model) -> Tensor:
+def _text_encoder(model: Model) -> Placed:
     if model.text_encoder is None:
         raise ValueError(
             f"{model.pipeline.name} needs the encoding of a prompt, if only of an empty one: connect STARFlow Text "
             "Encode."
         )
-    return encoded(host, model.text_encoder, [""])
+    return model.text_encoder
 
 
 def _features(model: Model, conditioning: Conditioning) -> Tensor:

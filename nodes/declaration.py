@@ -23,7 +23,7 @@ CATEGORY = "STARFlow"  # in the menu; each node's category is below it
 # ComfyUI's names of the types on the wires.
 MODEL, TEXT_ENCODER = "STARFLOW_MODEL", "STARFLOW_TEXT_ENCODER"
 VAE, CONDITIONING, LATENT, IMAGE, MASK = "VAE", "CONDITIONING", "LATENT", "IMAGE", "MASK"
-FLOAT = "FLOAT"
+FLOAT, STRING = "FLOAT", "STRING"
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,11 @@ class LogProbs:
         return self.draws.mean(2)
 
 
+def at_once(grid: tuple[int, int], number: int) -> int:
+    """How many of a number of log-likelihoods over a token grid (H', W') are computed at once."""
+    return min(number, max(1, TOKENS_AT_ONCE // (grid[0] * grid[1])))
+
+
 @torch.no_grad()
 def log_probs(
     flow: Flow,
@@ -66,16 +71,16 @@ def log_probs(
         raise ValueError("seeds is empty; give at least one, or None for data that have noise already.")
     H, W = flow.grid(x)
     N, K, P = len(x), len(seeds or (0,)), 1 if conditions is None else len(conditions)
-    at_once = min(P, max(1, TOKENS_AT_ONCE // (H * W)))  # conditions
-    data_at_once = max(1, TOKENS_AT_ONCE // (H * W * at_once))
+    some = at_once((H, W), P)
+    data_at_once = max(1, at_once((H, W), N * K * P) // some)
     places = [(n, k) for n in range(N) for k in range(K)]
     draws, maps = torch.zeros(N, P, K), torch.zeros(N, P, H, W)
     done = 0
     for first in range(0, len(places), data_at_once):
         batch = places[first : first + data_at_once]
         noised = torch.cat([_noised(flow, x[n], None if seeds is None else seeds[k]) for n, k in batch])
-        for start in range(0, P, at_once):
-            part = slice(start, start + at_once)
+        for start in range(0, P, some):
+            part = slice(start, start + some)
             found = flow.log_prob_maps(noised, None if conditions is None else conditions[part]).cpu()
             for (n, k), of_datum in zip(batch, found, strict=True):
                 draws[n, part, k] = of_datum.sum((1, 2))

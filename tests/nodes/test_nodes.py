@@ -33,6 +33,8 @@ FROZEN = {
     "STARFlowDecode": ["model", "latent"],
     "STARFlowEncode": ["model", "image"],
     "STARFlowLikelihood": ["model", "image", "latent", "conditioning", "draws", "seed"],
+    "STARFlowMatch": ["model", "image", "prompts", "draws", "seed"],
+    "STARFlowPickLikeliest": ["model", "image", "conditioning", "count", "draws", "seed"],
     "STARFlowInvert": ["model", "image", "latent", "conditioning"],
 }
 
