@@ -17,6 +17,8 @@ from starflow_core.images import to_images
 WORKFLOWS = Path(__file__).parent.parent / "workflows"
 MUTED = 2  # the mode of a muted node, in ComfyUI
 NOTES = ("MarkdownNote", "Note")
+# ComfyUI's nodes that show something, and its kind here.
+SHOWN = {"SaveImage": "image", "PreviewImage": "image", "PreviewAny": "text"}
 
 Json = dict[str, Any]
 
@@ -29,7 +31,7 @@ def names() -> list[str]:
 def converted(saved: Json, name: str) -> Json:
     """Convert a graph from ComfyUI's format to that of `gr.Workflow`.
 
-    Nodes become operators. Nodes that load pictures become references, and those that save or show pictures become
+    Nodes become operators. Nodes that load pictures become references, and those that save or show something become
     subjects. Muted nodes and notes are left out.
     """
     graph: Json = {"schema_version": "2", "name": name, "references": [], "operators": [], "subjects": [], "edges": []}
@@ -38,9 +40,9 @@ def converted(saved: Json, name: str) -> Json:
     for node in kept.values():
         kind = node["type"]
         if kind == "LoadImage":
-            graph["references"].append(_asset(node, "reference"))
-        elif kind in ("SaveImage", "PreviewImage"):
-            graph["subjects"].append(_asset(node, "subject"))
+            graph["references"].append(_asset(node, "reference", "image"))
+        elif kind in SHOWN:
+            graph["subjects"].append(_asset(node, "subject", SHOWN[kind]))
         else:
             operator = _operator(node)
             graph["operators"].append(operator)
@@ -54,7 +56,7 @@ def converted(saved: Json, name: str) -> Json:
                     "from_node_id": str(source),
                     "from_port_id": "out" if kept[source]["type"] == "LoadImage" else f"out_{source_slot}",
                     "to_node_id": str(target),
-                    "to_port_id": "in" if slot == "images" else slot,
+                    "to_port_id": "in" if kept[target]["type"] in SHOWN else slot,
                     "type": _port_type(type),
                 }
             )
@@ -87,13 +89,14 @@ def _add_words(graph: Json, operator: Json) -> None:
             )
 
 
-def _asset(node: Json, role: str) -> Json:
+def _asset(node: Json, role: str, type: str) -> Json:
+    what = "picture" if type == "image" else type
     ports = {
-        "inputs": [{"id": "in", "label": "picture", "type": "image"}],
-        "outputs": [{"id": "out", "label": "picture", "type": "image"}],
+        "inputs": [{"id": "in", "label": what, "type": type}],
+        "outputs": [{"id": "out", "label": what, "type": type}],
     }
-    label = node.get("title") or {"reference": "A picture of yours", "subject": "Picture"}[role]
-    return {"id": str(node["id"]), "role": role, "label": label, "asset_type": "image", **ports, "data": {}}
+    label = node.get("title") or {"reference": "A picture of yours", "subject": what.capitalize()}[role]
+    return {"id": str(node["id"]), "role": role, "label": label, "asset_type": type, **ports, "data": {}}
 
 
 def _operator(node: Json) -> Json:

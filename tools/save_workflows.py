@@ -30,6 +30,7 @@ SOURCES = ROOT / "tests" / "data" / "workflows"
 PICTURE = (320, 400)  # of nodes that show a picture
 PROMPT = (320, 170)
 PREVIEW = 220  # below the sampler's fields, for its preview
+LINES = 80  # more than the usual ones of a field of prompts
 LIKELIHOOD = 620  # of the node that shows the heatmap, at least
 QUALITY = 86
 
@@ -79,12 +80,14 @@ def measured(graph: Graph, classic: dict[str, Size], vue: dict[str, Size]) -> di
     sizes = {}
     for name, node in graph.items():
         width, height = (max(classic[name][i], vue[name][i]) for i in (0, 1))
-        if node["class_type"] in ("SaveImage", "PreviewImage"):
+        if node["class_type"] in ("SaveImage", "PreviewImage", "PreviewAny"):
             width, height = PICTURE
         if node["class_type"] in ("STARFlowTextEncode", "CLIPTextEncode"):
             width, height = PROMPT
         if node["class_type"] == "STARFlowSampler":
             height += PREVIEW
+        if node["class_type"] == "STARFlowMatch":
+            height += LINES
         if node["class_type"] == "STARFlowLikelihood":
             height = max(height, LIKELIHOOD)
         sizes[name] = (max(width, 260), height)

@@ -118,6 +118,46 @@ TEMPLATES = {
         ),
         (Frame("8", "a picture"), Frame("10", "how likely"), Frame("12", "what is odd")),
     ),
+    "prompt_match": Template(
+        "which prompt explains it?",
+        (
+            (
+                Group("1 · Load", (("1",),), START),
+                Group(
+                    "2 · A picture",
+                    (("2", "3"), ("4",), ("5", "6")),
+                    "**2.** A picture to ask about. For one of your own, put *Load Image* in its place.",
+                ),
+                Group(
+                    "3 · Which prompt, and where?",
+                    (("7",), ("8", "9")),
+                    "**3.** One prompt a line. A flow says by how many nats each makes the picture likelier than no "
+                    "prompt does: above 0 it explains something, below 0 it misleads. The **heatmap** shows where the "
+                    "best one does.\n\nChange the prompts, and run again.",
+                    RESULT,
+                ),
+            ),
+        ),
+        (Frame("6", "which prompt?"), Frame("9", "“green frog” explains this")),
+    ),
+    "best_of_n": Template(
+        "the best of eight",
+        (
+            (
+                Group("1 · Load", (("1",),), START),
+                Group("2, 3 · Draw eight", (("2", "3"), ("4",), ("5", "6")), DRAWING),
+                Group(
+                    "4 · Pick the best",
+                    (("7",), ("8",)),
+                    "**4.** Keeps the picture that the prompt explains best. It takes a batch of **any** model's "
+                    "pictures: connect those of another one to *image*.\n\nWithout a conditioning it keeps the "
+                    "likeliest.",
+                    RESULT,
+                ),
+            ),
+        ),
+        (*(Frame("6", f"seed + {i}", i) for i in range(3)), Frame("8", "the best of eight")),
+    ),
     "invert": Template(
         "to noise, and back",
         (
@@ -186,4 +226,9 @@ COLOURS = {  # of nodes, by the words of their titles
     "What not to draw": RED,
     "What not to": RED,
 }
-KIND_COLOURS = {"STARFlowLoader": VIOLET, "STARFlowSampler": BLUE, "STARFlowLikelihood": BLUE, "STARFlowInvert": BLUE}
+KIND_COLOURS = {
+    "STARFlowLoader": VIOLET,
+    **dict.fromkeys(
+        ("STARFlowSampler", "STARFlowLikelihood", "STARFlowMatch", "STARFlowPickLikeliest", "STARFlowInvert"), BLUE
+    ),
+}
