@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from starflow_core.flow.noise import seeded_noise
 from starflow_core.insight.likelihood import bits_per_dim
+from starflow_core.insight.scoring import log_probs
 from starflow_core.pipeline import Pipeline
 from starflow_core.weights.model_folder import DEFAULT_MODEL, load
 
@@ -120,8 +121,8 @@ class Evaluation:
         for row, latent in zip(tqdm(rows, desc=f"1 of {candidates}", disable=None, leave=False), latents, strict=True):
             others = [name for name in self.trained_names if name != row.name]
             texts = [row.name, *random.Random(row.id).sample(others, min(candidates - 1, len(others)))]
-            scores = self._log_probs(latent.expand(len(texts), *latent.shape), texts)
-            found.append(max(scores) == scores[0])
+            features = torch.stack([self._features(text) for text in texts])
+            found.append(int(log_probs(self.pipeline.flow, latent[None], features, None).log_prob[0].argmax()) == 0)
         return Figure.share(f"right caption among {candidates}, {len(places)} {what}", found)
 
     def recall(self, prompts: Sequence[str], what: str) -> Iterator[Figure]:

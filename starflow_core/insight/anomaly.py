@@ -7,7 +7,7 @@ import os
 import statistics
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -140,21 +140,10 @@ class Anomaly:
         """
         given = pictures_in(Path(images)) if isinstance(images, (str, os.PathLike)) else list(images)
         settings = Settings(prompt, draws, seed, bool(tiled), false_positive_rate)
-        if tiled is None:
-            settings = Settings(prompt, draws, seed, _are_large(given, pipeline.trained_side), false_positive_rate)
         pipeline.scored_condition(prompt or None)  # raise on a prompt that the model does not know, before the work
-        seen: list[_Seen] = []
-        for place, image in enumerate(given):
-            try:
-                seen.append(_normal(pipeline, image, settings))
-            except ValueError as error:
-                failed(str(error))
-            on_progress(place + 1, len(given))
-        if len(seen) < LEAST_PICTURES:
-            count = f"{len(seen)} picture{'s' * (len(seen) != 1)}"
-            raise ValueError(
-                f"{count} cannot show what is normal; give {LEAST_PICTURES} at least, better some hundreds."
-            )
+        if tiled is None:
+            settings = replace(settings, tiled=_are_large(given, pipeline.trained_side))
+        seen = _all_normal(pipeline, given, settings, failed, on_progress)
         squares = torch.cat([one.squares for one in seen])
         if not squares.std(0).max() > 0:
             raise ValueError("All of these pictures are the same; give different ones, to show how normal ones differ.")
@@ -187,16 +176,16 @@ class Anomaly:
             OSError: it cannot be written.
         """
         tensors = {
-            "mean": self.normal.mean,
-            "scale": self.normal.scale,
-            "whitening": self.normal.whitening,
-            "places": self.places,
-            "calibration": self.calibration,
+            **{name: getattr(self.normal, name) for name in ("mean", "scale", "whitening")},
+            **{"places": self.places, "calibration": self.calibration},
         }
         told = {"format": FORMAT, "model": self.pipeline.name, "weights": fingerprint(self.pipeline.flow)}
         part = Path(file).with_name(f"{Path(file).name}.part")
-        save_file(tensors, part, {**told, "settings": json.dumps(asdict(self.settings))})
-        os.replace(part, file)
+        try:
+            save_file(tensors, part, {**told, "settings": json.dumps(asdict(self.settings))})
+            os.replace(part, file)
+        finally:
+            part.unlink(missing_ok=True)
 
     @classmethod
     def load(cls, file: os.PathLike[str] | str, pipeline: Pipeline) -> Anomaly:
@@ -205,16 +194,7 @@ class Anomaly:
         Raises:
             ValueError: it is no such file, or was fitted with another model or other weights.
         """
-        try:
-            with safe_open(file, "pt") as opened:
-                told = opened.metadata() or {}
-                tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-        except FileNotFoundError:
-            raise ValueError(f"There is no file {file}.") from None
-        except (SafetensorError, OSError):
-            raise ValueError(f"{file} is no file of a scorer, or it is damaged; fit it again.") from None
-        if told.get("format") != FORMAT:
-            raise ValueError(f"{file} is no file of a scorer that this version reads; fit it again.")
+        told, tensors = _read(Path(file))
         if (told["model"], told["weights"]) != (pipeline.name, fingerprint(pipeline.flow)):
             raise ValueError(
                 f"{file} was fitted with the model {told['model']!r} of weights {told['weights']}; load that one, "
@@ -223,6 +203,28 @@ class Anomaly:
         normal = Gaussian(tensors["mean"], tensors["scale"], tensors["whitening"])
         settings = Settings(**json.loads(told["settings"]))
         return cls(pipeline, settings, normal, tensors["places"], tensors["calibration"])
+
+
+def _read(file: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """The texts and the tensors of a scorer's file.
+
+    Raises:
+        ValueError: it is no such file.
+    """
+    try:
+        with safe_open(file, "pt") as opened:
+            told = opened.metadata() or {}
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    except FileNotFoundError:
+        raise ValueError(f"There is no file {file}.") from None
+    except (SafetensorError, OSError):
+        raise ValueError(f"{file} is no file of a scorer, or it is damaged; fit it again.") from None
+    F = tensors["mean"].numel() if "mean" in tensors else 0
+    shapes = {"mean": (F,), "scale": (F,), "whitening": (F, F)}
+    fits = all(name in tensors and tuple(tensors[name].shape) == shape for name, shape in shapes.items())
+    if told.get("format") != FORMAT or not fits or not {"model", "weights", "settings"} <= told.keys():
+        raise ValueError(f"{file} is no file of a scorer that this version reads; fit it again.")
+    return told, tensors
 
 
 def _are_large(images: Sequence[AnyImage], side: int) -> bool:
@@ -263,6 +265,31 @@ def _seen(pipeline: Pipeline, tiles: Tiles, settings: Settings) -> _Seen:
         by_draw = (noise_statistics(z, patch), mean_squares(z.double(), patch))
         found.append(tuple(one.unflatten(0, (len(x), settings.draws)).mean(1) for one in by_draw))
     return _Seen(*(torch.cat(one) for one in zip(*found, strict=True)))
+
+
+def _all_normal(
+    pipeline: Pipeline,
+    images: Sequence[AnyImage],
+    settings: Settings,
+    failed: Callable[[str], None],
+    on_progress: OnProgress,
+) -> list[_Seen]:
+    """What the flow makes of normal pictures; `failed` is called with what is wrong with those that are left out.
+
+    Raises:
+        ValueError: too few are left.
+    """
+    seen: list[_Seen] = []
+    for place, image in enumerate(images):
+        try:
+            seen.append(_normal(pipeline, image, settings))
+        except ValueError as error:
+            failed(str(error))
+        on_progress(place + 1, len(images))
+    if len(seen) < LEAST_PICTURES:
+        count = f"{len(seen)} picture{'s' * (len(seen) != 1)}"
+        raise ValueError(f"{count} cannot show what is normal; give {LEAST_PICTURES} at least, better some hundreds.")
+    return seen
 
 
 def _normal(pipeline: Pipeline, image: AnyImage, settings: Settings) -> _Seen:

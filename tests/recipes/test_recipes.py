@@ -34,6 +34,7 @@ from recipes.evaluate import Evaluation
 from recipes.pictures.picture import Picture
 from recipes.pool import Pool
 from starflow_core.codecs.classes import NO_CLASS
+from starflow_core.insight.scoring import LogProbs
 from starflow_core.pipeline import Pipeline
 from starflow_core.training import loop, mixed_precision
 from starflow_core.training.loop import Trainer
@@ -384,11 +385,12 @@ def test_the_likelier_caption_is_found(trained: Config, monkeypatch: pytest.Monk
     evaluation = Evaluation.of(trained, export.starflow_pipeline(trained))
     names = [row.name for row in evaluation.pictures.rows(evaluation.pictures.unseen)]
     places = evaluation.pictures.unseen
+    monkeypatch.setattr(Evaluation, "trained_names", ["x", "y", "z"])
+    monkeypatch.setattr(
+        evaluate, "log_probs", lambda flow, x, given, seeds: LogProbs(given.view(1, -1, 1), torch.zeros(1, 3, 1, 1))
+    )
     for right, expected in ((1.0, 1.0), (-1.0, 0.0)):
-        monkeypatch.setattr(
-            Evaluation, "_log_probs", lambda self, z, texts, right=right: [right * (text in names) for text in texts]
-        )
-        monkeypatch.setattr(Evaluation, "trained_names", ["x", "y", "z"])
+        monkeypatch.setattr(Evaluation, "_features", lambda _, text, right=right: torch.tensor(right * (text in names)))
         assert evaluation.caption_found(places, 3, "pictures").value == expected
 
 
