@@ -14,6 +14,7 @@ import gradio as gr
 
 from nodes.declaration import Flag, Input, Number, Seed
 
+from .errors import warn
 from .limits import here
 
 SCRIPT = Path(__file__).parent / "web" / "address.js"
@@ -51,7 +52,7 @@ def _asked(given: Input, asked: dict[str, str]) -> Any:
     try:
         return here(given).checked(_read(given, asked[given.name]))
     except ValueError as error:
-        gr.Warning(f"In the address: {error}")
+        warn(f"In the address: {error}")
         return gr.skip()
 
 

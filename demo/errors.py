@@ -54,6 +54,15 @@ def _told() -> Iterator[None]:
         raise _error(OUR_FAULT) from None
 
 
+def warn(message: str) -> None:
+    """Show a warning beside the page of the visitor whose event runs."""
+    gradio.Warning(_as_html(message))
+
+
 def _error(message: str) -> gradio.Error:
-    # Gradio shows messages as HTML, and they contain text that people typed.
-    return gradio.Error(html.escape(message, quote=False), duration=20, print_exception=False)
+    return gradio.Error(_as_html(message), duration=20, print_exception=False)
+
+
+def _as_html(message: str) -> str:
+    """Gradio shows messages as HTML, and they contain text that people typed, or that stands in a link."""
+    return html.escape(message, quote=False)

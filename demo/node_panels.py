@@ -15,7 +15,7 @@ from . import actions
 from .accelerator import ONE_AT_A_TIME
 from .components import PICTURES, as_image, as_pictures, component, is_handle, seed_row, shown
 from .documented import documented, parameter
-from .errors import friendly
+from .errors import friendly, warn
 from .fields import buttons, cancels
 from .handles import Handles
 from .limits import here
@@ -127,7 +127,7 @@ def visitor(request: gr.Request) -> str:
 def _runner(node: Node) -> Callable[..., Iterator[Any]]:
     def run(request: gr.Request, *values: Any) -> Iterator[Any]:
         given = {one.name: read(one, value, HANDLES) for one, value in zip(node.inputs, values, strict=True)}
-        for step in actions.run(node.id, given, gr.Warning):
+        for step in actions.run(node.id, given, warn):
             if isinstance(step, Done):
                 yield *results_of(node, step.result, HANDLES, visitor(request)), finished("Done.")
             else:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import html
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
+from .errors import warn
 from .pictures import preview_address
 from .uploads import opened
 
@@ -37,7 +37,7 @@ def _verdict(path: str) -> dict[str, Any]:
     try:
         picture = opened(path)
     except ValueError as error:
-        gr.Warning(html.escape(f"{Path(path).name}: {error}", quote=False))
+        warn(f"{Path(path).name}: {error}")
         return {"taken": False}
     return {"taken": True, "preview": _preview(picture) if Path(path).suffix.lower() in UNSEEN else None}
 

@@ -65,11 +65,15 @@ def test_ramp_that_overshoots_by_rounding_keeps_its_scale() -> None:
     assert greys(Image.fromarray(ramp)) == greys(ramp) == greys(torch.from_numpy(ramp)) == list(range(256))
 
 
-@pytest.mark.parametrize("array", [np.array([[0, 255.0]]), np.array([[-0.1, 1.0]]), np.array([[0.0, 1.1]])])
+@pytest.mark.parametrize("array", [np.array([[0, 255.0]]), np.array([[-0.1, 1.0]]), np.array([[0.0, 1.006]])])
 def test_floats_beyond_black_and_white_are_refused(array: np.ndarray) -> None:
     for given in (array, torch.from_numpy(array), Image.fromarray(array.astype(np.float32))):
         with pytest.raises(ValueError, match=r"go from .* to .* between 0 \(black\) and 1 \(white\)\. Divide"):
             as_rgb(given)
+
+
+def test_floats_beyond_by_less_than_a_grey_level_are_rounded() -> None:
+    assert greys(np.array([[-0.003, 0.5, 1.003]])) == [0, 128, 255]
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -110,6 +114,7 @@ def test_whole_numbers_in_memory_and_in_a_file_without_levels_are_refused(tmp_pa
         (np.array([[0, 2048, 4095]], np.uint16), {"_281": 4095}, [0, 128, 255]),
         (np.array([[0, 100, 200]], np.uint16), {"_281": 200}, [0, 0, 1]),  # a statistic of a dark frame
         (np.array([[0, 100, 255]], np.uint16), {"_281": 255}, [0, 0, 1]),
+        (np.array([[0, 2000, 4000]], np.uint16), {"_281": 4000}, [0, 8, 16]),  # no number of bits
     ],
 )
 def test_tiff_says_what_is_black_and_white(

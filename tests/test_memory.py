@@ -105,6 +105,15 @@ def test_likelihood_and_denoising(name: str, dtype: torch.dtype, batch: int) -> 
     assert sampling_memory(flow, batch, grid, condition, sampler=Sequential(), denoise=True) == max(said, drawing)
 
 
+def test_attention_over_many_tokens_keeps_no_matrices() -> None:
+    flow = random_flow(CONFIGS["starflow"])
+    x = random_data(dataclasses.replace(CONFIGS["starflow"], img_size=24), 1)
+    condition = random_condition(CONFIGS["starflow"], 1)
+    with torch.no_grad():
+        measured = peak(lambda: flow(x, condition))
+    assert LOW < forward_memory(flow, 1, flow.grid(x), condition) / measured < HIGH
+
+
 def test_weights_that_are_cast_for_a_gradient_are_not_kept() -> None:
     """Otherwise the whole model would lie beside itself, in the dtype or on the device that it computes on."""
     flow, values = random_flow(CONFIGS["starflow"]).to(torch.bfloat16), given("starflow", 1)

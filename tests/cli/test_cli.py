@@ -150,6 +150,12 @@ def test_prompts_come_from_standard_input(workplace: Path, monkeypatch: pytest.M
     assert sorted(path.name for path in workplace.iterdir()) == ["dog-0.png", "кот-0.png"]
 
 
+def test_mark_at_the_start_of_a_list_is_no_part_of_a_prompt(workplace: Path) -> None:
+    (workplace / "list.txt").write_bytes("cat\n".encode("utf-8-sig"))
+    assert cli.main(["generate", "--prompts", "list.txt", *FAST]) == 0
+    assert Image.open(workplace / "cat-0.png").info["prompt"] == "cat"
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [(None, "No such file"), (b"\n \n", "no prompt in list.txt"), (b"\xff\xfea\0", "no text in UTF-8")],

@@ -135,6 +135,11 @@ def test_bits_of_a_folder(workplace: Path, capsys: pytest.CaptureFixture[str]) -
     assert output.startswith(f"4 pictures: {mean:.4f} ± ")
 
 
+def test_table_that_cannot_be_written_is_refused_before_the_work(capsys: pytest.CaptureFixture[str]) -> None:
+    _, errors = run(capsys, "bpd", "pictures", "--model", "likelihood", "-o", "missing/bits.csv", status=1)
+    assert "There is no folder missing to write bits.csv into; make it first." in errors
+
+
 def test_bits_are_gone_on_with(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = ["bpd", "pictures", "--model", "likelihood", "-o", "bits.csv"]
     whole, _ = run(capsys, *command)

@@ -56,6 +56,8 @@ def test_png_says_what_it_is_of(tmp_path: Path) -> None:
 def test_others_say_it_in_their_exif_data(tmp_path: Path, suffix: str) -> None:
     path = save_picture(noise(), Target(tmp_path / f"a{suffix}", True), ORIGIN)
     assert comment(path) == {"prompt": ORIGIN.prompt, "seed": ORIGIN.seed, "settings": ORIGIN.settings}
+    with Image.open(path) as image:
+        assert b"MM\0*" in image.info["exif"][:10]  # readers take the comment's byte order from here
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp"])
@@ -94,6 +96,16 @@ def test_name_that_another_takes_meanwhile_is_left_to_it(tmp_path: Path, monkeyp
     check_writable(target)
     target.path.write_bytes(b"another's")
     assert save_picture(noise(), target) == tmp_path / "cat-0-2.png"
+    assert target.path.read_bytes() == b"another's"
+
+
+def test_name_is_taken_by_creating_it_and_not_by_looking(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = Target(tmp_path / "cat-0.png", False)
+    target.path.write_bytes(b"another's")
+    with monkeypatch.context() as patch:
+        patch.setattr(os.path, "exists", lambda path: False)
+        patch.setattr(Path, "exists", lambda path: False)
+        assert save_picture(noise(), target) == tmp_path / "cat-0-2.png"
     assert target.path.read_bytes() == b"another's"
 
 

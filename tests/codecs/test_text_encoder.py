@@ -221,6 +221,12 @@ def test_features_are_where_the_encoder_is_told_to_compute(t5: TextEncoder) -> N
     assert moved.tokenize(["a red cat"])[0].device.type == "meta"
 
 
+def test_features_made_in_inference_mode_may_take_part_in_a_gradient(t5: TextEncoder) -> None:
+    with torch.inference_mode():
+        features = t5.encode(["a red cat"])
+    assert not features.is_inference()
+
+
 def test_released_model_is_read_again(t5: TextEncoder) -> None:
     reads: list[None] = []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import pickle
+import re
 import threading
 import time
 from pathlib import Path
@@ -20,7 +21,7 @@ from demo import actions, graph, graph_format
 from demo.components import component, shown
 from demo.documented import documented, parameter
 from demo.doors import Doors
-from demo.errors import NO_MEMORY, OUR_FAULT, friendly
+from demo.errors import NO_MEMORY, OUR_FAULT, friendly, warn
 from demo.handles import Handles, size_of
 from demo.host import MOST_MEMORY, DemoHost
 from demo.limits import here
@@ -282,7 +283,7 @@ def test_licences_that_are_not_open_are_told() -> None:
     [
         (
             actions.run,
-            ("STARFlowLoader", {"model": "starflow-mini", "dtype": "default", "accept_licence": False}, gr.Warning),
+            ("STARFlowLoader", {"model": "starflow-mini", "dtype": "default", "accept_licence": False}, warn),
         ),
         (actions.score, ([Image.new("RGB", (64, 64), "red")], "a red heart", "starflow-mini", 1, 0)),
     ],
@@ -292,6 +293,23 @@ def test_what_actions_take_and_tell_can_be_pickled(action: Any, given: tuple[Any
     told = [pickle.dumps(step) for step in action(*pickle.loads(pickle.dumps(given)))]
     assert len(told[-1]) < 200_000  # no model in it
     assert isinstance(pickle.loads(told[-1]), Done)
+
+
+# Messages
+
+
+def test_what_people_typed_is_shown_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[str] = []
+    monkeypatch.setattr(gr, "Warning", told.append)
+    warn("Not understood: “<img src=x>” & “y”.")
+    assert told == ["Not understood: “&lt;img src=x&gt;” &amp; “y”."]
+
+
+def test_one_place_shows_messages() -> None:
+    """Gradio shows them as HTML; there they are made text."""
+    folder = Path(actions.__file__).parent
+    shows = re.compile(r"\b(gr|gradio)\.(Warning|Info|Success)\b")
+    assert [path.name for path in sorted(folder.rglob("*.py")) if shows.search(path.read_text())] == ["errors.py"]
 
 
 # Graphs

@@ -120,14 +120,20 @@ def test_what_is_no_picture_is_told_once_and_refused(
     assert "TIFF" in told
 
 
+def test_name_of_a_file_is_text_and_not_markup(tmp_path: Path, warnings_: list[str]) -> None:
+    (tmp_path / "<b>.png").write_bytes(b"no picture")
+    upload_check._verdicts(str(tmp_path / "<b>.png"))
+    assert warnings_[0].startswith("&lt;b&gt;.png: ")
+
+
 def test_pictures_are_taken_and_those_that_browsers_do_not_show_have_a_preview(
     tmp_path: Path, warnings_: list[str]
 ) -> None:
-    for name in ("a.png", "b.tif"):
+    for name in ("a.png", "b.tif", "c.TIFF"):
         Image.new("RGB", (600, 300), "red").save(tmp_path / name)
-    first, second = upload_check._verdicts([str(tmp_path / "a.png"), str(tmp_path / "b.tif")])
+    first, *others = upload_check._verdicts([str(tmp_path / name) for name in ("a.png", "b.tif", "c.TIFF")])
     assert first == {"taken": True, "preview": None}
-    assert second["preview"].startswith("data:image/webp;base64,")
+    assert all(one["preview"].startswith("data:image/webp;base64,") for one in others)
     assert warnings_ == []
 
 

@@ -47,3 +47,11 @@ def test_one_picture_alone_is_not_judged() -> None:
     (gauge,) = gauges([found(-10)])
     assert gauge.words == "draw more to compare it with"
     assert gauge.share is None
+
+
+def test_single_draw_counts_as_exact() -> None:
+    """It has no standard error."""
+    first, second = (
+        Likelihood(value, 0.0, torch.zeros(1, 1), torch.tensor([value]), torch.zeros(1, 1)) for value in (0.0, -1.0)
+    )
+    assert words(first, second) == ["likeliest of these 2", "least likely of these 2"]

@@ -15,6 +15,7 @@ SET = [
     ({"area": (8, 8, 0, 0), "strength": 1.0, "set_area_to_bounds": False}, r"Conditioning \(Set Area\)"),
     ({"strength": 0.5}, r"ConditioningSetAreaStrength"),
     ({"mask": torch.ones(1, 64, 64), "set_area_to_bounds": False, "mask_strength": 1.0}, r"Conditioning \(Set Mask\)"),
+    ({"mask_strength": 0.5}, r"Conditioning \(Set Mask\)"),
     ({"start_percent": 0.2, "end_percent": 1.0}, "ConditioningSetTimestepRange"),
     ({"start_percent": 0.0, "end_percent": 0.5}, "ConditioningSetTimestepRange"),
     ({"control": object(), "control_apply_to_uncond": False}, "Apply ControlNet"),
@@ -51,9 +52,17 @@ def test_what_a_flow_cannot_heed_is_refused_by_name(
 
 
 def test_settings_that_change_nothing_are_taken(starflow: tuple[Model, Any], heart: Conditioning) -> None:
-    whole = changed(heart, start_percent=0.0, end_percent=1.0, strength=1.0, pooled_output=None)
+    nothing = {"strength": 1.0, "mask": None, "mask_strength": 1.0, "set_area_to_bounds": False, "pooled_output": None}
+    whole = changed(heart, start_percent=0.0, end_percent=1.0, **nothing)
     expected, found = (run("Sampler", model=starflow[0], positive=given)["samples"] for given in (heart, whole))
     assert torch.equal(found, expected)
+
+
+def test_text_is_read_as_plain_words(starflow: tuple[Model, Any], heart: Conditioning) -> None:
+    with pytest.raises(ValueError, match=r"gives words a weight, \(red:1\.5\)"):
+        run("TextEncode", text_encoder=starflow[1], text="(red:1.5) heart")
+    escaped, plain = (run("TextEncode", text_encoder=starflow[1], text=text) for text in (r"\(heart\)", "(heart)"))
+    assert torch.equal(escaped[0][0], plain[0][0])
 
 
 def test_masked_latents_are_refused_by_name(starflow: tuple[Model, Any]) -> None:
@@ -72,6 +81,12 @@ def test_empty_latents_are_refused_by_name(starflow: tuple[Model, Any]) -> None:
     for name in ("Decode", "Invert", "Likelihood"):
         with pytest.raises(ValueError, match="This latent is empty: all of it is zero, as Empty Latent Image"):
             run(name, model=starflow[0], latent={"samples": torch.zeros(1, 16, 8, 8)})
+
+
+def test_grey_picture_is_no_empty_latent(tarflow: Model) -> None:
+    """In a flow of pictures, 0 is the middle grey."""
+    image = run("Decode", model=tarflow, latent={"samples": torch.zeros(1, 3, 32, 32)})
+    assert (image - 0.5).abs().max() < 0.01
 
 
 # The empty prompt

@@ -54,6 +54,21 @@ def test_everything_is_explained(node: Node) -> None:
     assert next(iter(inspect.signature(node.function).parameters)) == "host"
 
 
+def test_nodes_are_found_by_other_words() -> None:
+    known = {node.id: node for node in NODES}
+    assert all("normalizing flow" in node.aliases for node in NODES)
+    assert "inversion" in known["STARFlowInvert"].aliases
+    assert {"heatmap", "log likelihood"} <= set(known["STARFlowLikelihood"].aliases)
+    assert {node.id: node.essentials for node in NODES if node.essentials} == {
+        "STARFlowSampler": "Image Generation",
+        "STARFlowLikelihood": "Image Tools",
+    }
+    assert {node.category for node in NODES} == {"loaders", "conditioning", "sampling", "latent", "insight"}
+    assert known["STARFlowInvert"].category == known["STARFlowLikelihood"].category == "insight"
+    lists = [output.name for node in NODES for output in node.outputs if output.is_list]
+    assert lists == ["log_prob_each", "bits_per_dim_each"]
+
+
 @pytest.mark.parametrize("node", NODES, ids=lambda node: node.id)
 def test_defaults_are_within_their_limits(node: Node) -> None:
     for given in node.inputs:

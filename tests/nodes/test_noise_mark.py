@@ -31,6 +31,7 @@ BROKEN: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "upscale": lambda z, other: torch.nn.functional.interpolate(z, scale_factor=2.0, mode="bilinear"),
     "round": lambda z, other: z.half().float(),
     "one value": lambda z, other: z.index_fill(1, torch.tensor([0]), 0.0),
+    "a later value": lambda z, other: z.index_fill(1, torch.tensor([15]), 0.0),
 }
 
 
@@ -84,7 +85,7 @@ def test_noise_comes_back_from_a_file_that_holds_its_samples_alone(
 def test_blended_noise_is_refused_by_name(starflow: tuple[Model, Any], inverted: Latent, keeps_name: bool) -> None:
     first, second = inverted["samples"].split(1)
     name = {NOISE_OF: inverted[NOISE_OF]} if keeps_name else {}
-    for samples in (0.5 * first + 0.5 * second, 1.4 * first):
+    for samples in (0.5 * first + 0.5 * second, 1.4 * first, 0.001 * first):
         with pytest.raises(ValueError, match="changed after STARFlow Invert, as by Latent Blend"):
             run("Sampler", model=starflow[0], noise=name | {"samples": samples})
 
@@ -97,6 +98,14 @@ def test_noise_is_taken_for_no_picture(
     latent = inverted if keeps_name else {"samples": inverted["samples"]}
     with pytest.raises(ValueError, match="This latent is noise, made by STARFlow Invert"):
         run(node, model=starflow[0], latent=latent)
+
+
+def test_noise_that_lost_its_mark_is_known_by_its_name(starflow: tuple[Model, Any], inverted: Latent) -> None:
+    bare = inverted | {"samples": noise_mark.unmarked(inverted["samples"])}
+    with pytest.raises(ValueError, match="changed after STARFlow Invert"):
+        run("Sampler", model=starflow[0], noise=bare)
+    with pytest.raises(ValueError, match="This latent is noise, made by STARFlow Invert"):
+        run("Decode", model=starflow[0], latent=bare)
 
 
 def test_noise_of_another_model_is_refused_without_its_name_too(tarflow: Model, inverted: Latent) -> None:

@@ -41,6 +41,10 @@ def test_mask_lies_where_the_map_does_and_is_smooth() -> None:
     assert steps.max() < 0.5  # no edge
 
 
+def test_mask_keeps_its_scale() -> None:
+    assert Seen((10, 6), (2, 0, 8, 6)).mask(MAPS / 4).max() == 0.25
+
+
 def test_heatmap_keeps_tokens_as_squares_and_unseen_black() -> None:
     image = Seen((10, 6), (2, 0, 8, 6)).heatmaps(list(MAPS))
     assert image.shape == (1, 6, 10, 3)

@@ -72,6 +72,16 @@ def test_device_is_apples_where_there_is_one(monkeypatch: pytest.MonkeyPatch) ->
     assert loop.device().type == "cuda"
 
 
+@pytest.mark.parametrize("kind", ["cuda", "mps"])
+def test_checkpoint_holds_the_devices_random_state_too(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    state, restored = torch.arange(16, dtype=torch.uint8), list[Tensor]()
+    monkeypatch.setattr(loop, "device", lambda: torch.device(kind))
+    monkeypatch.setattr(getattr(torch, kind), "get_rng_state", lambda: state)
+    monkeypatch.setattr(getattr(torch, kind), "set_rng_state", restored.append)
+    loop._set_torch_rng_states(loop._torch_rng_states())
+    assert [one.tolist() for one in restored] == [state.tolist()]
+
+
 def test_linear_layers_round_to_bfloat16_only_where_that_is_fast(monkeypatch: pytest.MonkeyPatch) -> None:
     for fast, linear in ((True, mixed_precision.Bfloat16Linear), (False, nn.Linear)):
         monkeypatch.setattr(mixed_precision, "bfloat16_is_faster", lambda kind, fast=fast: fast)

@@ -182,6 +182,16 @@ def test_parts_are_loaded_each_in_its_dtype(folder: Path) -> None:
         load(folder, device="cpu", dtype={"vae": torch.bfloat16})
 
 
+@pytest.mark.parametrize(("noise_std", "dtype"), [(0.0, torch.float32), (0.1, torch.bfloat16)])
+def test_flow_of_8_bit_pictures_is_float32_where_others_are_bfloat16(
+    noise_std: float, dtype: torch.dtype, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = random_flow(dataclasses.replace(TINY_TARFLOW, num_classes=0, noise_std=noise_std))
+    save(Pipeline(flow, None, None), tmp_path / "model")
+    monkeypatch.setattr("starflow_core.weights.model_folder.BIG_FLOW", 0)
+    assert load(tmp_path / "model", device="cpu").flow.dtype == dtype
+
+
 def test_model_loaded_in_inference_mode_denoises(folder: Path) -> None:
     expected = small_load(folder).generate_latents("cat", denoise=True)
     with torch.inference_mode():
