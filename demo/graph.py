@@ -12,6 +12,7 @@ import json
 import threading
 import uuid
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ from gradio.workflow import Workflow
 from PIL import Image as Picture
 
 from nodes.catalogue import NODES
-from nodes.declaration import Input, Node, Socket
+from nodes.declaration import IMAGE, Input, Node, Output, Socket
+from nodes.values import Image
 from starflow_core.cli.files import save_png
 
 from .actions import outputs_of
@@ -37,6 +39,8 @@ from .host import DemoHost
 from .node_panels import read, results_of
 from .steps import Watch
 
+BATCHES = 64  # kept in memory, of the newest files
+
 
 class Canvas(Doors, Workflow):
     """Gradio's `Workflow`, with the checks of `Doors`."""
@@ -45,10 +49,15 @@ class Canvas(Doors, Workflow):
 
 
 class Runner:
-    """Runs the nodes of the canvas, one at a time, and saves their pictures in `folder`."""
+    """Runs the nodes of the canvas, one at a time, and saves their pictures in `folder`.
+
+    A connection of the canvas carries one file. The pictures of a batch are set side by side in it for people to see;
+    a node that reads the file gets the batch itself.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder, self._lock, self._handles = folder, threading.Lock(), Handles()
+        self._batches: OrderedDict[str, Image] = OrderedDict()  # by the names of their files
 
     def functions(self) -> dict[str, Callable[..., list[Any]]]:
         """Return a function for each node; its arguments and results are JSON values."""
@@ -64,7 +73,9 @@ class Runner:
                 inputs = {one.name: self._read(one, value, hold) for one, value in zip(node.inputs, given, strict=True)}
                 with self._lock:
                     outputs = outputs_of(node, DemoHost(Watch()), inputs)
-                return [self._written(value) for value in results_of(node, outputs, self._handles, "canvas")]
+                results = results_of(node, outputs, self._handles, "canvas")
+                made = zip(node.outputs, outputs, results, strict=True)
+                return [self._written(output, value, result) for output, value, result in made]
             except gradio.Error as error:
                 raise ValueError(error.message) from None
             finally:
@@ -73,22 +84,26 @@ class Runner:
         return documented(run, node.id, node.help, [parameter(given) for given in node.inputs])
 
     def _read(self, given: Input, value: Any, hold: Hold) -> Any:
-        is_picture = isinstance(given.field, Socket) and given.field.type in PICTURES
-        if is_picture and value:
-            value = hold.hold(value if is_file(value) else {"path": value})["path"]
-        return read(given, value, self._handles)
+        if not (isinstance(given.field, Socket) and given.field.type in PICTURES and value):
+            return read(given, value, self._handles)
+        held = hold.hold(value if is_file(value) else {"path": value})["path"]
+        batch = self._batches.get(Path(held).name)
+        return read(given, held, self._handles) if batch is None else batch
 
-    def _written(self, value: Any) -> Any:
-        """Save pictures side by side in one file; return any other value unchanged."""
-        if not isinstance(value, list):
-            return value
+    def _written(self, output: Output, value: Any, result: Any) -> Any:
+        """Return a result as the canvas takes it: pictures as a file, a list as text, any other as it is."""
+        if output.type not in PICTURES:
+            return json.dumps(result) if output.is_list else result
         path = self._folder / f"{uuid.uuid4().hex}.png"
-        save_png(beside_each_other(value), path)
+        save_png(beside_each_other(result), path)
+        self._batches[path.name] = value if output.type == IMAGE else value[..., None].expand(*value.shape, 3)
+        while len(self._batches) > BATCHES:
+            self._batches.popitem(last=False)
         return {"path": str(path), "url": f"{ADDRESS}{path}", "is_file": True}
 
 
 def beside_each_other(pictures: list[Picture.Image]) -> Picture.Image:
-    """Join pictures side by side, since a connection in the graph carries one picture."""
+    """Join pictures side by side."""
     width, height = pictures[0].size
     row = Picture.new("RGB", (width * len(pictures), height))
     for i, picture in enumerate(pictures):

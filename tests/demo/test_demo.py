@@ -28,7 +28,7 @@ from demo.limits import here
 from demo.models import Models, available, licence_notice
 from demo.steps import Cancelled, Done, Listener, Step, Watch, in_steps
 from nodes.catalogue import NODES
-from nodes.declaration import Choice, Flag, Input, Node, Number, Seed, Text
+from nodes.declaration import IMAGE, Choice, Flag, Input, Node, Number, Output, Seed, Socket, Text
 from nodes.values import Placed
 
 # Fields, checked
@@ -358,6 +358,46 @@ def test_example_graph_runs_to_its_picture(tmp_path: Path, pipeline: Any) -> Non
     with Image.open(file) as row:
         found = np.asarray(row)
     assert (found == np.concatenate([np.asarray(picture) for picture in expected], axis=1)).all()
+
+
+@pytest.mark.parametrize("name", graph_format.names())
+def test_every_example_graph_shows_all_that_it_has_to_show(name: str, tmp_path: Path) -> None:
+    from gradio.workflow_api import WorkflowExecutor, WorkflowGraph
+
+    functions = graph.Runner(tmp_path).functions()
+
+    def call(data: list[Any], request: Any, token: Any) -> str:
+        return json.dumps(functions[data[0]](*json.loads(data[1])))
+
+    saved = json.loads((graph_format.WORKFLOWS / f"{name}.json").read_text())
+    made = WorkflowGraph(graph_format.converted(saved, name))
+    words = {node["id"]: node["data"]["out"] for node in made.references}
+    shown = [WorkflowExecutor(made, {"fn": call}).run(subject["id"], words) for subject in made.subjects]
+    assert len(shown) >= 1
+    for subject, found in zip(made.subjects, shown, strict=True):
+        if subject["asset_type"] == "image":
+            with Image.open(found) as picture:
+                assert picture.size >= (64, 64)
+        else:
+            assert " nats: " in found
+
+
+def test_batch_on_a_wire_stays_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its file shows the pictures side by side; a node gets them as they were, to the last bit."""
+    batch = torch.rand(3, 64, 64, 3, generator=torch.Generator().manual_seed(0))
+    seen: list[Any] = []
+    image = (Output("image", IMAGE),)
+    make = Node("Make", "Make", "", (), image, lambda host: batch)
+    look = Node(
+        "Look", "Look", "", (Input("image", Socket("", IMAGE)),), image, lambda host, image: seen.append(image) or image
+    )
+    monkeypatch.setattr(graph, "outputs_of", lambda node, host, given: node(host, **given).outputs)
+    runner = graph.Runner(tmp_path)
+    (file,) = runner._function(make)()
+    with Image.open(file["path"]) as row:
+        assert row.size == (192, 64)
+    runner._function(look)(file)
+    assert torch.equal(seen[0], batch)
 
 
 @pytest.mark.parametrize(
