@@ -388,9 +388,12 @@ def test_batch_on_a_wire_stays_a_batch(tmp_path: Path, monkeypatch: pytest.Monke
     seen: list[Any] = []
     image = (Output("image", IMAGE),)
     make = Node("Make", "Make", "", (), image, lambda host: batch)
-    look = Node(
-        "Look", "Look", "", (Input("image", Socket("", IMAGE)),), image, lambda host, image: seen.append(image) or image
-    )
+
+    def note(host: Any, image: Any) -> Any:
+        seen.append(image)
+        return image
+
+    look = Node("Look", "Look", "", (Input("image", Socket("", IMAGE)),), image, note)
     monkeypatch.setattr(graph, "outputs_of", lambda node, host, given: node(host, **given).outputs)
     runner = graph.Runner(tmp_path)
     (file,) = runner._function(make)()
