@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 from gradio.components.gallery import GalleryImage
 from gradio.data_classes import FileData, GradioRootModel, ListFiles
+from PIL import ImageOps
 
 from nodes import convert
 from nodes.declaration import (
@@ -28,7 +29,7 @@ from nodes.declaration import (
 from .icons import icon
 from .limits import SEEDS, here
 from .upload_check import check_at_once
-from .uploads import opened
+from .uploads import all_opened
 
 PICTURES = (IMAGE, MASK)
 THUMBNAILS: dict[str, Any] = {
@@ -78,7 +79,8 @@ def _field(given: Input, **changed: Any) -> Any:
 
 def _socket(given: Input, field: Socket, **changed: Any) -> Any:
     if field.type in PICTURES:
-        return picture_field(label=f"{given.label}: {field.help}", **changed)
+        make = pictures_field if field.many else picture_field
+        return make(label=f"{given.label}: {field.help}", **changed)
     info = f"{field.help}" if given.is_required else f"{field.help} (may stay empty)"
     return _handle_choice(label=given.label, info=info, **changed)
 
@@ -141,9 +143,12 @@ def shown(output: Output) -> Any:
     return gr.Textbox(label=f"{label} (handle)", info=output.help, interactive=False, placeholder="run the node")
 
 
-def as_image(path: str | None) -> Any:
-    """Return an uploaded picture as an IMAGE; None if there is no path."""
-    return convert.image([opened(path)]) if path else None
+def as_image(paths: str | list[str] | None) -> Any:
+    """Return uploaded pictures as an IMAGE, the others at the size of the first; None if there is none."""
+    if not paths:
+        return None
+    first, *others = all_opened([paths] if isinstance(paths, str) else paths)
+    return convert.image([first, *(ImageOps.fit(other, first.size) for other in others)])
 
 
 def as_pictures(type: str, value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from .anomaly import fit, score
 from .conditioning import encode_text, label_class
 from .declaration import Node
 from .inversion import invert
@@ -22,5 +23,7 @@ NODES: tuple[Node, ...] = (
     likelihood,
     match_prompts,
     pick,
+    fit,
+    score,
     invert,
 )

@@ -21,7 +21,7 @@ from typing import Any, get_type_hints
 
 CATEGORY = "STARFlow"  # in the menu; each node's category is below it
 # ComfyUI's names of the types on the wires.
-MODEL, TEXT_ENCODER = "STARFLOW_MODEL", "STARFLOW_TEXT_ENCODER"
+MODEL, TEXT_ENCODER, ANOMALY = "STARFLOW_MODEL", "STARFLOW_TEXT_ENCODER", "STARFLOW_ANOMALY"
 VAE, CONDITIONING, LATENT, IMAGE, MASK = "VAE", "CONDITIONING", "LATENT", "IMAGE", "MASK"
 FLOAT, STRING = "FLOAT", "STRING"
 
@@ -47,9 +47,11 @@ class Socket(Field):
 
     Attributes:
         type: of the value on the wire.
+        many: of pictures: it takes a batch of them as one; front ends offer a field for several.
     """
 
     type: str = ""
+    many: bool = False
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ from .values import Conditioning, Image, Model
 def pick(
     host: Host,
     model: Annotated[Model, Socket("from STARFlow Loader", MODEL)],
-    image: Annotated[Image, Socket("a batch of pictures", IMAGE)],
+    image: Annotated[Image, Socket("a batch of pictures", IMAGE, many=True)],
     conditioning: Annotated[Conditioning | None, Socket("what the pictures are to show", CONDITIONING)] = None,
     count: Annotated[int, Number("pictures to pick; of a smaller batch, all", 1, 4096, 1)] = 1,
     draws: Annotated[int, Number("noise draws that are averaged over", 1, 256, 1)] = 4,

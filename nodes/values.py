@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from torch import Tensor
 
 if TYPE_CHECKING:
+    from starflow_core.insight.anomaly import Anomaly
     from starflow_core.pipeline import Pipeline
 
 Image: TypeAlias = Tensor
@@ -49,3 +50,11 @@ class Model:
     flow: Placed
     autoencoder: Placed
     text_encoder: Placed | None = None
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """What was learnt of normal pictures, with the model that it was learnt with."""
+
+    model: Model
+    anomaly: Anomaly

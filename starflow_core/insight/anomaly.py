@@ -21,8 +21,9 @@ from ..images import AnyImage, as_rgb, to_tensor
 from ..progress import OnProgress
 from .evaluation import fingerprint, pictures_in
 from .gaussian import Gaussian
-from .likelihood import TOKENS_AT_ONCE, with_training_noise
+from .likelihood import with_training_noise
 from .noise_statistics import mean_squares, noise_statistics
+from .scoring import at_once
 from .tiles import Tiles
 
 if TYPE_CHECKING:
@@ -100,15 +101,22 @@ class Anomaly:
     Args:
         pipeline: the model.
         settings: how pictures are looked at.
+        condition: of the settings' prompt, as the flow takes it.
         normal: the noise's statistics of normal tiles.
         places: (2, h, w), mean and standard deviation of the mean square of each place's noise, of normal tiles.
         calibration: (n,), ascending: scores of normal pictures, each by a fit on others.
     """
 
     def __init__(
-        self, pipeline: Pipeline, settings: Settings, normal: Gaussian, places: Tensor, calibration: Tensor
+        self,
+        pipeline: Pipeline,
+        settings: Settings,
+        condition: Tensor | None,
+        normal: Gaussian,
+        places: Tensor,
+        calibration: Tensor,
     ) -> None:
-        self.pipeline, self.settings = pipeline, settings
+        self.pipeline, self.settings, self.condition = pipeline, settings, condition
         self.normal, self.places, self.calibration = normal, places, calibration
 
     @classmethod
@@ -140,16 +148,16 @@ class Anomaly:
         """
         given = pictures_in(Path(images)) if isinstance(images, (str, os.PathLike)) else list(images)
         settings = Settings(prompt, draws, seed, bool(tiled), false_positive_rate)
-        pipeline.scored_condition(prompt or None)  # raise on a prompt that the model does not know, before the work
+        condition = pipeline.scored_condition(prompt or None)
         if tiled is None:
             settings = replace(settings, tiled=_are_large(given, pipeline.trained_side))
-        seen = _all_normal(pipeline, given, settings, failed, on_progress)
+        seen = _all_normal(pipeline, given, settings, condition, failed, on_progress)
         squares = torch.cat([one.squares for one in seen])
         if not squares.std(0).max() > 0:
             raise ValueError("All of these pictures are the same; give different ones, to show how normal ones differ.")
         places = torch.stack([squares.mean(0), squares.std(0).clamp(min=1e-6)])
         calibration = torch.cat([_left_out(seen, fold) for fold in range(FOLDS)])
-        return cls(pipeline, settings, _fitted(seen), places, calibration.sort().values)
+        return cls(pipeline, settings, condition, _fitted(seen), places, calibration.sort().values)
 
     def score(self, image: AnyImage) -> Oddity:
         """How odd a picture is.
@@ -158,7 +166,7 @@ class Anomaly:
             ValueError: it cannot be read.
         """
         tiles = _tiles(self.pipeline, image, self.settings)
-        seen = _seen(self.pipeline, tiles, self.settings)
+        seen = _seen(self.pipeline, tiles, self.settings, self.condition)
         score = float(self.normal.distance(seen.statistics).nan_to_num(MOST, MOST).clamp(max=MOST).max())
         odder = len(self.calibration) - int(torch.searchsorted(self.calibration, score))
         p_value = (1 + odder) / (1 + len(self.calibration))
@@ -202,7 +210,8 @@ class Anomaly:
             )
         normal = Gaussian(tensors["mean"], tensors["scale"], tensors["whitening"])
         settings = Settings(**json.loads(told["settings"]))
-        return cls(pipeline, settings, normal, tensors["places"], tensors["calibration"])
+        condition = pipeline.scored_condition(settings.prompt or None)
+        return cls(pipeline, settings, condition, normal, tensors["places"], tensors["calibration"])
 
 
 def _read(file: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
@@ -245,19 +254,15 @@ def _tiles(pipeline: Pipeline, image: AnyImage, settings: Settings) -> Tiles:
 
 
 @torch.no_grad()
-def _seen(pipeline: Pipeline, tiles: Tiles, settings: Settings) -> _Seen:
-    """What the flow makes of a picture's tiles, a few at a time, averaged over the draws.
-
-    Raises:
-        ValueError: the model does not know the prompt.
-    """
+def _seen(pipeline: Pipeline, tiles: Tiles, settings: Settings, condition: Tensor | None) -> _Seen:
+    """What the flow makes of a picture's tiles, a few at a time, averaged over the draws."""
     flow, patch = pipeline.flow, pipeline.flow.config.patch_size
-    condition = pipeline.scored_condition(settings.prompt or None)
-    at_once = max(1, TOKENS_AT_ONCE // (settings.draws * flow.config.trained_side**2))
+    side = flow.config.trained_side
+    some = max(1, at_once((side, side), len(tiles) * settings.draws) // settings.draws)
     pictures = list(tiles)
     found: list[tuple[Tensor, Tensor]] = []
-    for first in range(0, len(pictures), at_once):
-        pixels = torch.stack([to_tensor(tile) for tile in pictures[first : first + at_once]])
+    for first in range(0, len(pictures), some):
+        pixels = torch.stack([to_tensor(tile) for tile in pictures[first : first + some]])
         x = (pixels if pipeline.autoencoder is None else pipeline.autoencoder.encode(pixels)).to(flow.device)
         noised = torch.cat([with_training_noise(flow, one, settings.seed % SEEDS, settings.draws) for one in x])
         given = None if condition is None else condition.expand(len(noised), *condition.shape[1:])
@@ -271,6 +276,7 @@ def _all_normal(
     pipeline: Pipeline,
     images: Sequence[AnyImage],
     settings: Settings,
+    condition: Tensor | None,
     failed: Callable[[str], None],
     on_progress: OnProgress,
 ) -> list[_Seen]:
@@ -282,7 +288,7 @@ def _all_normal(
     seen: list[_Seen] = []
     for place, image in enumerate(images):
         try:
-            seen.append(_normal(pipeline, image, settings))
+            seen.append(_normal(pipeline, image, settings, condition))
         except ValueError as error:
             failed(str(error))
         on_progress(place + 1, len(images))
@@ -292,13 +298,13 @@ def _all_normal(
     return seen
 
 
-def _normal(pipeline: Pipeline, image: AnyImage, settings: Settings) -> _Seen:
+def _normal(pipeline: Pipeline, image: AnyImage, settings: Settings, condition: Tensor | None) -> _Seen:
     """What the flow makes of a normal picture.
 
     Raises:
         ValueError: it cannot be read, or is so odd that numbers overflow.
     """
-    seen = _seen(pipeline, _tiles(pipeline, image, settings), settings)
+    seen = _seen(pipeline, _tiles(pipeline, image, settings), settings, condition)
     if not seen.statistics.isfinite().all():
         named = image if isinstance(image, (str, os.PathLike)) else "A picture"
         raise ValueError(f"{named} is too unlike those that the model knows to count as normal: its noise overflows.")

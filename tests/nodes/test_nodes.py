@@ -35,6 +35,8 @@ FROZEN = {
     "STARFlowLikelihood": ["model", "image", "latent", "conditioning", "draws", "seed"],
     "STARFlowMatch": ["model", "image", "prompts", "draws", "seed"],
     "STARFlowPickLikeliest": ["model", "image", "conditioning", "count", "draws", "seed"],
+    "STARFlowAnomalyFit": ["model", "image", "false_positive_rate", "draws", "seed"],
+    "STARFlowAnomalyScore": ["anomaly", "image"],
     "STARFlowInvert": ["model", "image", "latent", "conditioning"],
 }
 
@@ -65,8 +67,13 @@ def test_nodes_are_found_by_other_words() -> None:
     }
     assert {node.category for node in NODES} == {"loaders", "conditioning", "sampling", "latent", "insight"}
     assert known["STARFlowInvert"].category == known["STARFlowLikelihood"].category == "insight"
-    lists = [output.name for node in NODES for output in node.outputs if output.is_list]
-    assert lists == ["log_prob_each", "bits_per_dim_each"]
+    lists = {node.id: [output.name for output in node.outputs if output.is_list] for node in NODES}
+    assert {name: listed for name, listed in lists.items() if listed} == {
+        "STARFlowLikelihood": ["log_prob_each", "bits_per_dim_each"],
+        "STARFlowMatch": ["best", "score", "probability"],
+        "STARFlowPickLikeliest": ["score"],
+        "STARFlowAnomalyScore": ["score", "p_value"],
+    }
 
 
 @pytest.mark.parametrize("node", NODES, ids=lambda node: node.id)

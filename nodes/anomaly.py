@@ -1,0 +1,112 @@
+"""STARFlow Anomaly Fit and STARFlow Anomaly Score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import torch
+
+from starflow_core.insight.anomaly import LEAST_PICTURES, Anomaly, Oddity
+from starflow_core.insight.heatmap import heatmap
+from starflow_core.insight.scoring import at_once
+from starflow_core.memory import forward_memory
+from starflow_core.pipeline import Pipeline
+
+from . import conditions, convert
+from .declaration import ANOMALY, FLOAT, IMAGE, MASK, MODEL, Number, Output, Seed, Socket, node
+from .host import Host
+from .pictures import PIXEL_MEMORY
+from .values import Image, Mask, Model, Scorer
+
+# Of the map, in standard deviations above normal: where the mask starts, and where it is 1.
+STARTS, IS_ODD = 3.0, 6.0
+TILES = 64  # of a picture, that memory is asked for; more are computed one after the other
+
+
+@node(
+    "STARFlowAnomalyFit",
+    "STARFlow Anomaly Fit",
+    "Learns from a batch of pictures what is normal, so that STARFlow Anomaly Score can say how odd others are.",
+    outputs=(Output("anomaly", ANOMALY, "for STARFlow Anomaly Score"),),
+    category="insight",
+    aliases=("anomaly detection", "outlier", "out of distribution", "novelty", "inspection", "normalizing flow"),
+)
+def fit(
+    host: Host,
+    model: Annotated[Model, Socket("from STARFlow Loader", MODEL)],
+    image: Annotated[
+        Image, Socket(f"normal pictures, {LEAST_PICTURES} at least; better some hundreds", IMAGE, many=True)
+    ],
+    false_positive_rate: Annotated[float, Number("share of normal pictures to call odd", 0.001, 0.5, 0.001)] = 0.05,
+    draws: Annotated[int, Number("noise draws that are averaged over", 1, 256, 1)] = 2,
+    seed: Annotated[int, Seed("of the noise draws; it stays, so that figures compare")] = 0,
+) -> Scorer:
+    pictures = convert.pictures(image)
+    whole = _with_text(host, model)
+    with _in_memory(host, model, draws):
+        made = Anomaly.fit(
+            whole,
+            pictures,
+            draws=draws,
+            seed=seed,
+            false_positive_rate=false_positive_rate,
+            failed=host.tell,
+            on_progress=host.steps(),
+        )
+    return Scorer(model, made)
+
+
+@node(
+    "STARFlowAnomalyScore",
+    "STARFlow Anomaly Score",
+    "Says how odd pictures are beside the normal ones that STARFlow Anomaly Fit has seen, how rare that is, and where.",
+    outputs=(
+        Output("score", FLOAT, "larger is odder, a list: one for each picture", is_list=True),
+        Output(
+            "p_value", FLOAT, "the share of normal pictures that are as odd, a list: one for each picture", is_list=True
+        ),
+        Output("heatmap", IMAGE, "where the pictures are odd, of their size; the brighter, the odder"),
+        Output("mask", MASK, "1 where the pictures are odd, 0 where they are not; of their size"),
+    ),
+    category="insight",
+    aliases=("anomaly detection", "outlier", "out of distribution", "novelty", "defect", "normalizing flow"),
+)
+def score(
+    host: Host,
+    anomaly: Annotated[Scorer, Socket("from STARFlow Anomaly Fit", ANOMALY)],
+    image: Annotated[Image, Socket("pictures", IMAGE, many=True)],
+) -> tuple[list[float], list[float], Image, Mask]:
+    pictures = convert.pictures(image)
+    report = host.steps()
+    found: list[Oddity] = []
+    with _in_memory(host, anomaly.model, anomaly.anomaly.settings.draws):
+        for picture in pictures:
+            found.append(anomaly.anomaly.score(picture))
+            report(len(found), len(pictures))
+    size = pictures[0].size
+    share = torch.stack([((one.map - STARTS) / (IS_ODD - STARTS)).clamp(0, 1) for one in found])
+    heatmaps = convert.image([heatmap(one.map, size, (0.0, IS_ODD)) for one in found])
+    return [one.score for one in found], [one.p_value for one in found], heatmaps, convert.mask(share, size)
+
+
+def _with_text(host: Host, model: Model) -> Pipeline:
+    """The pipeline with its text encoder, which has read the empty prompt, and is asked for no other."""
+    part, encoder = model.pipeline, None
+    if model.text_encoder is not None:
+        conditions.encoded(host, model.text_encoder, [""])
+        encoder = model.text_encoder.part
+    return Pipeline(part.flow, part.autoencoder, encoder, name=part.name, defaults=part.defaults, classes=part.classes)
+
+
+@contextmanager
+def _in_memory(host: Host, model: Model, draws: int) -> Iterator[None]:
+    """Autoencoder and flow on their devices, with memory for the tiles that are computed at once."""
+    flow = model.pipeline.flow
+    grid = (flow.config.trained_side, flow.config.trained_side)
+    batch = at_once(grid, TILES * draws)
+    pixels = batch // draws * model.pipeline.trained_side**2
+    memory = forward_memory(flow, batch, grid, conditions.condition(host, model, None, 1))
+    with host.in_memory(model.autoencoder, pixels * PIXEL_MEMORY), host.in_memory(model.flow, memory):
+        yield
