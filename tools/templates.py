@@ -158,6 +158,35 @@ TEMPLATES = {
         ),
         (*(Frame("6", f"seed + {i}", i) for i in range(3)), Frame("8", "the best of eight")),
     ),
+    "odd_one_out": Template(
+        "which ones are odd?",
+        (
+            (
+                Group("1 · Load", (("1",), ("2", "3")), START),
+                Group(
+                    "2 · What is normal",
+                    (("4",), ("5", "6"), ("7",)),
+                    "**2.** 32 pictures show what is normal. For pictures of your own, put a node that loads a folder "
+                    "of them in their place: 8 at least, better some hundreds.",
+                ),
+            ),
+            (
+                Group(
+                    "3 · Others",
+                    (("8",), ("9", "10"), ("11", "12")),
+                    "**3.** Four more of the same kind, and the same four with a patch in them.",
+                ),
+                Group(
+                    "4 · How odd?",
+                    (("13", "14"), ("15", "16"), ("17",)),
+                    "**4.** The **p value** is the share of normal pictures that are at least as odd: 1/33 is the least "
+                    "that 32 pictures can tell. The **heatmap** is brighter where they are odder.",
+                    RESULT,
+                ),
+            ),
+        ),
+        (Frame("6", "normal ones"), Frame("12", "an odd one"), Frame("17", "where it is odd")),
+    ),
     "invert": Template(
         "to noise, and back",
         (
@@ -229,6 +258,10 @@ COLOURS = {  # of nodes, by the words of their titles
 KIND_COLOURS = {
     "STARFlowLoader": VIOLET,
     **dict.fromkeys(
-        ("STARFlowSampler", "STARFlowLikelihood", "STARFlowMatch", "STARFlowPickLikeliest", "STARFlowInvert"), BLUE
+        (
+            *("STARFlowSampler", "STARFlowLikelihood", "STARFlowMatch", "STARFlowPickLikeliest", "STARFlowInvert"),
+            *("STARFlowAnomalyFit", "STARFlowAnomalyScore"),
+        ),
+        BLUE,
     ),
 }
