@@ -47,7 +47,7 @@ def converted(saved: Json, name: str) -> Json:
             operator = _operator(node)
             graph["operators"].append(operator)
             _add_words(graph, operator)
-    for link, source, source_slot, target, target_slot, type in saved["links"]:
+    for link, source, source_slot, target, target_slot, _ in saved["links"]:
         if source in kept and target in kept:
             slot = kept[target]["inputs"][target_slot]["name"]
             graph["edges"].append(
@@ -57,7 +57,7 @@ def converted(saved: Json, name: str) -> Json:
                     "from_port_id": "out" if kept[source]["type"] == "LoadImage" else f"out_{source_slot}",
                     "to_node_id": str(target),
                     "to_port_id": "in" if kept[target]["type"] in SHOWN else slot,
-                    "type": _port_type(type),
+                    "type": _made_type(kept[source], source_slot),
                 }
             )
     return graph
@@ -107,7 +107,7 @@ def _operator(node: Json) -> Json:
         for given in declared.inputs
     ]
     outputs = [
-        {"id": f"out_{i}", "label": output.name, "type": _port_type(output.type), "output_index": i}
+        {"id": f"out_{i}", "label": output.name, "type": _output_type(output), "output_index": i}
         for i, output in enumerate(declared.outputs)
     ]
     data = _filled_in(declared, node.get("widgets_values") or [])
@@ -212,6 +212,15 @@ def _input_type(given: Input) -> str:
     if isinstance(field, Socket):
         return _port_type(field.type)
     return "number" if isinstance(field, (Number, Seed)) else "boolean" if isinstance(field, Flag) else "text"
+
+
+def _output_type(output: Output) -> str:
+    return "text" if output.is_list and output.type not in (IMAGE, MASK) else _port_type(output.type)
+
+
+def _made_type(node: Json, slot: int) -> str:
+    """Return Gradio's name for the type of what a saved node makes."""
+    return "image" if node["type"] == "LoadImage" else _output_type(ours(node["type"]).outputs[slot])
 
 
 def _port_type(type: str) -> str:

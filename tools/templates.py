@@ -166,7 +166,7 @@ TEMPLATES = {
                 Group(
                     "2 · What is normal",
                     (("4",), ("5", "6"), ("7",)),
-                    "**2.** 32 pictures show what is normal. For pictures of your own, put a node that loads a folder "
+                    "**2.** 16 pictures show what is normal. For pictures of your own, put a node that loads a folder "
                     "of them in their place: 8 at least, better some hundreds.",
                 ),
             ),
@@ -179,8 +179,8 @@ TEMPLATES = {
                 Group(
                     "4 · How odd?",
                     (("13", "14"), ("15", "16"), ("17",)),
-                    "**4.** The **p value** is the share of normal pictures that are at least as odd: 1/33 is the least "
-                    "that 32 pictures can tell. The **heatmap** is brighter where they are odder.",
+                    "**4.** The **p value** is the share of normal pictures that are at least as odd: 1/17 is the "
+                    "least that 16 pictures can tell. The **heatmap** is brighter where they are odder.",
                     RESULT,
                 ),
             ),
