@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -29,7 +30,7 @@ from nodes.declaration import (
 from .icons import icon
 from .limits import SEEDS, here
 from .upload_check import check_at_once
-from .uploads import all_opened
+from .uploads import KEPT_PIXELS, all_opened
 
 PICTURES = (IMAGE, MASK)
 THUMBNAILS: dict[str, Any] = {
@@ -144,11 +145,14 @@ def shown(output: Output) -> Any:
 
 
 def as_image(paths: str | list[str] | None) -> Any:
-    """Return uploaded pictures as an IMAGE, the others at the size of the first; None if there is none."""
+    """Return uploaded pictures as an IMAGE of the first one's size, together reduced as one is; None without any."""
     if not paths:
         return None
-    first, *others = all_opened([paths] if isinstance(paths, str) else paths)
-    return convert.image([first, *(ImageOps.fit(other, first.size) for other in others)])
+    pictures = all_opened([paths] if isinstance(paths, str) else paths)
+    width, height = pictures[0].size
+    scale = min(1.0, math.sqrt(KEPT_PIXELS / (len(pictures) * width * height)))
+    size = (max(1, int(scale * width)), max(1, int(scale * height)))
+    return convert.image([picture if picture.size == size else ImageOps.fit(picture, size) for picture in pictures])
 
 
 def as_pictures(type: str, value: Any) -> Any:

@@ -8,13 +8,18 @@ from typing import Any
 from PIL import Image
 
 from nodes import convert
+from nodes.anomaly import fit, score
 from nodes.conditioning import encode_text, label_class
 from nodes.declaration import Node, Shown
 from nodes.likelihood import Scored, likelihood
 from nodes.loading import load
+from nodes.match import match_prompts
+from nodes.picking import pick
 from nodes.sampling import SIZE
-from nodes.values import Conditioning, Model
+from nodes.values import Conditioning, Model, Scorer
 from starflow_core.images import checked_size
+from starflow_core.insight import tiles
+from starflow_core.insight.anomaly import LARGE
 
 from .host import DemoHost
 
@@ -47,9 +52,12 @@ def work_of(node: Node, values: dict[str, Any]) -> float:
     Raises:
         ValueError: the model makes no pictures of this size.
     """
-    model = values.get("model")
+    scorer = values.get("anomaly")
+    model = scorer.model if isinstance(scorer, Scorer) else values.get("model")
     if not isinstance(model, Model):
         return 0.0
+    if node in (likelihood, match_prompts, pick, fit, score) and values.get("image") is not None:
+        return _measuring_work(node, model, values)
     latent = values.get("noise") or values.get("latent")
     pictures = float(values.get("batch_size", 1))
     if latent is not None:
@@ -58,9 +66,23 @@ def work_of(node: Node, values: dict[str, Any]) -> float:
     elif values.get("aspect_ratio") == SIZE:
         size = checked_size((values["width"], values["height"]), model.pipeline.trained_side, model.pipeline.multiple)
         pictures *= math.prod(size) / model.pipeline.trained_side**2
-    if node is likelihood:
-        return scoring_work(pictures, values.get("draws", 1))
-    return pictures
+    return scoring_work(pictures, values.get("draws", 1)) if node is likelihood else pictures
+
+
+def _measuring_work(node: Node, model: Model, values: dict[str, Any]) -> float:
+    """Return the work of a node that measures pictures."""
+    image, draws = values["image"], values.get("draws", 1)
+    if node is match_prompts:
+        prompts = [line for line in values.get("prompts", "").splitlines() if line.strip()]
+        return scoring_work(len(image) * (1 + len(prompts)), draws)
+    if node is fit or node is score:
+        side, size = model.pipeline.trained_side, (image.shape[2], image.shape[1])
+        tiled = min(size) >= LARGE * side
+        if node is score:
+            settings = values["anomaly"].anomaly.settings
+            tiled, draws = settings.tiled, settings.draws
+        return scoring_work(len(image) * tiles.count(size, side, scaled=not tiled), draws)
+    return scoring_work(len(image) * (2 if node is pick else 1), draws)
 
 
 def run_node(node: Node, host: DemoHost, **values: Any) -> Shown:

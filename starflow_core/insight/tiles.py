@@ -36,12 +36,10 @@ class Tiles:
             scaled: scale the picture first, so that its shorter side is that of a square; a smaller picture is always
                 scaled.
         """
-        shorter = min(image.size)
-        if shorter < side or (scaled and shorter > side):
-            width, height = (max(side, round(length * side / shorter)) for length in image.size)
-            image = image.resize((width, height), Image.Resampling.LANCZOS)
-        places = tuple((left, top) for top in starts(image.height, side) for left in starts(image.width, side))
-        return cls(image, places, side)
+        size = _looked_at(image.size, side, scaled)
+        if size != image.size:
+            image = image.resize(size, Image.Resampling.LANCZOS)
+        return cls(image, _places(size, side), side)
 
     def __len__(self) -> int:
         return len(self.places)
@@ -61,3 +59,22 @@ class Tiles:
             total[y : y + h, x : x + w] += one
             count[y : y + h, x : x + w] += 1
         return total / count.clamp(min=1)
+
+
+def _looked_at(size: tuple[int, int], side: int, scaled: bool) -> tuple[int, int]:
+    """Width and height at which a picture is looked at; arguments as for `Tiles.of`."""
+    shorter = min(size)
+    if shorter >= side and not (scaled and shorter > side):
+        return size
+    width, height = (max(side, round(length * side / shorter)) for length in size)
+    return width, height
+
+
+def count(size: tuple[int, int], side: int, *, scaled: bool) -> int:
+    """The number of squares of a picture of this width and height; arguments as for `Tiles.of`."""
+    return len(_places(_looked_at(size, side, scaled), side))
+
+
+def _places(size: tuple[int, int], side: int) -> tuple[tuple[int, int], ...]:
+    width, height = size
+    return tuple((left, top) for top in starts(height, side) for left in starts(width, side))
