@@ -29,8 +29,7 @@ def encode_text(
         raise ValueError("This model reads no text; name a class with STARFlow Class Label instead.")
     prompt = words.plain(text)
     features = conditions.encoded(host, text_encoder, [prompt])
-    if remarks := text_encoder.part.unread(prompt):
-        host.tell(" ".join(remarks))
+    conditions.tell_unread(host, text_encoder, [prompt])
     return conditions.conditioning(features, "a model that reads text")
 
 

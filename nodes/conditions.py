@@ -88,6 +88,13 @@ def encoded(host: Host, text_encoder: Placed, prompts: Sequence[str]) -> Tensor:
     return features
 
 
+def tell_unread(host: Host, text_encoder: Placed, prompts: Sequence[str]) -> None:
+    """Say what the encoder does not read of the prompts."""
+    remarks = [remark for prompt in dict.fromkeys(prompts) for remark in text_encoder.part.unread(prompt)]
+    if remarks:
+        host.tell(" ".join(remarks))
+
+
 def _text_encoder(model: Model) -> Placed:
     if model.text_encoder is None:
         raise ValueError(

@@ -53,6 +53,8 @@ def match_prompts(
     if not asked:
         raise ValueError("There is no prompt to match; write one a line.")
     given = conditions.of_prompts(host, model, ["", *asked])
+    if model.text_encoder is not None:
+        conditions.tell_unread(host, model.text_encoder, asked)
     x = encoded(host, model, image)
     found = _matched(host, model, x, asked, given, draws, seed)
     seen = Seen.of(model, image, decoded(host, model, x[:1])[0].size)

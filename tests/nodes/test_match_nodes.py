@@ -10,6 +10,7 @@ from node_runs import run
 
 from nodes import convert
 from nodes.values import Image, Model
+from starflow_core import PromptWarning
 
 PROMPTS = "a green frog\n\n  a red heart \na blue car"
 
@@ -35,6 +36,11 @@ def test_match_says_what_the_library_says(starflow: tuple[Model, Any], drawn: Im
     assert first.splitlines()[0].endswith(" nats: a red heart")
     assert second.splitlines()[0].endswith(" nats: a green frog")
     assert len(first.splitlines()) == len(second.splitlines()) == 3
+
+
+def test_words_that_are_not_understood_are_told(starflow: tuple[Model, Any], drawn: Image) -> None:
+    with pytest.warns(PromptWarning, match="Not understood in “red xyzzy”: “xyzzy”"):
+        run("Match", model=starflow[0], image=drawn[:1], prompts="a green frog\nred xyzzy", draws=1)
 
 
 def test_match_takes_names_of_classes(tarflow: Model) -> None:
