@@ -15,9 +15,11 @@ from starflow_core.codecs.autoencoder import Autoencoder
 from starflow_core.codecs.text_encoder import TextEncoder, masked_features
 from starflow_core.flow.config import StarFlowConfig
 from starflow_core.flow.starflow import StarFlow
+from starflow_core.pipeline import Pipeline
 from starflow_core.training.initialisation import start_as_identity
 from starflow_core.training.loop import Trainer, device
 from starflow_core.training.mixed_precision import edges_in_float32, training_operations
+from starflow_core.weights.model_folder import load
 
 from . import autoencoder, data, meaning, text
 from .config import Config, arguments
@@ -72,6 +74,20 @@ def build_flow(config: Config, txt_dim: int) -> StarFlow:
     return flow
 
 
+def start_from(model: TextToLatents, encoder: TextEncoder, pipeline: Pipeline) -> None:
+    """Give an untrained model the weights of a model folder, to train it further.
+
+    Raises:
+        SystemExit: the folder's words are others.
+    """
+    assert pipeline.text_encoder is not None
+    before = pipeline.text_encoder
+    if before.tokenizer.backend.get_vocab() != encoder.tokenizer.backend.get_vocab():
+        raise SystemExit(f"{pipeline.name} knows other words than these captions have; train without `start`.")
+    model.flow.load_state_dict(pipeline.flow.state_dict())
+    text.load_exported(encoder, before)
+
+
 def text_encoder(config: Config, pictures: data.Data) -> TextEncoder:
     """An untrained encoder. Its vocabulary is made once, from common words and those of all captions, and then kept."""
     settings = config.text_encoder
@@ -104,6 +120,8 @@ def train(config: Config) -> None:
     pictures = data.load(config)
     encoder = text_encoder(config, pictures)
     model = TextToLatents(config, encoder).to(device())
+    if "start" in settings:
+        start_from(model, encoder, load(settings["start"], device=device().type, dtype=torch.float32))
     samples = pictures.samples(settings["seed"])
     pool = Pool(samples, images, capacity=settings["pool"], fresh=settings["fresh"])
 

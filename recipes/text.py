@@ -151,6 +151,23 @@ def exportable(encoder: TextEncoder) -> TextEncoder:
     return TextEncoder(plain, encoder.tokenizer, encoder.tokens, device=encoder.device)
 
 
+def load_exported(encoder: TextEncoder, exported: TextEncoder) -> None:
+    """Give an encoder the weights of an exported one of the same words.
+
+    The map of the words' fixed parts is what explains the exported table best; the words' own parts are what it leaves.
+    """
+    weights = dict(exported.model.state_dict())
+    table = weights.pop("shared.weight").float()
+    weights.pop("encoder.embed_tokens.weight", None)
+    embedding = encoder.model.get_input_embeddings()
+    with torch.no_grad():
+        embedding.map.weight.copy_(torch.linalg.lstsq(embedding.fixed, table).solution.T)
+        embedding.own.copy_(table - embedding.map(embedding.fixed))
+    missing, unexpected = encoder.model.load_state_dict(weights, strict=False)
+    assert not unexpected
+    assert all("embed_tokens" in name or name.startswith("shared.") for name in missing)
+
+
 def with_unknown_words(caption: str, share: float, rng: random.Random) -> str:
     """The caption with a share of its words replaced by the unknown one."""
     return " ".join(UNKNOWN if rng.random() < share else word for word in caption.split())

@@ -265,6 +265,26 @@ def test_autoencoder_starts_from_that_of_a_model(trained: Config, tmp_path: Path
     assert all(torch.equal(used[name], expected[name].bfloat16().float()) for name in expected)
 
 
+def test_flow_starts_from_that_of_a_model(trained: Config, tmp_path: Path) -> None:
+    """With its text encoder, whose words' parts add up to what the model folder holds."""
+    export.export(export.starflow_pipeline(trained), tmp_path / "model")
+    model = load(tmp_path / "model", device="cpu", dtype=torch.float32)
+    encoder = flow.text_encoder(trained, data.load(trained))
+    fresh = flow.TextToLatents(trained, encoder)
+    flow.start_from(fresh, encoder, model)
+    assert all(torch.equal(fresh.flow.state_dict()[name], w) for name, w in model.flow.state_dict().items())
+    prompts = ["a red thing", "puppy", ""]
+    torch.testing.assert_close(encoder.encode(prompts), model.text_encoder.encode(prompts), rtol=1e-3, atol=1e-3)
+    embedding = encoder.model.get_input_embeddings()
+    assert float(embedding.own[encoder.tokenizer.ids("puppy")[0]].abs().max()) < 0.02  # which no caption has
+
+
+def test_model_of_other_words_is_no_start(trained: Config, pipeline: Pipeline) -> None:
+    encoder = flow.text_encoder(trained, data.load(trained))
+    with pytest.raises(SystemExit, match="knows other words than these captions have"):
+        flow.start_from(flow.TextToLatents(trained, encoder), encoder, pipeline)
+
+
 def test_log_holds_a_row_for_every_stretch(trained: Config) -> None:
     for checkpoint in (autoencoder.CHECKPOINT, autoencoder.REFINED, flow.CHECKPOINT, judge.CHECKPOINT):
         rows = (trained.folder / checkpoint).with_suffix(".csv").read_text().splitlines()
