@@ -7,15 +7,22 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-import skimage.data
-import sklearn.datasets
 from PIL import Image, ImageFilter
 
 from recipes.pictures.drawing import Drawing
 from recipes.pictures.rasterise import on_white, rasterised
 from recipes.pictures.readers import iconify
 
-PHOTOGRAPHS = ("astronaut", "coffee", "chelsea", "rocket", "hubble_deep_field", "retina", "immunohistochemistry")
+# Of scikit-image.
+PHOTOGRAPHS = (
+    "astronaut",
+    "coffee",
+    "chelsea",
+    "rocket",
+    "hubble_deep_field",
+    "retina",
+    "immunohistochemistry",
+)  # of scikit-image
 NO_COUNTRIES = ("flag-in-hole",)
 
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -116,6 +123,9 @@ def _flags(packages: dict[str, Path], side: int, count: int) -> np.ndarray:
 
 def _photographs(side: int, count: int, rng: np.random.Generator) -> np.ndarray:
     """Squares of photographs, each between a half of the shorter side and all of it, scaled."""
+    import skimage.data  # with the extra `benchmarks` only
+    import sklearn.datasets
+
     wholes = [*sklearn.datasets.load_sample_images().images]
     wholes += [getattr(skimage.data, name)()[..., :3] for name in PHOTOGRAPHS]
     found = []
@@ -131,6 +141,8 @@ def _photographs(side: int, count: int, rng: np.random.Generator) -> np.ndarray:
 
 def _digits(side: int, count: int) -> np.ndarray:
     """Handwritten digits, dark on white."""
+    import sklearn.datasets
+
     grey = 255 - (sklearn.datasets.load_digits().images[:count] * 255 / 16).astype(np.uint8)
     large = [Image.fromarray(one).resize((side, side), Image.Resampling.BICUBIC).convert("RGB") for one in grey]
     return np.stack([np.asarray(one) for one in large])
