@@ -145,7 +145,10 @@ def shown(output: Output) -> Any:
 
 
 def as_image(paths: str | list[str] | None) -> Any:
-    """Return uploaded pictures as an IMAGE of the first one's size, together reduced as one is; None without any."""
+    """Return uploaded pictures as an IMAGE, all with the size of the first; None if there are none.
+
+    They are reduced if all together have more than `KEPT_PIXELS`.
+    """
     if not paths:
         return None
     pictures = all_opened([paths] if isinstance(paths, str) else paths)

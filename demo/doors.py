@@ -1,4 +1,4 @@
-"""The doors of the demo: what every call and every request goes through, so that no new endpoint can forget it."""
+"""The Gradio app, with checks that every call and every request passes, so that no new endpoint can omit them."""
 
 from __future__ import annotations
 
@@ -21,22 +21,26 @@ from .uploads import MAX_FILE
 
 
 class Doors(gradio.Blocks):
-    """Blocks whose functions get no file but those that were uploaded to this demo, or that it has made.
+    """Gradio Blocks whose functions get only files that were uploaded to this demo, or that it has made.
 
     Attributes:
-        more_open: what is open to browsers beside `gate.OPEN`.
+        more_open: the names that are open to browsers in addition to `gate.OPEN`.
     """
 
     more_open: frozenset[str] = frozenset()
 
     def __init__(self, *args: Any, **named: Any) -> None:
-        """As Gradio's; nobody elsewhere is told of what happens here."""
-        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # pages tell when they are made
+        """Make Gradio's Blocks, without Gradio's analytics."""
+        os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # otherwise, Gradio reports that a page was made
         super().__init__(*args, **named)
 
     async def process_api(self, block_fn: Any, inputs: list[Any], *args: Any, **named: Any) -> dict[str, Any]:
-        """Every call of a function goes through here: from the queue, past it, of agents, of private functions too."""
-        if named.get("iterator") is not None:  # of a call that has begun, whose files are held
+        """Process a call as Gradio does, but with checked copies of its files.
+
+        Every call of a function goes through here, whether it passed the queue or not: also calls of agents, and calls
+        of private functions.
+        """
+        if named.get("iterator") is not None:  # a call that has begun; its files are held
             return await super().process_api(block_fn, inputs, *args, **named)
         hold = Hold(Path(get_upload_folder()), str(named.get("session_hash") or ""))
         try:
@@ -49,18 +53,19 @@ class Doors(gradio.Blocks):
             raise
         finally:
             function = self.fns[block_fn] if isinstance(block_fn, int) else block_fn
-            for block in function.inputs:  # Gradio's list of files to remove later, which these need not be on
+            for block in function.inputs:  # Gradio would remove these files later; `hold` does
                 block.temp_files.difference_update(hold.paths)
         if output.get("iterator") is None:
             hold.release()
         else:
-            weakref.finalize(output["iterator"], hold.release)  # it goes when the call has ended, or was cancelled
+            weakref.finalize(output["iterator"], hold.release)  # the iterator goes when the call ends or is cancelled
         return output
 
     async def postprocess_data(self, block_fn: Any, predictions: Any, state: Any) -> list[Any]:
-        """As Gradio's, which makes a component and its schema anew where an output is skipped.
+        """Process outputs as Gradio does, but leave out skipped ones.
 
-        That takes tens of milliseconds of the loop that serves everybody, at every step of every job.
+        For a skipped output, Gradio makes the component and its schema again. This takes tens of milliseconds of the
+        event loop, which serves all visitors, at every step of every job.
         """
         outputs = block_fn.outputs
         several = isinstance(predictions, (list, tuple)) and len(predictions) == len(outputs)
@@ -78,7 +83,7 @@ class Doors(gradio.Blocks):
         return data
 
     def queue(self, *args: Any, **named: Any) -> Doors:
-        """As Gradio's, with fair turns."""
+        """Add a queue as Gradio does, but with fair turns."""
         super().queue(*args, **named)
         plain = self._queue
         self._queue = FairQueue(
@@ -92,8 +97,8 @@ class Doors(gradio.Blocks):
         return self
 
     def launch(self, *args: Any, **named: Any) -> Any:
-        """As Gradio's, behind the gate; the process asks the Hub for nothing from here on."""
-        constants.HF_HUB_OFFLINE = True  # the client that agents' calls go through asks it for names of agents
+        """Launch as Gradio does, but behind the gate; from here on, the process requests nothing from the Hub."""
+        constants.HF_HUB_OFFLINE = True  # the client for agents' calls would ask the Hub for names of agents
         options = {
             "app_kwargs": {"middleware": [Middleware(Gate, more=self.more_open)]},
             "blocked_paths": [os.getcwd()],

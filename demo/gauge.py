@@ -1,4 +1,4 @@
-"""How likely the pictures of one run are, in words. They are compared with each other: there is nothing else."""
+"""How likely the pictures of one run are, in words. They are compared with each other only."""
 
 from __future__ import annotations
 

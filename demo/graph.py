@@ -39,7 +39,7 @@ from .host import DemoHost
 from .node_panels import read, results_of
 from .steps import Watch
 
-BATCHES = 64  # kept in memory, of the newest files
+BATCHES = 64  # in memory, for the newest files
 
 
 class Canvas(Doors, Workflow):

@@ -17,7 +17,7 @@ from starflow_core.images import to_images
 WORKFLOWS = Path(__file__).parent.parent / "workflows"
 MUTED = 2  # the mode of a muted node, in ComfyUI
 NOTES = ("MarkdownNote", "Note")
-# ComfyUI's nodes that show something, and its kind here.
+# ComfyUI's nodes that show a value, with the kind of the value in a `gr.Workflow`.
 SHOWN = {"SaveImage": "image", "PreviewImage": "image", "PreviewAny": "text"}
 
 Json = dict[str, Any]

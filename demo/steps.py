@@ -1,4 +1,4 @@
-"""Work in a thread of its own, told of step by step, that ends when nobody listens any more."""
+"""Runs work in a thread, reports its steps, and ends it when nobody waits for it any more."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from .visitors import current_owners
 
 T = TypeVar("T")
 
-# Between what two jobs tell, one after the other: every yield takes a while of the loop that serves everybody. A cancel
-# is noticed at the next one, since a generator can be closed only where it yields.
+# The time between the yields of two jobs: each yield takes time of the event loop, which serves all visitors. A job
+# notices a cancel at its next yield, since a generator can be closed only where it yields.
 POLL_SECONDS = 0.1
-PREVIEW_SECONDS = 0.15  # between the previews of a visitor's work; of work for several, as many times that
-PREVIEW_SHARE = 0.1  # of the time, at most, that previews may take
-MOST_SECONDS = 1800  # of a job, since others wait for it; the largest model takes most of that on a CPU
+PREVIEW_SECONDS = 0.15  # between the previews of a job; in a batch of n jobs, n times as long
+PREVIEW_SHARE = 0.1  # the largest share of the time that previews may take
+MOST_SECONDS = 1800  # for a job, since others wait; the largest model takes most of it on a CPU
 
 
 class Cancelled(BaseException):
-    """Nobody waits for the work any more. No `Exception`, so that nothing on its way takes it for a mistake."""
+    """Nobody waits for the work any more. It is no `Exception`, so that no handler on its way takes it for an error."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """How far the work is.
+    """The progress of work.
 
     Attributes:
-        share: of the work, from 0 to 1.
-        pictures: as they are at this step; None where there is no preview of it.
+        share: the finished share of the work, from 0 to 1.
+        pictures: the pictures at this step; None if the step has no preview.
     """
 
     share: float
@@ -53,10 +53,10 @@ class _Failed:
 
 
 class Listener:
-    """Who waits for work.
+    """Receives the steps and the result of a job.
 
     Args:
-        count: of the work's pictures, those that are for this one.
+        count: how many pictures of the batch are for this listener; all of them by default.
     """
 
     def __init__(self, count: int | None = None) -> None:
@@ -66,11 +66,11 @@ class Listener:
 
 
 class Watch:
-    """What work tells of its steps.
+    """Sends the steps of work to its listeners.
 
     Args:
-        seconds: that the work may take.
-        listeners: who wait for it, in the order of their pictures.
+        seconds: the time that the work may take.
+        listeners: those who wait for the work, in the order of their pictures.
     """
 
     def __init__(self, seconds: float = MOST_SECONDS, listeners: Sequence[Listener] = ()) -> None:
@@ -79,11 +79,11 @@ class Watch:
         self._next_preview = 0.0
 
     def step(self, share: float, pictures: Callable[[], list[Image.Image]] | None = None) -> None:
-        """A step is done; `pictures` are made where it is time to show some.
+        """Report a finished step; call `pictures` if a preview is due.
 
         Raises:
             Cancelled: nobody waits any more.
-            ValueError: it takes too long.
+            ValueError: the work takes too long.
         """
         if self._listeners and all(listener.has_left.is_set() for listener in self._listeners):
             raise Cancelled
@@ -95,7 +95,7 @@ class Watch:
             return
         self._tell(share, pictures())
         now = time.monotonic()
-        seconds = PREVIEW_SECONDS * max(1, len(self._listeners))  # each takes and shows them by itself
+        seconds = PREVIEW_SECONDS * max(1, len(self._listeners))  # each listener sends its previews separately
         self._next_preview = now + max(seconds, (now - began) / PREVIEW_SHARE)
 
     def _tell(self, share: float, pictures: list[Image.Image] | None) -> None:
@@ -108,13 +108,13 @@ class Watch:
 
 @dataclass(frozen=True)
 class Together(Generic[T]):
-    """Work that is done at once with others' of the same kind.
+    """A request that can be done in one batch with others of the same kind.
 
     Attributes:
-        kind: of what can be done at once.
-        count: pictures that are asked for.
-        request: what `run` takes a list of.
-        run: does the work of several requests; returns their results.
+        kind: requests of equal kind can be in one batch.
+        count: the number of pictures that the request asks for.
+        request: the request; `run` takes a list of them.
+        run: does the work of several requests and returns the result of each.
     """
 
     kind: Hashable
@@ -123,7 +123,7 @@ class Together(Generic[T]):
     run: Callable[[list[Any], Watch], list[T]]
 
 
-MOST_TOGETHER = 16  # pictures
+MOST_TOGETHER = 16  # pictures in a batch
 
 
 @dataclass(eq=False)
@@ -131,15 +131,15 @@ class _Job:
     work: Together
     listener: Listener
     owners: tuple[str, str]
-    # The caller's, in which Gradio keeps whose request this is.
+    # The context of the caller, in which Gradio keeps the request.
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
 
 
 class Room:
-    """Where jobs wait for the one that works: in turns between visitors, and those that fit together at once."""
+    """The place where jobs wait: visitors take turns, and jobs of one kind are done in one batch."""
 
     def __init__(self) -> None:
-        self._jobs: list[_Job] = []  # that wait
+        self._jobs: list[_Job] = []  # the waiting jobs
         self._at_work: list[_Job] = []
         self._lock = threading.Lock()
         self._turns: Turns[_Job] = Turns(lambda job: job.owners)
@@ -153,20 +153,20 @@ class Room:
                 threading.Thread(target=self._work, daemon=True).start()
 
     def pace(self) -> float:
-        """Seconds from one yield of a job to its next, so that those of all jobs together are no more for many."""
+        """Return the seconds between yields of a job, in proportion to the number of jobs: the total rate is fixed."""
         with self._lock:
             return POLL_SECONDS * max(1, len(self._jobs) + len(self._at_work))
 
     def _work(self) -> None:
-        """Until nobody waits."""
+        """Do jobs until none waits."""
         while jobs := self._next():
             if jobs[0].context.run(_is_done, jobs):
                 continue
-            for job in jobs:  # whosever fault it is, the others get theirs
+            for job in jobs:  # one alone fails, and the others get their results
                 job.context.run(_is_done, [job])
 
     def _next(self) -> list[_Job]:
-        """The job whose turn it is, and others that fit to it."""
+        """Return the job whose turn it is, and the others that fit into its batch."""
         with self._lock:
             ordered = self._turns.ordered([job for job in self._jobs if not job.listener.has_left.is_set()])
             chosen: list[_Job] = []
@@ -186,7 +186,7 @@ ROOM = Room()
 
 
 def _is_done(jobs: list[_Job]) -> bool:
-    """Do the work of jobs at once, and tell those who wait; whether that is done, or each is to be done by itself."""
+    """Do jobs in one batch and send the results; return False if the batch failed, and each must be done alone."""
     listeners = [job.listener for job in jobs]
     watch = Watch(listeners=listeners)
     try:
@@ -197,19 +197,19 @@ def _is_done(jobs: list[_Job]) -> bool:
     except BaseException as error:
         if len(jobs) > 1 and isinstance(error, Exception):
             return False
-        for listener in listeners:  # it is raised again where people wait for it
+        for listener in listeners:  # `in_steps` raises it again
             listener.news.put(_Failed(error))
     return True
 
 
 def in_steps(work: Callable[[Watch], T] | Together[T]) -> Iterator[Step | Done[T]]:
-    """Do the work; yields steps as they come, at the pace of the room, and at last what is done.
+    """Do work; yield its steps at the pace of the room, and at last its result.
 
-    Closing the iterator cancels the work. That does not wait for its end, since Gradio closes iterators in the very
-    loop that serves everybody.
+    Closing the iterator cancels the work. It does not wait until the work has ended, since Gradio closes iterators in
+    the event loop, which serves all visitors.
 
     Raises:
-        whatever the work raises.
+        BaseException: whatever the work raises.
     """
     if not isinstance(work, Together):
         alone = work
@@ -235,9 +235,10 @@ def in_steps(work: Callable[[Watch], T] | Together[T]) -> Iterator[Step | Done[T
 
 
 def _newest(listener: Listener, due: float, patience: float) -> Step | Done | _Failed | None:
-    """The latest news, with the latest preview of what has come; None where there is none for as long as `patience`.
+    """Return the newest step with the newest preview, or the end of the work; None if nothing comes.
 
-    Steps wait until `due`, a time of `time.monotonic`; what is done or has failed does not.
+    A step is returned no earlier than at `due`, a time of `time.monotonic`; a result or an error is returned at once.
+    `patience` is the least time, in seconds, to wait for anything.
     """
     newest: Step | None = None
     end = max(due, time.monotonic() + patience)

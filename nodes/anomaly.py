@@ -20,9 +20,9 @@ from .host import Host
 from .pictures import PIXEL_MEMORY
 from .values import Image, Mask, Model, Scorer
 
-# Of the map, in standard deviations above normal: where the mask starts, and where it is 1.
+# Values of the map, in standard deviations above normal, at which the mask starts and at which it is 1.
 STARTS, IS_ODD = 3.0, 6.0
-TILES = 64  # of a picture, that memory is asked for; more are computed one after the other
+TILES = 64  # tiles that memory is requested for, at most; further tiles are computed after them
 
 
 @node(
@@ -92,7 +92,7 @@ def score(
 
 
 def _with_text(host: Host, model: Model) -> Pipeline:
-    """The pipeline with its text encoder, which has read the empty prompt, and is asked for no other."""
+    """Return the pipeline with its text encoder, which has the empty prompt in its cache; no other is encoded."""
     part, encoder = model.pipeline, None
     if model.text_encoder is not None:
         conditions.encoded(host, model.text_encoder, [""])
@@ -102,7 +102,7 @@ def _with_text(host: Host, model: Model) -> Pipeline:
 
 @contextmanager
 def _in_memory(host: Host, model: Model, draws: int) -> Iterator[None]:
-    """Autoencoder and flow on their devices, with memory for the tiles that are computed at once."""
+    """Keep autoencoder and flow on their devices, with memory for the tiles that are computed at once."""
     flow = model.pipeline.flow
     grid = (flow.config.trained_side, flow.config.trained_side)
     batch = at_once(grid, TILES * draws)

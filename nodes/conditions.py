@@ -37,10 +37,10 @@ def conditioning(features: Tensor, kind: str) -> Conditioning:
 
 
 def condition(host: Host, model: Model, conditioning: Conditioning | None, batch: int) -> Tensor | None:
-    """The flow's condition for a batch, from a CONDITIONING; without one, no class or the empty prompt.
+    """Return the flow's condition for a batch, from a CONDITIONING; without one, for no class or the empty prompt.
 
     Raises:
-        ValueError: it was made for another model, or holds a setting that a flow does not support.
+        ValueError: the conditioning was made for another model, or has a setting that a flow does not support.
     """
     config = model.pipeline.flow.config
     if conditioning is None:
@@ -64,9 +64,9 @@ def of_prompts(host: Host, model: Model, prompts: Sequence[str]) -> Tensor:
 
 
 def of_one_length(first: Tensor | None, second: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-    """Features (B, L, D) and (B, L', D) of two prompts, the shorter ones padded with zeros, as by a text encoder.
+    """Pad features (B, L, D) and (B, L', D) of two prompts to one length, with zeros, as a text encoder does.
 
-    Conditioning (Concat) on one side alone makes lengths that differ.
+    The lengths differ after a Conditioning (Concat) on one of them alone.
     """
     if first is None or second is None or first.ndim < 3 or second.ndim < 3:
         return first, second
@@ -89,7 +89,7 @@ def encoded(host: Host, text_encoder: Placed, prompts: Sequence[str]) -> Tensor:
 
 
 def tell_unread(host: Host, text_encoder: Placed, prompts: Sequence[str]) -> None:
-    """Say what the encoder does not read of the prompts."""
+    """Report the parts of the prompts that the encoder does not read."""
     remarks = [remark for prompt in dict.fromkeys(prompts) for remark in text_encoder.part.unread(prompt)]
     if remarks:
         host.tell(" ".join(remarks))

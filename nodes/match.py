@@ -78,7 +78,7 @@ def _matched(
 
 
 def _report(found: Match) -> str:
-    """A line a prompt, the best first."""
+    """Return one line per prompt, the best first."""
     return "\n".join(
         f"{found.posterior[place]:.1%}, {found.scores[place]:+.1f} nats: {found.prompts[place]}"
         for place in found.scores.argsort(descending=True).tolist()

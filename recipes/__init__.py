@@ -1,1 +1,4 @@
-"""How the embedded model was made: `data`, `autoencoder`, `flow` and `export`, each a command that can be run again."""
+"""How the embedded models were made.
+
+`pictures.prepare`, `autoencoder`, `flow`, `tarflow` and `export` are commands, and each can be run again.
+"""

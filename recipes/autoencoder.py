@@ -1,7 +1,7 @@
 """Train the image autoencoder: `python -m recipes.autoencoder`.
 
-First the whole of it, or none where the configuration names an autoencoder to start from; then the decoder alone, for
-better pictures of the same latents.
+The command first trains the whole autoencoder, unless the configuration names one to start from. Then it trains the
+decoder alone, which improves the pictures without changing the latents.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ from .config import Config, arguments
 from .pixels import as_tensor
 
 CHECKPOINT, REFINED = "autoencoder.pt", "decoder.pt"
-LEAST_ERROR = 1e-4  # squared; what is better than that, 46 dB, need not get better still
+LEAST_ERROR = 1e-4  # squared error, 46 dB; below it, a smaller error hardly lowers the loss
 SCALED_BY = 256  # pictures whose latents give the scale
-HELD_OUT = 96  # pictures of the figure in the log
+HELD_OUT = 96  # pictures for the held-out figure in the log
 
 
 def build(config: Config) -> Autoencoder:
@@ -43,7 +43,7 @@ def build(config: Config) -> Autoencoder:
 
 
 def loss(autoencoder: Autoencoder, images: Tensor, settings: dict[str, float]) -> Tensor:
-    """Absolute and squared error of pictures and of their edges, rebuilt from noisy latents, with a small KL term."""
+    """The loss of pictures rebuilt from noisy latents: absolute and squared error, error of edges, small KL term."""
     mean, log_variance = autoencoder.moments(images)
     spread = mean.detach().std() * settings["latent_noise"] * torch.rand(len(mean), 1, 1, 1, device=mean.device) * 1.5
     latents = mean + torch.randn_like(mean) * (spread.square() + log_variance.exp()).sqrt()
@@ -54,7 +54,7 @@ def loss(autoencoder: Autoencoder, images: Tensor, settings: dict[str, float]) -
 
 
 def decoder_loss(autoencoder: Autoencoder, images: Tensor, settings: dict[str, float]) -> Tensor:
-    """Negative mean PSNR in nepers, of pictures rebuilt from latents with little noise, and an error of edges."""
+    """The negative mean PSNR (nepers, up to a constant) of pictures rebuilt from slightly noisy latents, plus edges."""
     with torch.no_grad():
         mean, _ = autoencoder.moments(images)
         spread = mean.std() * settings["latent_noise"] * torch.rand(len(mean), 1, 1, 1, device=mean.device).square()
@@ -69,13 +69,13 @@ def _of_edges(error: Tensor) -> Tensor:
 
 
 def psnr(autoencoder: Autoencoder, images: Tensor) -> float:
-    """Mean peak signal-to-noise ratio, in dB, of pictures (N, 3, H, W) in [−1, 1] that went to latents and back."""
+    """Mean peak signal-to-noise ratio, in dB, of pictures (N, 3, H, W) in [−1, 1] after encoding and decoding."""
     rebuilt = autoencoder.decode(autoencoder.encode(images)).clamp(-1, 1)
     return float((10 * torch.log10(4 / (rebuilt - images).square().mean((1, 2, 3)))).mean())
 
 
 def train(config: Config) -> None:
-    """Train the whole of it, or take the one that it starts from as it is."""
+    """Train the whole autoencoder, or copy the one that the configuration names to start from."""
     autoencoder = build(config)
     if start := config.autoencoder.get("start"):
         weights = {name: tensor.float() for name, tensor in load_file(Path(start)).items()}
@@ -87,14 +87,14 @@ def train(config: Config) -> None:
 
 
 def refine(config: Config) -> None:
-    """Train the decoder further, with the encoder as it is."""
+    """Train the decoder further; the encoder stays unchanged."""
     autoencoder = _averaged(config, CHECKPOINT)
     autoencoder.requires_grad_(False).decoder.requires_grad_(True)
     _train(config, config.decoder, autoencoder, decoder_loss, REFINED)
 
 
 def load(config: Config) -> Autoencoder:
-    """The trained autoencoder, its latents scaled to a standard deviation of one on the pictures."""
+    """Load the trained autoencoder; scale its latents to a standard deviation of one over training pictures."""
     autoencoder = _averaged(config, CHECKPOINT)
     if (config.folder / REFINED).exists():
         refined, whole = _averaged(config, REFINED), autoencoder.encoder.state_dict()

@@ -15,7 +15,7 @@ COLUMNS = ("temperature", "guidance", "denoised", "recall@1", "recall@5", "diver
 
 
 def cases(defaults: dict[str, Any]) -> list[dict[str, Any]]:
-    """Settings that differ from the defaults in one each, the defaults among them."""
+    """Return the defaults, and settings that differ from them in one value each."""
     others: tuple[dict[str, Any], ...] = (
         *({"temperature": temperature} for temperature in TEMPERATURES),
         *({"guidance": guidance} for guidance in GUIDANCES),

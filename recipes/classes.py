@@ -1,10 +1,10 @@
-"""The classes of the class-conditional models: what people have a word for, told by the words of a picture's name."""
+"""The classes of the class-conditional models. The words of a picture's name determine its class."""
 
 from __future__ import annotations
 
 from .pictures.picture import Picture
 
-# The first class that has a word of the name counts.
+# The words of each class. A picture belongs to the first class that has a word of its name.
 WORDS = {
     "cat": "cat kitten",
     "dog": "dog puppy poodle",

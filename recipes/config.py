@@ -1,4 +1,4 @@
-"""The one file of hyperparameters, and where training keeps what it makes."""
+"""The file of all hyperparameters, and the folders of training."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Config:
 
     data: dict[str, Any]
     autoencoder: dict[str, Any]
-    decoder: dict[str, Any]  # the autoencoder's, trained further
+    decoder: dict[str, Any]  # for the further training of the autoencoder's decoder
     text_encoder: dict[str, Any]
     flow: dict[str, Any]
     sampling: dict[str, Any]
@@ -32,17 +32,17 @@ class Config:
 
     @property
     def folder(self) -> Path:
-        """Of pictures, checkpoints and logs."""
+        """The folder of pictures, checkpoints and logs."""
         return Path(self.data["folder"])
 
     @property
     def held_out(self) -> Path:
-        """The list of what training never sees."""
+        """The file that lists what training never sees."""
         return Path(self.data["held_out"])
 
     @property
     def models(self) -> Path:
-        """Where the models go."""
+        """The folder that models are written to."""
         return Path(self.data["models"])
 
 
@@ -51,12 +51,12 @@ def load_config(path: Path = DEFAULT) -> Config:
 
 
 def arguments(description: str | None, models: bool = False, argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """The command line of a step of the training: `config`, read, and `models`, names or folders, where it takes them.
+    """Parse the command line of a training step: `config`, which is read, and `models`, names or folders.
 
     Args:
-        description: of the step; its first line is shown as help.
-        models: whether it takes names.
-        argv: instead of the command line.
+        description: the description of the step; its first line is shown as help.
+        models: whether the step takes names of models.
+        argv: arguments to parse in place of the command line.
     """
     parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
     parser.add_argument("--config", type=Path, default=DEFAULT, help="hyperparameters; %(default)s by default")

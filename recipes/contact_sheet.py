@@ -37,7 +37,7 @@ def contact_sheet(pictures: Sequence[Image.Image], labels: Sequence[str]) -> Ima
 
 
 def prompt_sheets(config: Config) -> dict[str, tuple[Sequence[str], int]]:
-    """Prompts of each sheet, and how many pictures of each prompt."""
+    """Return the prompts of each sheet, and the number of pictures per prompt."""
     pictures, rng = data.load(config), random.Random(0)
     pairs = sorted(f"{colour} {name}" for name, of in pictures.held_out.colours.items() for colour in of)
     rows = pictures.rows(data.some(pictures.trained, CAPTIONS))

@@ -17,7 +17,7 @@ from .pictures.samples import Samples, Settings
 
 @dataclass(frozen=True)
 class Data:
-    """All pictures, at the side that a model takes, with places of some of them.
+    """All pictures, at the size of a model, and the places of some of them.
 
     Attributes:
         pictures: N rows, images (N, S, S, 3) and alphas (N, S, S).
@@ -34,11 +34,11 @@ class Data:
     unknown: np.ndarray
 
     def samples(self, seed: int, **shares: Any) -> Samples:
-        """Pictures to train on, drawn at random, with shares that are not to be the default of `Settings`."""
+        """Return random samples of the pictures to train on; `shares` override defaults of `Settings`."""
         return Samples(self.pictures, self.held_out, Settings(**shares), seed, self.trained)
 
     def watched(self, number: int) -> np.ndarray:
-        """Places of held-out pictures for a figure in a log: of trained names, or where there are none, of others."""
+        """Return places of held-out pictures for a figure in a log: of trained names if there are any, or of others."""
         return some(self.unseen if len(self.unseen) else self.unknown, number)
 
     def rows(self, places: np.ndarray) -> list[Picture]:
@@ -50,17 +50,17 @@ class Data:
 
 
 def load(config: Config, side: int | None = None) -> Data:
-    """What `python -m recipes.pictures.prepare` made, at the configuration's side or another.
+    """Load the pictures that `python -m recipes.pictures.prepare` made, at the configuration's size or another.
 
     Raises:
-        SystemExit: it has not run yet.
+        SystemExit: that command has not run yet.
     """
     try:
         pictures = picture.load(config.folder)
     except FileNotFoundError as error:
         raise SystemExit(str(error)) from None
     left_out = HeldOut.load(config.held_out)
-    trained, out = held_out.split(pictures, left_out)  # by the whole pictures, so that it is the same at every side
+    trained, out = held_out.split(pictures, left_out)  # at full size, so that it is the same at every size
     pictures = scaled(pictures, side or config.data["image_size"])
     unseen = [place for place in out if pictures.rows[place].id in left_out.pictures]
     unknown = [place for place in out if pictures.rows[place].name in left_out.names]
@@ -68,7 +68,7 @@ def load(config: Config, side: int | None = None) -> Data:
 
 
 def scaled(pictures: Pictures, side: int) -> Pictures:
-    """The pictures at a side that divides theirs."""
+    """Scale pictures to a side that divides theirs."""
     if pictures.images.shape[1] == side:
         return pictures
 
@@ -83,6 +83,6 @@ def scaled(pictures: Pictures, side: int) -> Pictures:
 
 
 def some(places: np.ndarray, number: int, seed: int = 0) -> np.ndarray:
-    """At most so many of the places, always the same ones."""
+    """Choose at most `number` of the places; the choice is always the same."""
     chosen = np.random.default_rng(seed).permutation(places)[:number]
     return np.sort(chosen)

@@ -1,6 +1,7 @@
 """Figures of the embedded model that takes prompts, onto its card: `python -m recipes.evaluate`.
 
-Every figure comes with the half width of its 95 % confidence interval. What is drawn is judged by judge.py.
+Every figure but the time comes with the half width of its 95 % confidence interval. The network of judge.py judges the
+drawn pictures.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ from .prompts import PEOPLES
 PICTURES = 200  # of each kind for likelihoods
 NAMES, PAIRS = 500, 150
 CANDIDATES = (10, 100)
-MATCHED = 100  # pictures whose caption is looked for
+MATCHED = 100  # pictures whose caption is searched for
 PROMPTS, SEEDS = 24, 8
 TIMED = 9
 AT_ONCE = 50  # pictures or prompts in one pass of the flow
@@ -46,13 +47,13 @@ AT_ONCE = 50  # pictures or prompts in one pass of the flow
 
 @dataclass(frozen=True)
 class Evaluation:
-    """A model with the pictures that it was trained on and those that it never saw.
+    """A model, with its training pictures and its held-out pictures.
 
     Attributes:
         pipeline: the model.
-        pictures: all of them.
-        judge: of what it draws.
-        sampling: arguments of `Pipeline.generate` that are not to be the default.
+        pictures: all pictures.
+        judge: the judge of drawn pictures.
+        sampling: arguments of `Pipeline.generate` that override the defaults.
     """
 
     pipeline: Pipeline
@@ -68,7 +69,7 @@ class Evaluation:
         return replace(self, sampling=sampling)
 
     def figures(self) -> Iterator[Figure]:
-        """All of them, as they come."""
+        """Yield all figures, each as soon as it is measured."""
         kinds = {
             "training pictures": self.pictures.trained,
             "held-out pictures of trained names": self.pictures.unseen,
@@ -100,7 +101,7 @@ class Evaluation:
         return names
 
     def psnr(self, places: np.ndarray) -> list[float]:
-        """Of each picture that went to latents and back, in dB."""
+        """Return the PSNR of each picture after encoding and decoding, in dB."""
         model = self.pipeline.autoencoder
         assert model is not None
         return [autoencoder.psnr(model, as_tensor(image[None])) for image in self.pictures.images(places)]
@@ -111,9 +112,9 @@ class Evaluation:
         return [bits_per_dim(log_prob, latents[0].numel()) for log_prob in self._log_probs(latents, texts)]
 
     def caption_found(self, places: np.ndarray, candidates: int, what: str) -> Figure:
-        """How often log p(x | text) − log p(x) is largest for a picture's own name, among those of others.
+        """Measure how often log p(x | text) − log p(x) is larger for a picture's own name than for other names.
 
-        log p(x) is the same for all texts, so that log p(x | text) decides.
+        log p(x) is the same for all texts, so log p(x | text) decides.
         """
         latents = self._noised(places)
         rows = self.pictures.rows(places)
@@ -126,13 +127,13 @@ class Evaluation:
         return Figure.share(f"right caption among {candidates}, {len(places)} {what}", found)
 
     def recall(self, prompts: Sequence[str], what: str) -> Iterator[Figure]:
-        """How often the judge finds the prompt of a drawn picture among all prompts, one seed a prompt."""
+        """Measure how often the judge finds the prompt of a drawn picture among all prompts; one seed per prompt."""
         ranks = self.judge.ranks(self._drawn(prompts), prompts, range(len(prompts)))
         for k in (1, 5):
             yield Figure.share(f"recall@{k} of {len(prompts)} {what}", [rank < k for rank in ranks])
 
     def held_out_pairs(self) -> Iterator[Figure]:
-        """How often names in colours and styles that they were never seen in come out as both."""
+        """Measure how often drawings of held-out pairs show the right colour or style, and how often the right name."""
         out = self.pictures.held_out
         known = {row.name for row in self.pictures.rows(self.pictures.trained)}
         spoken = {style: words[0] for style, words in SPOKEN_STYLES.items()}
@@ -165,11 +166,11 @@ class Evaluation:
             yield Figure.share(f"subject right, recall@5, of the same pairs of {kind}", [rank < 5 for rank in subjects])
 
     def diversity(self) -> Figure:
-        """Mean distance between pictures of the same prompt, as a share of that between prompts."""
+        """Mean distance between pictures of the same prompt, as a share of the distance between prompts."""
         prompts = PEOPLES[:PROMPTS]
         drawn = self.judge.features(self._drawn(prompts, count=SEEDS)).unflatten(0, (len(prompts), SEEDS))
         between = float(torch.pdist(drawn[:, 0]).mean())
-        # Where a model draws one picture whatever it is asked for, there is no distance at all.
+        # If a model draws the same picture for every prompt, all distances are zero.
         within = [float(torch.pdist(pictures).mean()) / between if between else 0.0 for pictures in drawn]
         return Figure.mean(
             f"distance between {SEEDS} seeds of a prompt, as a share of that between prompts", within, ""
@@ -185,14 +186,14 @@ class Evaluation:
         return statistics.median(times)
 
     def _drawn(self, prompts: Sequence[str], count: int = 1) -> list[Image.Image]:
-        """Pictures of each prompt, of seeds 0, 1, …"""
+        """Draw pictures of each prompt, with seeds 0, 1, …"""
         drawn: list[Image.Image] = []
         for first in tqdm(range(0, len(prompts), AT_ONCE), desc="drawn", disable=None, leave=False):
             drawn += self.pipeline.generate(prompts[first : first + AT_ONCE], count=count, seed=0, **self.sampling)
         return drawn
 
     def _noised(self, places: np.ndarray) -> Tensor:
-        """Latents (n, C, h, w) with noise as in training, always the same."""
+        """Return latents (n, C, h, w) with training noise, which is always the same."""
         assert self.pipeline.autoencoder is not None
         latents = latents_of(self.pipeline.autoencoder, self.pictures.images(places))
         return latents + self.pipeline.flow.config.noise_std * seeded_noise(latents.shape[1:], 0, len(latents)).to(
@@ -209,7 +210,7 @@ class Evaluation:
         return values
 
     def _features(self, text: str) -> Tensor:
-        """Of a text, which many pictures are matched with; encoded once."""
+        """Return the features of a text; each text is encoded once, since many pictures are matched with it."""
         if text not in self._known_features:
             encoded = self.pipeline.condition([text])
             assert encoded is not None

@@ -32,7 +32,7 @@ LOSSLESS: dict[str, dict[str, Any]] = {
 
 
 def file_bits_per_dim(image: np.ndarray, **how: Any) -> float:
-    """Bits of the whole file for each of the numbers of a picture (H, W, 3) uint8."""
+    """Bits of a picture's file per dimension of the picture, (H, W, 3) uint8."""
     file = io.BytesIO()
     Image.fromarray(image).save(file, **how)
     return 8 * len(file.getvalue()) / image.size
@@ -49,7 +49,7 @@ def flow_bits_per_dim(pipeline: Pipeline, images: np.ndarray, labels: Tensor, dr
 
 
 def print_likelihoods(config: Config) -> None:
-    """Bits per dimension of 8-bit pictures, beside lossless files of the same pictures."""
+    """Print the bits per dimension of 8-bit pictures, and those of lossless files of the same pictures."""
     pipeline = load(config.models / LIKELIHOOD)
     pictures = data.load(config, pipeline.trained_side)
     kinds = {"training": pictures.trained, "held-out": pictures.unseen, "held-out names'": pictures.unknown}
@@ -66,7 +66,7 @@ def print_likelihoods(config: Config) -> None:
 
 
 def print_recognition(config: Config, judged_by: Judge) -> None:
-    """How often the judge finds the class of drawn pictures among the names of all classes."""
+    """Print how often the judge finds the class of drawn pictures among the names of all classes."""
     pipeline = load(config.models / DRAWING)
     assert pipeline.classes is not None
     names = pipeline.classes.names

@@ -30,7 +30,7 @@ TYPICAL_CLASSES = 4
 
 
 def load(config: Config) -> tuple[TextToLatents, TextEncoder, Autoencoder]:
-    """The averaged weights of the last checkpoints of the model that takes prompts."""
+    """Load the model that takes prompts, with the averaged weights of its last checkpoints."""
     encoder = text_encoder(config, data.load(config))
     model = TextToLatents(config, encoder).to(device())
     model.load_state_dict(_averaged(config.folder / CHECKPOINT, "flow"))
@@ -41,7 +41,7 @@ def starflow_pipeline(config: Config) -> Pipeline:
     """The model that takes prompts."""
     model, encoder, images = load(config)
     defaults = SamplingDefaults(**config.sampling)
-    # As it is used, without the layers of the training's mixed precision.
+    # The flow as it is used, without the layers for mixed precision in training.
     flow = StarFlow.from_state_dict(model.flow.config, model.flow.state_dict())
     return Pipeline(flow, images, encoder, name=DEFAULT_MODEL, defaults=defaults)
 
@@ -56,9 +56,9 @@ def tarflow_pipeline(config: Config, name: str) -> Pipeline:
 
 
 def export(pipeline: Pipeline, folder: Path) -> None:
-    """Write the model folder, its card only where there is none yet."""
+    """Write the model folder; write its card only if there is none yet."""
     pipeline.defaults = dataclasses.replace(pipeline.defaults, iterations=typical_iterations(pipeline))
-    # A flow of 8-bit pictures tells steps apart that bfloat16 rounds away.
+    # A flow of 8-bit pictures distinguishes steps that bfloat16 rounds away.
     save(pipeline, folder, dtype=torch.float16 if pipeline.flow.is_dequantized else torch.bfloat16)
     card = folder / "README.md"
     if not card.exists():
@@ -68,7 +68,7 @@ def export(pipeline: Pipeline, folder: Path) -> None:
 
 
 def typical_iterations(pipeline: Pipeline) -> tuple[int, ...]:
-    """What `Jacobi` needs in each block at default settings, for the most demanding of a few prompts or classes."""
+    """Count the iterations of `Jacobi` by block, at default settings, for the hardest of a few prompts or classes."""
     config, defaults = pipeline.flow.config, pipeline.defaults
     typical = pipeline.classes.names[:TYPICAL_CLASSES] if pipeline.classes else TYPICAL
     return count_iterations(

@@ -31,7 +31,7 @@ from .pixels import as_tensor
 from .pool import Pool
 
 CHECKPOINT, VOCABULARY = "flow.pt", "vocabulary"
-HELD_OUT = 96  # pictures of the figure in the log
+HELD_OUT = 96  # pictures for the held-out figure in the log
 
 
 class TextToLatents(nn.Module):
@@ -78,7 +78,7 @@ def start_from(model: TextToLatents, encoder: TextEncoder, pipeline: Pipeline) -
     """Give an untrained model the weights of a model folder, to train it further.
 
     Raises:
-        SystemExit: the folder's words are others.
+        SystemExit: the model in the folder has another vocabulary.
     """
     assert pipeline.text_encoder is not None
     before = pipeline.text_encoder
@@ -89,7 +89,7 @@ def start_from(model: TextToLatents, encoder: TextEncoder, pipeline: Pipeline) -
 
 
 def text_encoder(config: Config, pictures: data.Data) -> TextEncoder:
-    """An untrained encoder. Its vocabulary is made once, from common words and those of all captions, and then kept."""
+    """Build an untrained encoder. Its vocabulary is made once, from common words and all captions, and then kept."""
     settings = config.text_encoder
     listed = config.folder / f"{VOCABULARY}.json"
     numbers = config.folder / f"{VOCABULARY}.safetensors"
@@ -148,7 +148,7 @@ def emoji_names(config: Config) -> dict[str, str]:
 
 
 def _forgotten(caption: str, settings: dict[str, float], rng: random.Random) -> str:
-    """The caption; none at all in a share of cases, for guidance; or with some words that nobody knows."""
+    """Drop the caption in a share of cases, for guidance; otherwise replace some words by the unknown word."""
     if rng.random() < settings["dropped_captions"]:
         return ""
     return text.with_unknown_words(caption, settings["unknown_words"], rng)

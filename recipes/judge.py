@@ -1,8 +1,9 @@
 """A judge of drawn pictures, independent of the flow: `python -m recipes.judge` trains it.
 
-It matches pictures with texts: a small convolutional network and a map of a language model's sentence embeddings meet
-in one space (as in CLIP, arXiv 2103.00020). It learns the pictures that the flow learns, so that held-out names, pairs
-and pictures are new to it too; its accuracy on those is printed, and bounds what it can say.
+The judge matches pictures with texts. A small convolutional network maps pictures, and another map takes a language
+model's sentence embeddings, into one space (as in CLIP, arXiv 2103.00020). The judge learns the same pictures as the
+flow, so held-out names, pairs and pictures are new to it too. Its accuracy on them is printed; it limits what the judge
+can tell.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ from .pixels import as_tensor
 
 CHECKPOINT = "judge.pt"
 TEXT_WIDTH = 384
-HELD_OUT = 200  # pictures of the figure in the log
+HELD_OUT = 200  # pictures for the held-out figure in the log
 
 
 class Matcher(nn.Module):
-    """Pictures and texts as unit vectors whose products say how well they fit."""
+    """Maps pictures and texts to unit vectors, whose products say how well they match."""
 
     def __init__(self, widths: Sequence[int], space: int) -> None:
         super().__init__()
@@ -51,8 +52,8 @@ class Judge:
     """Says which of several texts a picture shows.
 
     Args:
-        matcher: trained.
-        side: of the pictures that it looks at.
+        matcher: the trained network.
+        side: the side of the pictures that the network takes, in pixels.
     """
 
     def __init__(self, matcher: Matcher, side: int) -> None:
@@ -74,7 +75,7 @@ class Judge:
     def ranks(
         self, images: Sequence[Image.Image] | np.ndarray, texts: Sequence[str], right: Sequence[int]
     ) -> list[int]:
-        """How many of the texts fit each picture better than the right one, whose place is given."""
+        """Count, for each picture, the texts that match it better than the right text, whose place is given."""
         scores = self.features(images) @ self.text_features(texts).T
         own = scores[torch.arange(len(scores)), torch.tensor(right)]
         return [int(rank) for rank in (scores > own[:, None]).sum(1)]

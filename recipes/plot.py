@@ -18,7 +18,7 @@ def curves(log: Path) -> dict[str, list[float]]:
     """The columns of a log: `pictures`, `loss` and `held_out`."""
     with log.open(newline="") as file:
         rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-    # A training that was cut off goes on from its last checkpoint, and logs what came after that once more.
+    # An interrupted training resumes from its last checkpoint, and logs the steps after it a second time.
     kept: list[dict[str, float]] = []
     for row in rows:
         while kept and kept[-1]["pictures"] >= row["pictures"]:
@@ -28,7 +28,7 @@ def curves(log: Path) -> dict[str, list[float]]:
 
 
 def plot(logs: list[Path]) -> Figure:
-    """One picture a log; where loss and held-out figure are of one kind, both in it."""
+    """Plot the held-out figure of each log, and the training loss too if both have the same unit."""
     figure = Figure(figsize=(5 * len(logs), 3.2), layout="constrained")
     for axes, log in zip(figure.subplots(1, len(logs), squeeze=False)[0], logs, strict=True):
         columns = curves(log)

@@ -1,4 +1,4 @@
-"""Training samples of the flow, encoded ahead: each is seen a few times, under fresh noise, and then replaced."""
+"""A pool of encoded samples. The flow trains on each a few times, with fresh noise; then a new one replaces it."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from .pixels import as_tensor
 
 
 class Pool:
-    """Latents with captions, the newest `capacity` of all that were drawn.
+    """The newest `capacity` samples: latents with their captions.
 
-    Drawing, changing and encoding a picture costs about as much as a training step with it. Every batch brings a few
-    new ones, and fills up with ones from before.
+    Drawing, changing and encoding a picture costs about as much as a training step with it. So each batch has only a
+    few new samples; the others are drawn from the pool.
 
     Args:
-        samples: where new ones come from.
-        encoder: of pictures to latents.
-        capacity: samples kept.
-        fresh: new ones a batch.
-        first: samples before any is seen again, so that a resumed training does not dwell on a handful.
+        samples: the source of new samples.
+        encoder: the autoencoder that encodes pictures to latents.
+        capacity: the most samples in the pool.
+        fresh: the number of new samples in a batch.
+        first: the number of samples in the pool from which on batches reuse samples; it keeps a resumed training from
+            repeating a handful of them.
     """
 
     def __init__(
@@ -38,11 +39,11 @@ class Pool:
 
     @property
     def rng(self) -> random.Random:
-        """The random numbers that everything here is drawn by."""
+        """The random number generator of all draws."""
         return self.samples.rng
 
     def draw(self, number: int) -> tuple[Tensor, list[str]]:
-        """A batch: latents (number, C, h, w) float32 without noise, and their captions."""
+        """Draw a batch: latents (number, C, h, w) float32 without noise, and their captions."""
         wanted = number if len(self.latents) < self.first else self.fresh
         chosen = self._add(wanted)
         chosen += [self.rng.randrange(len(self.latents)) for _ in range(number - wanted)]
@@ -51,7 +52,7 @@ class Pool:
 
     @torch.no_grad()
     def _add(self, number: int) -> list[int]:
-        """Draw and encode new samples; the places where they are kept."""
+        """Draw, encode and keep new samples; return their places in the pool."""
         images, captions = self.samples.draw(number)
         places = []
         for latent, caption in zip(self.encoder.encode(as_tensor(images)).half().cpu(), captions, strict=True):

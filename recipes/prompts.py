@@ -1,4 +1,4 @@
-"""Prompts as people type them, by which the embedded model is judged and shown; none was tuned on."""
+"""Prompts as people type them, which serve to judge and to show the embedded model; it was not tuned on them."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ from .config import Config, arguments
 from .flow import noised as with_gaussian_noise
 from .pixels import as_tensor
 
-HELD_OUT = 256  # pictures of the figure in the log
+HELD_OUT = 256  # pictures for the held-out figure in the log
 
 
 def checkpoint(config: Config, name: str) -> Path:
@@ -59,7 +59,7 @@ def build(settings: dict[str, Any]) -> TarFlow:
 
 
 def noised(flow: TarFlow, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Pictures (B, C, H, W) in [−1, 1] with the noise that the flow is to learn them with."""
+    """Add the training noise of the flow to pictures (B, C, H, W) in [−1, 1]."""
     if flow.is_dequantized:
         return dequantized(x, torch.rand(x.shape, generator=generator).to(x))
     return with_gaussian_noise(x, flow.config.noise_std, generator)
@@ -71,7 +71,7 @@ def bits_per_dim(flow: TarFlow, x: Tensor, labels: Tensor) -> Tensor:
 
 
 class Batches:
-    """Draws training batches: pictures changed as the other models' are, and labels, some of them dropped."""
+    """Draws training batches: pictures, changed as for the other models, and labels, some of which are dropped."""
 
     def __init__(self, settings: dict[str, Any], pictures: data.Data) -> None:
         self.settings = settings
@@ -84,7 +84,7 @@ class Batches:
 
     @property
     def rng(self) -> random.Random:
-        """The random numbers that everything here is drawn by."""
+        """The random number generator of all draws."""
         return self.samples.rng
 
     def draw(self) -> tuple[Tensor, Tensor]:

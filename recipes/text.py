@@ -1,7 +1,8 @@
-"""The small text encoder of the embedded model: its tokenizer, and a T5 whose words know what they mean.
+"""The small text encoder of the embedded model: a tokenizer, and a T5 with word embeddings from a language model.
 
-Each word's embedding is a fixed part, distilled from a language model (see meaning.py), brought to the T5's width by
-one trained map, and a trained part that starts at zero. A word that no caption has keeps the fixed part.
+The embedding of a word is the sum of two parts. The fixed part is distilled from a language model (see meaning.py), and
+one trained map brings it to the width of the T5. The trained part starts at zero. A word that no caption contains has
+only the fixed part.
 """
 
 from __future__ import annotations
@@ -31,17 +32,17 @@ ENDINGS = (
     (r"(?<=[a-z]{2})(?:ves?|fe)\b", "f"),
     (r"(?<=[a-z]{2}[^siu])s\b", ""),
 )
-MODIFIERS = r"[\x{fe0f}\x{1f3fb}-\x{1f3ff}]"  # of emoji: to be shown in colour, and with which colour of skin
+MODIFIERS = r"[\x{fe0f}\x{1f3fb}-\x{1f3ff}]"  # of emoji: for display in colour, and for skin tones
 # All punctuation that is no emoji.
 SEPARATORS = r"(?:[\s\x{00}-\x{1f}]|(?![\x{203c}\x{2049}\x{3030}])\p{P}(?!\x{20e3}))+"
 WORDS_AND_EMOJI = r"\w+(?!\x{20e3})|\X"  # a digit in a keycap is an emoji
 
 
 class Vocabulary:
-    """The tokens that the encoder knows, one for each word whatever its case and number, and what each stands for.
+    """The tokens of the encoder and their meanings. A word has the same token in any case, singular or plural.
 
     Args:
-        meanings: of each token, in words, in the order of their ids; the special tokens stand for nothing.
+        meanings: the meaning of each token, in words, in the order of the ids; "" for the special tokens.
     """
 
     def __init__(self, meanings: dict[str, str]) -> None:
@@ -50,11 +51,11 @@ class Vocabulary:
 
     @classmethod
     def of_words(cls, words: Iterable[str], names: Mapping[str, str]) -> Vocabulary:
-        """The tokens of words, each standing for the shortest of its words.
+        """Build a vocabulary of words; the meaning of a token is the shortest of its words.
 
         Args:
-            words: of the captions and beyond them.
-            names: what characters such as emoji stand for, in words.
+            words: the words of the captions, and others.
+            names: the meanings of characters such as emoji, in words.
         """
         vocabulary = cls(dict.fromkeys(SPECIAL, ""))
         shortest_first = sorted(words, key=lambda word: (len(word), word))
@@ -77,7 +78,7 @@ class Vocabulary:
         )
 
     def embeddings(self, number: int) -> Tensor:
-        """The fixed part of each token's embedding, (V, number); zero for those that are no words."""
+        """The fixed part of each token's embedding, (V, number); zero for the special tokens."""
         meanings = [text for token, text in self.meanings.items() if token not in SPECIAL]
         words = meaning.principal_components(meaning.sentence_embeddings(meanings), number)
         return torch.cat([torch.zeros(len(SPECIAL), number), words])
@@ -90,7 +91,7 @@ class Vocabulary:
 
 
 class DistilledEmbedding(nn.Module):
-    """Token embeddings (V, width): fixed numbers through a trained map, and a trained part of each."""
+    """Token embeddings (V, width): a trained map of fixed vectors, plus a trained vector for each token."""
 
     fixed: Tensor
 
@@ -105,17 +106,17 @@ class DistilledEmbedding(nn.Module):
 
     @property
     def weight(self) -> Tensor:
-        """All of them as one table, as a model folder keeps it."""
+        """All embeddings as one table, as a model folder keeps them."""
         return self.map(self.fixed) + self.own
 
 
 def build(settings: dict[str, Any], vocabulary: Vocabulary, fixed: Tensor) -> TextEncoder:
-    """An untrained encoder by the table `text_encoder` of the configuration.
+    """Build an untrained encoder from the table `text_encoder` of the configuration.
 
     Args:
-        settings: of the T5, `max_tokens` and `meaning_numbers`.
-        vocabulary: of V tokens.
-        fixed: their embeddings' fixed parts, (V, meaning_numbers).
+        settings: the table: settings of the T5, `max_tokens` and `meaning_numbers`.
+        vocabulary: the vocabulary, of V tokens.
+        fixed: the fixed parts of the embeddings, (V, meaning_numbers).
     """
     shape = dict(settings)
     max_tokens = shape.pop("max_tokens")
@@ -152,9 +153,9 @@ def exportable(encoder: TextEncoder) -> TextEncoder:
 
 
 def load_exported(encoder: TextEncoder, exported: TextEncoder) -> None:
-    """Give an encoder the weights of an exported one of the same words.
+    """Give an encoder the weights of an exported encoder with the same vocabulary.
 
-    The map of the words' fixed parts is what explains the exported table best; the words' own parts are what it leaves.
+    The map of the fixed parts is fitted to the exported table by least squares. The trained parts are the residuals.
     """
     weights = dict(exported.model.state_dict())
     table = weights.pop("shared.weight").float()
@@ -169,7 +170,7 @@ def load_exported(encoder: TextEncoder, exported: TextEncoder) -> None:
 
 
 def with_unknown_words(caption: str, share: float, rng: random.Random) -> str:
-    """The caption with a share of its words replaced by the unknown one."""
+    """The caption with a share of its words replaced by the unknown word."""
     return " ".join(UNKNOWN if rng.random() < share else word for word in caption.split())
 
 

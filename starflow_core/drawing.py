@@ -1,4 +1,4 @@
-"""What to draw, and how far it is: the pictures of some prompts and seeds, each the best of its candidates."""
+"""The plan and the progress of drawing pictures of prompts and seeds, each the best of its candidates."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Job(NamedTuple):
     """A picture to draw.
 
     Attributes:
-        asked: one of `Sampling.seeds`; another than `seed` where the picture is the best of several.
+        asked: the requested seed, one of `Sampling.seeds`; `seed` differs from it in further candidates for a picture.
     """
 
     prompt: str
@@ -26,10 +26,10 @@ class Job(NamedTuple):
 
 
 def checked_prompts(prompt: str | Sequence[str]) -> Sequence[str]:
-    """One prompt or several, as several.
+    """Return one prompt or several prompts as a sequence.
 
     Raises:
-        ValueError: it is no text and no list, or there is none.
+        ValueError: `prompt` is neither a text nor a list, or the list is empty.
     """
     prompts = [prompt] if isinstance(prompt, str) else prompt
     if not isinstance(prompts, Sequence):
@@ -40,7 +40,7 @@ def checked_prompts(prompt: str | Sequence[str]) -> Sequence[str]:
 
 
 def planned(prompts: Sequence[str], sampling: Sampling) -> list[Job]:
-    """All candidates, in order; those for the same picture follow each other."""
+    """Return the jobs of all candidates, in order; candidates for the same picture follow each other."""
     return [
         Job(prompt, (seed + i) % SEEDS, seed)
         for prompt in prompts
@@ -50,27 +50,27 @@ def planned(prompts: Sequence[str], sampling: Sampling) -> list[Job]:
 
 
 class Conditions:
-    """The conditions of some prompts, encoded together: text encoder and flow need not be in memory together.
+    """The conditions of prompts, all encoded at once, so that text encoder and flow need not be in memory together.
 
     Args:
-        encode: the condition (P, …) of P prompts; None for an unconditional model.
-        prompts: what can be asked for.
+        encode: returns the conditions (P, …) of P prompts; None for an unconditional model.
+        prompts: the prompts that `of` accepts.
     """
 
     def __init__(self, encode: Callable[[Sequence[str]], Tensor | None], prompts: Sequence[str]) -> None:
         self._prompts, self.encoded = list(prompts), encode(prompts)
 
     def of(self, *prompts: str) -> Tensor | None:
-        """(B, …), as the flow takes them; None for an unconditional model."""
+        """Return the conditions (B, …) of prompts, as the flow takes them; None for an unconditional model."""
         return None if self.encoded is None else self.encoded[[self._prompts.index(prompt) for prompt in prompts]]
 
 
 class Steps:
-    """Progress of sampling and of denoising after it, as one count.
+    """Counts the steps of sampling and of the denoising after it together.
 
     Args:
         report: called after every step.
-        more: steps of denoising.
+        more: the number of denoising steps.
     """
 
     def __init__(self, report: ProgressCallback | None, more: int) -> None:

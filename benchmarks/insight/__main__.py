@@ -1,8 +1,8 @@
 """What the likelihoods are good for, in figures: `python -m benchmarks.insight`.
 
-All pictures are held out: the model was not trained on them. Every figure comes with its 95 % confidence interval, from
-resampling the pictures. It needs the pictures of the training, which `python -m recipes.pictures.prepare` makes, and
-scikit-image and scikit-learn.
+All pictures are held out: the model was not trained on them. The figures of prompt matching, and the means over all
+kinds of odd pictures, come with 95 % confidence intervals. The command needs the pictures of the training, which
+`python -m recipes.pictures.prepare` makes, and scikit-image and scikit-learn.
 """
 
 from __future__ import annotations

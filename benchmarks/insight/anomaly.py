@@ -1,4 +1,4 @@
-"""How well odd pictures are told from normal ones, by method and kind."""
+"""How well methods tell odd pictures from normal ones, by kind of odd picture."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ RESAMPLED = 200  # times, for the confidence intervals
 def report(pipeline: Pipeline, pictures: np.ndarray, packages: dict[str, Path]) -> None:
     """Print the area under the ROC curve of each method on each kind, as a table.
 
-    Half of the pictures are what the methods are fitted on; of the others, odd ones are made and compared to them.
+    The methods are fitted on half of the pictures. Odd pictures are made from the others, and compared with them.
     """
     half = len(pictures) // 2
     normal, others = look(pipeline, pictures[:half]), look(pipeline, pictures[half:])

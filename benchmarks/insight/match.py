@@ -1,4 +1,4 @@
-"""How well prompts are matched with pictures."""
+"""How well the model matches prompts with pictures."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def report(pipeline: Pipeline, pictures: Data, places: np.ndarray) -> None:
 
 
 def _found(pipeline: Pipeline, pictures: Data, places: np.ndarray, candidates: int) -> Figure:
-    """How often a picture's own name scores highest among those of others."""
+    """Measure how often a picture's own name scores higher than the names of others."""
     names = sorted({row.name for row in pictures.rows(pictures.trained) if not row.attributes})
     hits = []
     rows = pictures.rows(places)
@@ -40,7 +40,7 @@ def _found(pipeline: Pipeline, pictures: Data, places: np.ndarray, candidates: i
 
 
 def _halves(pipeline: Pipeline, pictures: Data, places: np.ndarray) -> list[Figure]:
-    """Of pictures put together from two: how much of the left one's information falls on the left half."""
+    """Measure, on pictures joined from two, how much of each prompt's information falls on its own half."""
     rows, shares, hits = pictures.rows(places[: 2 * PAIRS]), [], []
     images = pictures.images(places[: 2 * PAIRS])
     for i in tqdm(range(0, len(rows), 2), disable=None, leave=False):
@@ -60,7 +60,7 @@ def _halves(pipeline: Pipeline, pictures: Data, places: np.ndarray) -> list[Figu
 
 
 def _beside(left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    """Two pictures at half their size, beside each other in the middle of white."""
+    """Put two pictures side by side at half their size, in the middle of a white square."""
     side = len(left)
     whole = np.full_like(left, 255)
     for picture, at in ((left, 0), (right, side // 2)):

@@ -1,4 +1,4 @@
-"""Ways to tell odd pictures from normal ones: by what a flow says of them, and simple rivals without a flow."""
+"""Methods that tell odd pictures from normal ones: some with a flow, and simple rivals without one."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COMPONENTS = 32  # of the rival that reconstructs by principal components
 
 @dataclass(frozen=True)
 class Looked:
-    """What is computed of n pictures.
+    """Measurements of n pictures.
 
     Attributes:
         pixels: (n, S, S, 3) uint8.
@@ -44,7 +44,7 @@ class Looked:
 
 @torch.no_grad()
 def look(pipeline: Pipeline, pixels: np.ndarray) -> Looked:
-    """All of it, averaged over the noise draws."""
+    """Measure pictures; average the flow's results over the noise draws."""
     flow, condition = pipeline.flow, pipeline.condition([""])
     maps, statistics = [], []
     for first in range(0, len(pixels), AT_ONCE):
@@ -96,7 +96,7 @@ def webp_residual(normal: Looked, others: Looked) -> Tensor:
 
 
 def oddest_tokens(normal: Looked, others: Looked) -> Tensor:
-    """The mean of the three least likely places, each against the same place in normal pictures."""
+    """The mean of the three oddest tokens: by how many standard deviations log p is below that of normal pictures."""
     above = (normal.maps.mean(0) - others.maps) / normal.maps.std(0)
     return above.topk(3).values.mean(1)
 

@@ -13,7 +13,7 @@ from recipes.pictures.drawing import Drawing
 from recipes.pictures.rasterise import on_white, rasterised
 from recipes.pictures.readers import iconify
 
-# Of scikit-image.
+# The names of photographs in scikit-image.
 PHOTOGRAPHS = (
     "astronaut",
     "coffee",
@@ -22,7 +22,7 @@ PHOTOGRAPHS = (
     "hubble_deep_field",
     "retina",
     "immunohistochemistry",
-)  # of scikit-image
+)
 NO_COUNTRIES = ("flag-in-hole",)
 
 Change = Callable[[np.ndarray, np.random.Generator], np.ndarray]
@@ -34,17 +34,17 @@ def noise(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def flat(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Its mean colour."""
+    """Fill the picture with its mean colour."""
     return np.broadcast_to(picture.mean((0, 1)), picture.shape).astype(np.uint8)
 
 
 def blurred(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """By a Gaussian of a 32nd of the side, four pixels of 128."""
+    """Blur with a Gaussian whose standard deviation is a 32nd of the side, four pixels of 128."""
     return np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(len(picture) / 32)))
 
 
 def shuffled(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Its sixteen squares in another order."""
+    """Put the sixteen squares of the picture in a random order."""
     side = len(picture) // 4
     squares = [picture[i : i + side, j : j + side] for i in range(0, 4 * side, side) for j in range(0, 4 * side, side)]
     order = rng.permutation(16).reshape(4, 4)
@@ -56,7 +56,7 @@ def inverted(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def gradient(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """From one random colour to another, at a random angle."""
+    """Make a gradient from one random colour to another, at a random angle."""
     y, x = np.mgrid[: len(picture), : len(picture)] / len(picture) - 0.5
     angle = rng.uniform(0, 2 * np.pi)
     share = (x * np.cos(angle) + y * np.sin(angle)) / np.sqrt(2) + 0.5
@@ -65,7 +65,7 @@ def gradient(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def scratched(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """With six straight lines of a random colour, a 64th of the side wide."""
+    """Draw six straight lines of a random colour on the picture, a 64th of the side wide."""
     y, x = np.mgrid[: len(picture), : len(picture)] / len(picture)
     picture = picture.copy()
     colour = rng.integers(0, 256, 3)
@@ -82,7 +82,7 @@ def upside_down(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
 
 def pasted(picture: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """With a square of another picture's middle, a third of the side wide, somewhere."""
+    """Paste a square from the middle of another picture at a random place; it is a third of the side wide."""
     side = len(picture) // 3
     top, left = rng.integers(0, len(picture) - side, 2)
     middle = (len(picture) - side) // 2
@@ -95,12 +95,12 @@ CHANGES: tuple[Change, ...] = (noise, flat, blurred, shuffled, inverted, gradien
 
 
 def odd(normal: np.ndarray, count: int, packages: dict[str, Path]) -> Iterator[tuple[str, np.ndarray]]:
-    """Odd pictures (count, S, S, 3) of each kind, with its name.
+    """Yield the name of each kind of odd picture, and pictures (count, S, S, 3) of it.
 
     Args:
-        normal: (N, S, S, 3) uint8, pictures that the odd ones are made of.
-        count: of each kind.
-        packages: folders of the packages that flags come from.
+        normal: (N, S, S, 3) uint8, pictures from which odd ones are made.
+        count: the number of pictures of each kind.
+        packages: the folders of the packages that contain flags.
     """
     rng = np.random.default_rng(0)
     chosen, others = normal[:count], np.roll(normal, count // 2 + 1, axis=0)[:count]
@@ -114,7 +114,7 @@ def odd(normal: np.ndarray, count: int, packages: dict[str, Path]) -> Iterator[t
 
 
 def _flags(packages: dict[str, Path], side: int, count: int) -> np.ndarray:
-    """Flags of countries, from a set of emoji of which the model has seen everything else."""
+    """Flags of countries, from a set of emoji; the model was trained on the rest of the set."""
     content = json.loads((packages["iconify"] / "json" / "twemoji.json").read_text())
     names = [name for name in content["icons"] if name.startswith("flag-") and name not in NO_COUNTRIES]
     drawings = [Drawing(name, name, iconify.svg(content, content["icons"][name])) for name in names[:count]]
@@ -122,7 +122,7 @@ def _flags(packages: dict[str, Path], side: int, count: int) -> np.ndarray:
 
 
 def _photographs(side: int, count: int, rng: np.random.Generator) -> np.ndarray:
-    """Squares of photographs, each between a half of the shorter side and all of it, scaled."""
+    """Random squares of photographs, scaled; a square's side is between half and all of the shorter side."""
     import skimage.data  # with the extra `benchmarks` only
     import sklearn.datasets
 

@@ -1,4 +1,4 @@
-"""What avatars show, in words: made of the parts that DiceBear put them together from."""
+"""Descriptions of avatars in words, from the parts that DiceBear assembled them from."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LONG = re.compile(
     r"pigtails|extralong|roundbob|buns?\d?$|fluffy|shoulder|medium|hijab|bantu|sidecomed|bob",
     re.IGNORECASE,
 )
-# Ends of parts' names by what people call them; the first that fits counts.
+# Patterns in the names of parts, by the words that people use; the first match counts.
 CUTS = {
     "bald": r"bald|mrclean|nohair|balndess|slaughter|mrt$",
     "mohawk": r"mohawk",
@@ -44,11 +44,11 @@ FACE_PARTS = ("mood", "face", "mouth", "eyes")
 EYEWEAR_PARTS = ("glasses", "accessories", "eyes")
 BEARD_PARTS = ("facialHair", "mustache", "beard", "features", "accessories")
 CLOTHES_COLOURS = ("clothesColor", "clothingColor", "shirtColor", "bodyColor")
-WITHOUT_HAIR_COLOUR = ("open-peeps",)  # whose heads are inked, whatever the colours say
+WITHOUT_HAIR_COLOUR = ("open-peeps",)  # styles that draw hair in ink, whatever colour the parts name
 
 
 def attributes(style: str, parts: Mapping[str, Any]) -> dict[str, str]:
-    """An avatar's person, hair, hair_colour, hat, eyewear, beard, mood, clothes and mask, where it has them."""
+    """Return an avatar's person, hair, hair_colour, hat, eyewear, beard, mood, clothes and mask, if it has them."""
     found: dict[str, str] = {}
     hair = [str(parts[part]) for part in HAIR_PARTS if part in parts]
     found["hat"] = _first(HATS, hair)
@@ -67,7 +67,7 @@ def attributes(style: str, parts: Mapping[str, Any]) -> dict[str, str]:
 
 
 def name(attributes: Mapping[str, str]) -> str:
-    """What an avatar is called by: its person, hair, and what is worn on the face."""
+    """Return the name of an avatar, from its person, hair, hat, eyewear, beard and mask."""
     words = hair(attributes)
     worn = [attributes[part] for part in ("hat", "eyewear", "beard", "mask") if part in attributes]
     having = [words, *(_with_article(thing) for thing in worn)] if words else [_with_article(thing) for thing in worn]
@@ -76,7 +76,7 @@ def name(attributes: Mapping[str, str]) -> str:
 
 
 def hair(attributes: Mapping[str, str]) -> str:
-    """The hair in words, "short red hair"; "" where there is none to be seen."""
+    """The hair in words, "short red hair"; "" if none is visible."""
     cut, shade = attributes.get("hair", ""), attributes.get("hair_colour", "")
     if cut == "bald" or not (cut or shade):
         return ""
@@ -93,7 +93,7 @@ def joined(things: list[str]) -> str:
 
 
 def hair_colour(code: str) -> str:
-    """What people call hair of a colour, #rrggbb; "" where it is none."""
+    """Return the word for hair of a colour #rrggbb; "" if the text is no colour."""
     said = colour(code)
     if not said:
         return ""
@@ -105,7 +105,7 @@ def hair_colour(code: str) -> str:
 
 
 def colour(code: str) -> str:
-    """The name of a colour, #rrggbb; "" where it is none."""
+    """Return the name of a colour #rrggbb; "" if the text is no colour."""
     if not re.fullmatch(r"#[0-9a-fA-F]{6}", code):
         return ""
     hue, saturation, value = colorsys.rgb_to_hsv(*_rgb(code))
@@ -164,7 +164,7 @@ def _is_of_a_beard(thing: str) -> bool:
 
 
 def _first(words: Mapping[str, str], parts: Any) -> str:
-    """The first of the words whose pattern one of the parts' names has, by the order of the parts."""
+    """Return the first word whose pattern occurs in the name of a part; the parts are searched in order."""
     for part in parts:
         for word, pattern in words.items():
             if re.search(pattern, part, re.IGNORECASE):

@@ -1,4 +1,4 @@
-"""What people may type to get a picture: captions composed of what is known of it, in many ways."""
+"""Captions as people may type them, composed in many ways from the description of a picture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from . import avatars, colours
 from .picture import Picture
 
-# Shares of the ways to call a subject; the rest are by its name.
+# Shares of the ways to name a subject; the other captions use its name.
 BY_NAME_AND_KEYWORDS, BY_KEYWORDS, BY_PART_OF_NAME = 0.15, 0.1, 0.08
 STYLED, COLOURED, FRAMED, ARTICLE, PLURAL = 0.4, 0.25, 0.12, 0.35, 0.04
 SPOKEN_STYLES = {
@@ -25,13 +25,13 @@ SPOKEN_STYLES = {
 FRAMES = ("picture of {}", "a picture of {}", "an image of {}", "image of {}", "drawing of {}", "a drawing of {}")
 TOGETHER = ("{} and {}", "{} and {}", "{} next to {}", "{} beside {}", "{} with {}")
 GROUNDS = (" on a {} background", " on a {} background", " on {}", ", {} background")
-ONE_THING = re.compile(r"[a-z]{3,}( [a-z]{3,})?")  # names that have a plural, mostly
+ONE_THING = re.compile(r"[a-z]{3,}( [a-z]{3,})?")  # names that mostly have a plural
 VOWELS = "aeiou"
 
 
 @dataclass(frozen=True)
 class Shown:
-    """A picture as it is shown: in a colour that it was given, before a background that was given it."""
+    """A picture as it is shown, with the colour and the background that it was given; None where it keeps its own."""
 
     picture: Picture
     colour: str | None = None
@@ -39,19 +39,21 @@ class Shown:
 
 
 def caption(shown: Shown, rng: random.Random, unsaid: frozenset[str] = frozenset()) -> str:
-    """A caption in one of the ways that people write prompts; given colours and backgrounds are always said.
+    """Return a caption, written as people write prompts.
+
+    It names a given background always, and a given colour too, except that it may leave out black for a glyph.
 
     Args:
-        shown: what is to be seen.
-        rng: of the choices.
-        unsaid: names that no keyword may say by itself, since they are held out.
+        shown: the picture as it is shown.
+        rng: the generator of the choices.
+        unsaid: the held-out names, which neither keywords nor parts of a name may form.
     """
     words = _styled(_coloured(_called(shown.picture, rng, unsaid), shown, rng), shown.picture, rng)
     return _spelt(f"{_framed(words, rng)}{_background(shown.paper, rng)}", rng)
 
 
 def pair(left: Shown, right: Shown, paper: str | None, rng: random.Random) -> str:
-    """A caption of two subjects side by side, each by its name."""
+    """Return a caption for two subjects side by side; it calls each by its name."""
     one, two = (_coloured(shown.picture.name, shown, rng) for shown in (left, right))
     if rng.random() < 0.7:
         one, two = with_article(one), with_article(two)
@@ -62,13 +64,13 @@ def pair(left: Shown, right: Shown, paper: str | None, rng: random.Random) -> st
 
 
 def fixed_words() -> list[str]:
-    """What captions say beside the words of their subjects."""
+    """Return the words of captions that do not come from their subjects."""
     frames = [frame.format("") for frame in (*FRAMES, *GROUNDS)] + [frame.format("", "") for frame in TOGETHER]
     return [*frames, *(style for spoken in SPOKEN_STYLES.values() for style in spoken), *colours.PAPERS, *colours.INKS]
 
 
 def with_article(words: str) -> str:
-    """The words with "a" or "an" where they are of one thing."""
+    """Put "a" or "an" before words that name one thing; leave other words unchanged."""
     thing = re.split(r" (?:with|of|in|on|from)\b", words, maxsplit=1)[0].rstrip(",")
     last = thing.split()[-1] if thing else words
     if last.endswith("s") and not last.endswith(("ss", "us", "is")):
@@ -77,7 +79,7 @@ def with_article(words: str) -> str:
 
 
 def plural(words: str) -> str:
-    """The words of several such things."""
+    """Return the plural of words that name one thing."""
     if words.endswith(("s", "x", "ch", "sh")):
         return words if words.endswith("s") and not words.endswith("ss") else f"{words}es"
     if words.endswith("y") and words[-2:-1] not in VOWELS:
@@ -111,7 +113,7 @@ def _called(picture: Picture, rng: random.Random, unsaid: frozenset[str]) -> str
 
 
 def _described(attributes: Mapping[str, str], rng: random.Random) -> str:
-    """Some of what an avatar shows: "happy woman with long red hair and glasses in blue"."""
+    """Describe some attributes of an avatar: "happy woman with long red hair and glasses in blue"."""
     person = attributes["person"] if rng.random() < 0.8 else rng.choice(("person", "face"))
     if attributes.get("hair") == "bald" and rng.random() < 0.8:
         person = f"bald {person}"
@@ -130,7 +132,7 @@ def _described(attributes: Mapping[str, str], rng: random.Random) -> str:
 
 def _coloured(words: str, shown: Shown, rng: random.Random) -> str:
     colour = shown.colour
-    if colour == "black" and rng.random() < 0.5:  # what people expect of a glyph
+    if colour == "black" and rng.random() < 0.5:  # people expect a glyph to be black
         return words
     if colour is None and shown.picture.colour is not None and rng.random() < COLOURED and not shown.picture.attributes:
         colour = shown.picture.colour
@@ -169,5 +171,5 @@ def _background(paper: str | None, rng: random.Random) -> str:
 
 
 def _spelt(words: str, rng: random.Random) -> str:
-    """Grey as Americans write it, half of the time."""
+    """Replace "grey" by the American spelling "gray" in half of the captions."""
     return re.sub(r"\bgrey\b", "gray", words) if rng.random() < 0.5 else words

@@ -1,4 +1,4 @@
-"""Colours that people name: which one a picture has, and pictures turned to another."""
+"""Colours that people name: the colour of a picture, and a change of its hues."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ WORDS = (
 )
 # Pictures of many hues have no dominant one: their mean hue, as a vector on the circle, is shorter than this.
 MIN_CONCENTRATION = 0.6
-EVERY = 2  # of whose rows and columns are enough to know
-MIN_COLOURFULNESS = 0.12  # mean saturation × value of what is drawn below which it counts as grey
-BROWN = (15, 50, 0.62)  # hues of orange that are dark: between these, with a mean value below this
+EVERY = 2  # step between the rows and columns that are examined
+MIN_COLOURFULNESS = 0.12  # mean saturation × value of the drawn pixels; a picture with less is grey
+BROWN = (15, 50, 0.62)  # dark orange: first and last hue, and the mean value that it stays below
 
 
 def dominant_hue(picture: np.ndarray) -> float | None:
-    """The hue of most of a picture's colour (H, W, 4), in degrees; None where it is grey or many-coloured."""
+    """The dominant hue of a picture (H, W, 4), in degrees; None if the picture is grey or many-coloured."""
     found = _mean(picture)
     return None if found is None else found[0]
 
@@ -59,7 +59,7 @@ def named_colour(picture: np.ndarray) -> str | None:
 
 
 def turned(picture: np.ndarray, degrees: float) -> np.ndarray:
-    """A picture (H, W, 3) with all hues turned; hue, saturation and value as in HSV."""
+    """Turn all hues of a picture (H, W, 3) by an angle, in HSV."""
     hue, saturation, value = Image.fromarray(picture).convert("HSV").split()
     shift = np.uint8(round(degrees / 360 * 256) % 256)
     moved = Image.fromarray(np.asarray(hue) + shift)  # wraps around, as hues do
@@ -67,7 +67,7 @@ def turned(picture: np.ndarray, degrees: float) -> np.ndarray:
 
 
 def _mean(picture: np.ndarray) -> tuple[float, float] | None:
-    """The mean hue, in degrees, and the mean value of what is coloured."""
+    """The mean hue, in degrees, and the mean value of the coloured pixels; None if no hue is dominant."""
     few = np.ascontiguousarray(picture[::EVERY, ::EVERY])
     hsv = np.asarray(Image.fromarray(few[..., :3]).convert("HSV"), np.float64) / 256
     hue, saturation, value = np.moveaxis(hsv, -1, 0)
@@ -82,7 +82,7 @@ def _mean(picture: np.ndarray) -> tuple[float, float] | None:
 
 
 def _grey(picture: np.ndarray) -> str | None:
-    """Black, grey or white where a picture has no more than that."""
+    """Return black, grey or white for a picture without other colours; None for other pictures."""
     alpha = picture[..., 3] / 255
     drawn = picture[..., :3].astype(np.float64)
     spread = ((drawn.max(-1) - drawn.min(-1)) * alpha).sum() / alpha.sum() if alpha.any() else 255

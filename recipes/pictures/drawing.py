@@ -1,4 +1,4 @@
-"""A picture of a set as its package has it, before it is rasterised."""
+"""A picture in the form that its package provides, before it is rasterised."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Drawing:
-    """A vector drawing (SVG text) or a picture's file, with the words that its package has for it."""
+    """A vector drawing (SVG text) or the file of a picture, with the words that its package gives for it."""
 
     id: str  # within its set
     name: str
@@ -16,5 +16,5 @@ class Drawing:
     keywords: tuple[str, ...] = ()
     category: str = ""
     attributes: dict[str, str] = field(default_factory=dict)
-    said: bool = False  # whether the name is as people say it already
+    said: bool = False  # whether the name is already as people say it
     cropped: bool = False  # whether empty borders are cut off

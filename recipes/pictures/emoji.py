@@ -73,7 +73,7 @@ def said(name: str) -> str:
 
 
 def key(name: str) -> str:
-    """A name's letters and digits alone, by which differently written names are the same."""
+    """Return only the letters and digits of a name, so that different spellings of it are equal."""
     return NOT_LETTERS.sub("", name.lower())
 
 

@@ -25,21 +25,21 @@ BLOCK = 1 << 20
 
 
 class FetchError(RuntimeError):
-    """A package that could not be had, or that is not what was pinned."""
+    """A package cannot be fetched, or is not the pinned one."""
 
 
 def fetch(package: Package, folder: Path, registry: str = REGISTRY) -> Path:
-    """The folder of a package's files, fetched and unpacked where it is not there yet.
+    """Return the folder of a package's files; fetch and unpack the package if the folder does not exist.
 
-    What an earlier try left half done is resumed; an archive that is not what was pinned is fetched once more.
+    A partial download of an earlier try is resumed. An archive with a wrong hash is fetched once more.
 
     Args:
-        package: which one.
-        folder: where archives and unpacked packages are kept.
-        registry: of the npm packages; http:, https: or file:.
+        package: the package.
+        folder: the folder of archives and unpacked packages.
+        registry: the address of the npm registry; http:, https: or file:.
 
     Raises:
-        FetchError: no network, no such package, or another hash than the pinned one.
+        FetchError: there is no network or no such package, or the hash is not the pinned one.
     """
     target = folder / f"{package.key}-{_fingerprint(package)}"
     folder.mkdir(parents=True, exist_ok=True)
@@ -79,7 +79,7 @@ def _download_npm(package: Package, archive: Path, registry: str) -> None:
             _resume(address, part)
             break
         except urllib.error.HTTPError as error:
-            if error.code == 416:  # there is nothing after what we have; the hash tells whether it is right
+            if error.code == 416:  # nothing is left to fetch; the hash shows whether the file is right
                 break
             raise FetchError(f"{address} answers {error.code} {error.reason}.") from error
         except OSError as error:
@@ -92,7 +92,7 @@ def _download_npm(package: Package, archive: Path, registry: str) -> None:
 
 
 def _resume(address: str, part: Path) -> None:
-    """Fetch into `part`, from where it ends where the server can do that."""
+    """Fetch into `part`; continue at its end if the server can do that."""
     done = part.stat().st_size if part.exists() else 0
     request = urllib.request.Request(address, headers={"Range": f"bytes={done}-"} if done else {})
     with urllib.request.urlopen(request, timeout=TIMEOUT) as reply:
@@ -134,7 +134,7 @@ def _unpack(package: Package, archive: Path, target: Path) -> None:
         return
     with tarfile.open(archive, mode="r|gz") as entries:
         for entry in entries:
-            entry.name = entry.name.partition("/")[2]  # npm's archives have all in one folder
+            entry.name = entry.name.partition("/")[2]  # npm's archives hold all files in one folder
             if entry.isfile() and _wanted(package, entry.name):
                 entries.extract(entry, target, filter="data")
 
@@ -144,7 +144,7 @@ def _wanted(package: Package, name: str) -> bool:
 
 
 def _hash(archive: Path, pinned: str) -> str:
-    """The archive's hash in the way that the pinned one is written."""
+    """Return the archive's hash in the format of the pinned one."""
     algorithm = pinned.partition("-")[0]
     digest = hashlib.new(algorithm)
     with archive.open("rb") as file:
@@ -155,7 +155,7 @@ def _hash(archive: Path, pinned: str) -> str:
 
 
 def _fingerprint(package: Package) -> str:
-    """Of the version and of the files that are kept, so that another choice of files is unpacked again."""
+    """Return a short hash of the version and the kept files, so that another choice of files is unpacked again."""
     return hashlib.sha256(repr(package).encode()).hexdigest()[:8]
 
 

@@ -1,4 +1,4 @@
-"""What is left out of the sets: flags, skin tones, brands, sizes and twins, and pictures that repeat."""
+"""Filters that leave out drawings: flags, skin tones, brands, variants, smaller sizes, and those beyond a cap."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def is_wanted(drawing: Drawing, picture_set: PictureSet) -> bool:
 
 
 def largest(drawings: Iterable[Drawing]) -> list[Drawing]:
-    """The largest of each icon's sizes, `camera-48` of `camera-20` and `camera-48`."""
+    """Return each icon at its largest size: of `camera-20` and `camera-48`, the latter."""
     found: dict[str, Drawing] = {}
     for drawing in drawings:
         icon = SIZE.sub("", drawing.id)
@@ -41,7 +41,7 @@ def largest(drawings: Iterable[Drawing]) -> list[Drawing]:
 
 
 def capped(drawings: Sequence[Drawing], cap: int | None) -> list[Drawing]:
-    """At most `cap` drawings, chosen by nothing but their ids, in their own order."""
+    """Return at most `cap` drawings in their given order; the choice depends on their ids alone."""
     if cap is None or len(drawings) <= cap:
         return list(drawings)
     chosen = {d.id for d in sorted(drawings, key=lambda d: hashlib.sha256(d.id.encode()).digest())[:cap]}

@@ -1,7 +1,7 @@
 """What training never sees, listed in a file: `python -m recipes.pictures.held_out` makes it from the pictures.
 
-Names, pairs and pictures are chosen by a hash of their words alone, and what is in the file stays in it: when pictures
-are added, run it again, and it only grows.
+The choice of names, pairs and pictures depends only on a hash of their words. What is in the file stays in it: run the
+command again when pictures are added, and the file only grows.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from .options import options
 from .picture import Picture, Pictures, load
 
 FILE = Path(__file__).with_name("held_out.json")
-NAMES, PAIRS = 0.05, 0.1  # shares
+NAMES, PAIRS = 0.05, 0.1  # shares to hold out
 PICTURES = 500
-MIN_PICTURES = 3  # of a name that a picture is taken from
+MIN_PICTURES = 3  # a name must have so many for one of them to be held out
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Names, names in styles, names in colours, and pictures of trained names, none of which is ever trained on."""
+    """What training never sees: names, names in some styles or colours, and some pictures of trained names."""
 
     names: frozenset[str]
     styles: Mapping[str, frozenset[str]]  # by name
@@ -36,17 +36,17 @@ class HeldOut:
     pictures: frozenset[str]  # by id
 
     def keeps_out(self, picture: Picture) -> bool:
-        """Whether a picture may not be trained on."""
+        """Whether a picture is kept out of training."""
         name = picture.name
         return (
             name in self.names
             or picture.id in self.pictures
             or picture.style in self.styles.get(name, ())
-            or (picture.group != "glyph" and picture.colour in self.colours.get(name, ()))  # glyphs are given theirs
+            or (picture.group != "glyph" and picture.colour in self.colours.get(name, ()))  # glyphs get a new one
         )
 
     def allows(self, name: str, colour: str) -> bool:
-        """Whether something may be trained on in a colour that it is given."""
+        """Whether training may show a name in a colour that its picture is given."""
         return colour not in self.colours.get(name, ())
 
     def save(self, path: Path) -> None:
@@ -71,10 +71,10 @@ NOTHING = HeldOut(frozenset(), {}, {}, frozenset())
 
 
 def choose(pictures: Pictures, earlier: HeldOut = NOTHING) -> HeldOut:
-    """What to hold out of these pictures, with all that was held out earlier.
+    """Choose what to hold out of these pictures, in addition to everything that was held out earlier.
 
-    A style is only held out of names that another style is left for, and a colour only of names that no picture has in
-    that colour by itself, so that no pair costs a name.
+    A style is held out of a name only if the name has another style left. A colour is held out of a name only if none
+    of its pictures has that colour by itself. So a held-out pair never removes a whole name from training.
     """
     by_name: dict[str, list[Picture]] = defaultdict(list)
     for row in pictures.rows:
@@ -93,9 +93,9 @@ def choose(pictures: Pictures, earlier: HeldOut = NOTHING) -> HeldOut:
 
 
 def split(pictures: Pictures, held_out: HeldOut) -> tuple[np.ndarray, np.ndarray]:
-    """The places of the pictures to train on, and of those held out.
+    """Return the places of the pictures to train on, and the places of the held-out pictures.
 
-    Pictures that are nearly the same as a held-out one, or as its mirror image, are in neither.
+    A picture that nearly equals a held-out picture, or the mirror image of one, is in neither.
     """
     out = np.array([held_out.keeps_out(row) for row in pictures.rows], bool)
     vectors = likeness.small(pictures.images)
@@ -107,12 +107,12 @@ def split(pictures: Pictures, held_out: HeldOut) -> tuple[np.ndarray, np.ndarray
 
 
 def number(words: str) -> float:
-    """A number in [0, 1) that depends on nothing but the words."""
+    """Return a number in [0, 1) that depends only on the words."""
     return int(hashlib.sha256(words.encode()).hexdigest()[:8], 16) / 2**32
 
 
 def can_be_given(row: Picture) -> tuple[str, ...]:
-    """The colours that a picture can be turned to."""
+    """The colours that a picture can be given."""
     return tuple(INKS) if row.group == "glyph" else tuple(HUES) if row.hue is not None else ()
 
 
@@ -129,7 +129,7 @@ def _colours(name: str, rows: list[Picture]) -> frozenset[str]:
 
 
 def _pictures(pictures: Pictures, held_out: HeldOut) -> frozenset[str]:
-    """Pictures of names that keep others to train on, to make up the number."""
+    """Choose pictures, of names that keep others to train on, until `PICTURES` pictures are held out."""
     trained = [row for row in pictures.rows if not held_out.keeps_out(row)]
     left = Counter(row.name for row in trained)
     chosen: set[str] = set()

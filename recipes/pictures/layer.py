@@ -19,7 +19,7 @@ class Layer:
     alpha: np.ndarray
 
     def on(self, paper: tuple[int, int, int]) -> np.ndarray:
-        """The picture on a colour: white shows through where alpha is low, and is taken away again."""
+        """Put the picture on a background colour, which replaces the white where the picture is not opaque."""
         if paper == (255, 255, 255):
             return self.image
         missing = (255 - self.alpha.astype(np.int32))[..., None] * (255 - np.array(paper, np.int32))
@@ -30,7 +30,7 @@ class Layer:
 
 
 def light(image: np.ndarray, alpha: np.ndarray) -> float:
-    """The mean lightness of what is drawn, of 255."""
+    """Estimate the mean lightness, from 0 to 255, of the opaque pixels."""
     few, seen = image[::4, ::4], alpha[::4, ::4] > 127
     return float((few[seen] @ LIGHTNESS).mean()) if seen.any() else 0.0
 
@@ -43,7 +43,7 @@ def inked(layer: Layer, ink: tuple[int, int, int]) -> Layer:
 
 
 def placed(layer: Layer, scale: float, x: float, y: float) -> Layer:
-    """The picture scaled, its middle at (x, y), on white."""
+    """Scale a picture, and put its middle at (x, y) on white."""
     side = layer.alpha.shape[0]
     size = max(1, round(side * scale))
     corner = (round(x - size / 2), round(y - size / 2))

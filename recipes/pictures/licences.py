@@ -1,4 +1,4 @@
-"""Whose the pictures are: lines for NOTICE and the model card, and a check that packages say the same."""
+"""The authors and licences of the pictures: lines for NOTICE and the model card, and a check against the packages."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAMES = {
 
 
 class LicenceError(ValueError):
-    """A package says something else of a set than the table does."""
+    """A package and the table disagree about a set."""
 
 
 def notice() -> str:
@@ -41,7 +41,7 @@ def notice() -> str:
 
 
 def card(counts: dict[str, int]) -> str:
-    """The model card's table of the sets, with how many pictures of each there are."""
+    """The model card's table of the sets, with the number of pictures in each."""
     lines = ["| set | author | licence | style | package | pictures |", "| --- | --- | --- | --- | --- | ---: |"]
     for s in sets().values():
         package = packages()[s.package]
@@ -54,7 +54,7 @@ def card(counts: dict[str, int]) -> str:
 
 
 def check(picture_set: PictureSet, folder: Path) -> None:
-    """Compare the table's title, author and licence with what a set's package, unpacked, says.
+    """Compare the title, author and licence in the table with those in the unpacked package of a set.
 
     Raises:
         LicenceError: they differ.
@@ -69,14 +69,14 @@ def check(picture_set: PictureSet, folder: Path) -> None:
 
 
 def _stated(picture_set: PictureSet, folder: Path) -> dict[str, str]:
-    """What a package says itself; nothing where it says it in no form that can be read."""
+    """Return the title, author and licence that a package states, as far as this module can read them."""
     if picture_set.reader == "iconify":
         row = json.loads((folder / "collections.json").read_text())[picture_set.key]
         return {"title": row["name"], "author": row["author"]["name"], "licence": row["license"]["spdx"]}
     if (folder / "package.json").exists():
         licence = json.loads((folder / "package.json").read_text())["license"]
         found = re.findall(r"CC-BY-4\.0|CC0-1\.0|MIT", licence)
-        # A package under the MIT License alone has drawings that were given up (CC0), which its LICENSE says.
+        # A package can be under the MIT License while its drawings are under CC0; then its file LICENSE says so.
         text = (folder / "LICENSE").read_text() if (folder / "LICENSE").exists() else ""
         drawings = "CC-BY-4.0" if "CC-BY-4.0" in found else "CC0-1.0" if "CC0" in text else "MIT"
         return {"licence": drawings}

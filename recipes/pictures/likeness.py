@@ -8,14 +8,14 @@ import numpy as np
 from PIL import Image
 
 SMALL = 16  # side of the small versions
-# Relative distances up to which two pictures are one: 0 for copies, about 1.4 for pictures that share nothing.
-ALIKE = 0.12  # emoji of two sets that were traced from each other; faces of one set that differ by a mouth
-SAME = 0.04  # nothing to tell apart
-ROWS = 1024  # compared at once
+# Pictures within these relative distances count as one. Copies are at 0, pictures that share nothing at about 1.4.
+ALIKE = 0.12  # such as emoji that one set traced from another, or faces of a set that differ in the mouth
+SAME = 0.04  # such pictures cannot be told apart
+ROWS = 1024  # vectors that are compared at once
 
 
 def small(pictures: np.ndarray) -> np.ndarray:
-    """Pictures (N, S, S, 3) uint8 on white as averages over squares, 0 for white: (N, 3 × SMALL²) float32."""
+    """Average pictures (N, S, S, 3) uint8 on white over squares: (N, 3 × SMALL²) float32, 0 for white."""
     vectors = np.empty((len(pictures), 3 * SMALL**2), np.float32)
     for vector, picture in zip(vectors, pictures, strict=True):
         vector[:] = np.asarray(Image.fromarray(picture).reduce(picture.shape[0] // SMALL)).ravel()
@@ -28,9 +28,9 @@ def mirrored(vectors: np.ndarray) -> np.ndarray:
 
 
 def alike(some: np.ndarray, others: np.ndarray, distance: float = ALIKE) -> Iterator[tuple[int, int]]:
-    """The places (i, j) of pairs of `some` and `others` that are no further apart than a relative distance.
+    """Yield the places (i, j) of pairs from `some` and `others` within a relative distance of each other.
 
-    It is |a − b| / √(|a| |b|), for a and b with 0 for white.
+    The relative distance of vectors a and b is |a − b| / √(|a| |b|), with 0 for white.
     """
     squares, norms = (others**2).sum(1), np.linalg.norm(others, axis=1)
     for start in range(0, len(some), ROWS):
@@ -42,7 +42,10 @@ def alike(some: np.ndarray, others: np.ndarray, distance: float = ALIKE) -> Iter
 
 
 def first_of_each(vectors: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """Which pictures (N,) are not like one before them that is kept: one of the same name, or the very same picture."""
+    """Return which pictures (N,) to keep: those that do not repeat an earlier kept picture.
+
+    A picture repeats another if they are alike and have the same name, or if they cannot be told apart.
+    """
     same = set(alike(vectors, vectors, SAME))
     kept = np.ones(len(vectors), bool)
     for i, j in sorted(alike(vectors, vectors)):

@@ -1,4 +1,4 @@
-"""Names as people would say them, made of the names that files and icons have."""
+"""Names as people say them, made from the names of files and icons."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ MAX_LETTERS = 16  # of a known word
 
 
 def cleaned(name: str, variants: Iterable[str] = ()) -> str:
-    """Lower-case words without brackets, numbers and the words for variants at their end; "" where nothing is left.
+    """Return lower-case words, without brackets, and without numbers and variants at the end; "" if nothing is left.
 
     Args:
-        name: of a file or an icon: `setting-two`, `iceCream_01`.
-        variants: words that tell a variant, not a subject: `two`, `filled`.
+        name: the name of a file or an icon: `setting-two`, `iceCream_01`.
+        variants: words that name a variant, not a subject: `two`, `filled`.
     """
     words = NOT_WORDS.sub(" ", CAMEL.sub(" ", BRACKETS.sub(" ", name))).lower().strip()
     variants = set(variants)
@@ -35,11 +35,11 @@ def cleaned(name: str, variants: Iterable[str] = ()) -> str:
 
 
 def split(joined: str, words: Mapping[str, int]) -> str:
-    """A name whose words run together, `wolfface`, as the most probable known words; "" where they are not known.
+    """Split a name such as `wolfface` into the most probable known words; "" if known words cannot form it.
 
     Args:
-        joined: letters and digits.
-        words: known ones, with how often they occur.
+        joined: the name, of letters and digits.
+        words: the known words, with how often each occurs.
     """
     total = sum(words.values())
     ways: list[tuple[float, list[str]]] = [(0.0, [])]
@@ -57,7 +57,7 @@ def split(joined: str, words: Mapping[str, int]) -> str:
 
 
 def _said(name: str) -> str:
-    """A single letter or digit, as one says it; other names as they are."""
+    """Return "letter a" or "number 12" for such a name, "" for a name without a word, and other names unchanged."""
     if re.fullmatch(r"[a-z]", name):
         return f"letter {name}"
     if re.fullmatch(r"\d{1,2}", name):

@@ -12,15 +12,15 @@ FOLDER = Path("build/training")
 
 @dataclass(frozen=True)
 class Options:
-    """Where things are kept, and which sets are made."""
+    """The folders, and the sets to make."""
 
     folder: Path  # of images.npy, alpha.npy and subjects.jsonl
     packages: Path
-    sets: tuple[str, ...]  # all of them where it is empty
+    sets: tuple[str, ...]  # if empty, all sets
 
 
 def options(description: str | None, argv: Sequence[str] | None = None) -> Options:
-    """What the command line says; the description's first line is shown as help."""
+    """Parse the command line; the first line of the description is shown as help."""
     parser = argparse.ArgumentParser(description=(description or "").partition("\n")[0])
     parser.add_argument("--folder", type=Path, default=FOLDER, help="where the pictures go; %(default)s by default")
     parser.add_argument("--packages", type=Path, help="where the packages are kept; FOLDER/packages by default")

@@ -1,4 +1,4 @@
-"""What is known of a picture, and all pictures together as they lie in files."""
+"""The description of a picture, and the files that hold all pictures."""
 
 from __future__ import annotations
 
@@ -10,31 +10,31 @@ from typing import Any
 
 import numpy as np
 
-CLEAR = "clear"  # the background of pictures that stand free
+CLEAR = "clear"  # the background of a picture that has clear pixels around it
 
 
 @dataclass(frozen=True)
 class Picture:
     """A picture's row in `subjects.jsonl`."""
 
-    id: str  # SET:ID, the same for ever
+    id: str  # SET:ID; it never changes
     set: str
     style: str  # the word for it in captions
     group: str  # emoji, 3d, clip art, icon, glyph or avatar
     name: str
     licence: str
     source: str  # the icon or file within its package
-    category: str = ""  # what its set says it belongs to
+    category: str = ""  # its category within its set
     keywords: tuple[str, ...] = ()
     attributes: dict[str, str] = field(default_factory=dict)  # of avatars
-    colour: str | None = None  # that people would say it has
-    hue: float | None = None  # of most of it, in degrees; None where its hues may not be turned
+    colour: str | None = None  # the colour that people would name; None if it has many
+    hue: float | None = None  # its dominant hue, in degrees; None if it has none, or must not be turned
     background: str = CLEAR
 
 
 @dataclass(frozen=True)
 class Pictures:
-    """Rows, with the pictures on white (N, S, S, 3) uint8 and their alpha (N, S, S) uint8, mapped from files."""
+    """Rows, pictures on white (N, S, S, 3) uint8, and their alpha (N, S, S) uint8; `load` maps them from files."""
 
     rows: Sequence[Picture]
     images: np.ndarray
@@ -45,10 +45,10 @@ class Pictures:
 
 
 def load(folder: Path) -> Pictures:
-    """What `recipes.pictures.prepare` wrote into a folder.
+    """Load the pictures that `recipes.pictures.prepare` wrote into a folder.
 
     Raises:
-        FileNotFoundError: it has not been there yet.
+        FileNotFoundError: the folder has no pictures yet.
         ValueError: the files do not belong together.
     """
     if not (folder / "images.npy").exists():
@@ -66,7 +66,7 @@ def load(folder: Path) -> Pictures:
 
 
 def as_line(picture: Picture) -> str:
-    """A row of `subjects.jsonl`; fields that say nothing are left out."""
+    """Return a row of `subjects.jsonl`, without empty fields."""
     return json.dumps({key: value for key, value in asdict(picture).items() if value not in ("", (), {}, None)})
 
 

@@ -1,7 +1,7 @@
 """All pictures, rasterised and named: `python -m recipes.pictures.prepare`.
 
 Writes `images.npy` (N, 128, 128, 3) on white, `alpha.npy` (N, 128, 128) and `subjects.jsonl` into the folder. Each set
-is kept in a file of its own in `sets/`, and made again only where that is missing.
+is kept in a file of its own in `sets/`, and is made again only if that file is missing.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from .rasterise import SIDE, on_white, rasterised
 from .table import PictureSet, packages, sets
 from .vector import NotDrawn
 
-ALSO = {"dicebear": ("dicebear-core",)}  # packages that readers need beside those of their sets
+ALSO = {"dicebear": ("dicebear-core",)}  # packages that readers need in addition to those of their sets
 VARIANTS = ("one", "two", "three", "four", "five", "alt", "flat", "duo", "fill", "filled", "duotone", "line", "theme")
 MAX_KEYWORDS = 20
-FREE = 0.04  # share of clear pixels above which a picture stands free
-MIN_CONTRAST = 6.0  # standard deviation on white, of 255, below which there is nothing to see
+FREE = 0.04  # share of clear pixels above which the background of a picture is clear
+MIN_CONTRAST = 6.0  # standard deviation on white, of 255; a picture with less is invisible
 
 
 def prepare(chosen: Options) -> None:
@@ -47,7 +47,7 @@ def prepare(chosen: Options) -> None:
 
 
 def _make(picture_set: PictureSet, folders: Mapping[str, Path], kept: Path) -> None:
-    """One set's pictures (n, S, S, 4) and rows, into files of its own."""
+    """Make the pictures (n, S, S, 4) and rows of one set, and write them to its files."""
     begun = time.perf_counter()
     licences.check(picture_set, folders[picture_set.package])
     read = import_module(f".readers.{picture_set.reader}", __package__).read
@@ -103,7 +103,7 @@ def _row(drawing: Drawing, name: str, picture: np.ndarray, picture_set: PictureS
 
 
 def _name(drawing: Drawing, picture_set: PictureSet, folders: Mapping[str, Path]) -> str:
-    """What the picture is called, in words; "" where that cannot be told."""
+    """Return the name of a picture, in words; "" if it cannot be determined."""
     name = drawing.name if drawing.said else names.cleaned(drawing.name, VARIANTS)
     if picture_set.joined and not drawing.said:
         return names.split(name.replace(" ", ""), vocabulary.counted(folders))
@@ -111,7 +111,7 @@ def _name(drawing: Drawing, picture_set: PictureSet, folders: Mapping[str, Path]
 
 
 def _join(keys: list[str], folder: Path) -> None:
-    """The sets' files as one."""
+    """Join the files of the sets."""
     parts = [np.load(folder / "sets" / f"{key}.npy", mmap_mode="r") for key in keys]
     number = sum(map(len, parts))
     shape = (number, SIDE, SIDE)

@@ -12,15 +12,15 @@ from .drawing import Drawing
 from .vector import NotDrawn
 
 SIDE = 128
-MARGIN = 4  # around pictures whose borders are cut off
-MAX_RATIO = 4  # longer pictures are stripes at this size
+MARGIN = 4  # pixels around pictures whose empty borders are cut off
+MAX_RATIO = 4  # of the sides; a picture with a larger ratio is a stripe at this size
 
 
 def rasterised(drawing: Drawing, side: int = SIDE) -> np.ndarray:
-    """A drawing's picture (side, side, 4), in the middle, as large as fits.
+    """Rasterise a drawing to (side, side, 4), centred and as large as fits.
 
     Raises:
-        NotDrawn: it is broken, empty, or far longer than wide.
+        NotDrawn: the drawing is broken, empty, or a stripe.
     """
     picture = drawing.picture
     if isinstance(picture, Path):
@@ -36,7 +36,7 @@ def rasterised(drawing: Drawing, side: int = SIDE) -> np.ndarray:
 
 
 def _fitted(image: Image.Image, side: int, margin: int) -> np.ndarray:
-    """The picture scaled to fit (premultiplied, so that edges keep their colour), in the middle of a clear square."""
+    """Centre a picture in a clear square, scaled to fit; premultiplied alpha keeps the colours of its edges."""
     scale = (side - 2 * margin) / max(image.size)
     size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
     if size != image.size:

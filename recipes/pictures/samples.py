@@ -1,4 +1,4 @@
-"""Pictures with captions, drawn at random without end: what the embedded models are trained on."""
+"""Endless random samples of pictures with captions, on which the embedded models are trained."""
 
 from __future__ import annotations
 
@@ -17,33 +17,33 @@ from .picture import CLEAR, Picture, Pictures
 from .table import sets
 from .words import words
 
-DIRECTED = words("directed")  # names whose mirror image is something else
-MIN_CONTRAST = 50  # between a picture and its background, of 255
+DIRECTED = words("directed")  # words in names of pictures whose mirror image shows something else
+MIN_CONTRAST = 50  # least difference in lightness between a picture and its background, of 255
 INKED = ("icon",)  # groups whose pictures have black outlines, whatever fills them
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Shares of the pictures that are changed, and by how much."""
+    """The shares of pictures that are changed, and the sizes of the changes."""
 
-    recoloured: float = 0.2  # of those that can be
-    papered: float = 0.15  # on another background than white, of those that stand free
-    paired: float = 0.08  # beside another
+    recoloured: float = 0.2  # of the pictures that can be recoloured
+    papered: float = 0.15  # put on a background other than white, of the pictures with a clear background
+    paired: float = 0.08  # set beside another picture
     moved: float = 0.3
     mirrored: float = 0.25
     scale: tuple[float, float] = (0.8, 1.05)
-    shift: float = 0.05  # of the side
+    shift: float = 0.05  # as a share of the side
 
 
 class Samples:
-    """Draws of the pictures that are not held out, changed and captioned, the same for the same seed.
+    """Draws pictures that are not held out, changes them and captions them; equal seeds give equal draws.
 
     Args:
-        pictures: all of them.
-        held_out: what is never drawn, and never said.
-        settings: shares of the changes.
-        seed: of the draws.
-        places: of the pictures to draw from, where `held_out.split` has told them already.
+        pictures: all pictures.
+        held_out: what is never drawn, and never named in a caption.
+        settings: the shares of the changes.
+        seed: the seed of the draws.
+        places: the places of the pictures to draw from, if `held_out.split` has already returned them.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Samples:
         self._until = list(accumulate(_weight(pictures.rows[place]) for place in self.places))
 
     def draw(self, number: int) -> tuple[np.ndarray, list[str]]:
-        """Pictures (number, S, S, 3) uint8, with a caption each."""
+        """Draw pictures (number, S, S, 3) uint8, each with a caption."""
         side = self.pictures.images.shape[1]
         images = np.empty((number, side, side, 3), np.uint8)
         said = []
@@ -75,7 +75,7 @@ class Samples:
         return self.at(self._place())
 
     def at(self, place: int) -> tuple[np.ndarray, str]:
-        """The picture at a place, changed at random, and a caption."""
+        """Return the picture at a place, changed at random, and its caption."""
         rng = self.rng
         row = self.pictures.rows[place]
         other = self._other(row) if row.background == CLEAR and rng.random() < self.settings.paired else None
@@ -96,7 +96,7 @@ class Samples:
         return int(self.places[min(at, len(self.places) - 1)])
 
     def _other(self, row: Picture) -> int | None:
-        """A picture to stand beside one of another name, if one comes in a few tries."""
+        """Draw the place of a picture with another name, to stand beside this one; None if a few tries find none."""
         for _ in range(8):
             place = self._place()
             other = self.pictures.rows[place]
@@ -114,14 +114,14 @@ class Samples:
 
     def _stands_out(self, place: int, paper: str) -> bool:
         row = self.pictures.rows[place]
-        if row.group == "glyph":  # whose ink is chosen after it
+        if row.group == "glyph":  # its colour is chosen after the background
             return paper != "white"
         own = 0.0 if row.group in INKED else light(self.pictures.images[place], self.pictures.alpha[place])
         away = abs(float(np.dot(LIGHTNESS, colours.PAPERS[paper])) - own)
         return paper not in ("white", row.colour) and away >= MIN_CONTRAST
 
     def _shown(self, place: int, paper: str | None) -> tuple[Shown, Layer]:
-        """A picture in a colour of its own or one that it is given."""
+        """Return a picture, in its own colour or in a new one."""
         row = self.pictures.rows[place]
         layer = Layer(self.pictures.images[place], self.pictures.alpha[place])
         colour = self._colour(row, paper)
@@ -129,12 +129,12 @@ class Samples:
             return Shown(row, None, paper), layer
         if row.group == "glyph":
             return Shown(row, colour, paper), inked(layer, colours.INKS[colour])
-        assert row.hue is not None  # can_be_given says so
+        assert row.hue is not None  # otherwise `can_be_given` returns no colour
         turned = colours.turned(np.asarray(layer.image), colours.HUES[colour] - row.hue)
         return Shown(row, colour, paper), Layer(turned, layer.alpha)
 
     def _colour(self, row: Picture, paper: str | None) -> str | None:
-        """The colour to give a picture; None for its own."""
+        """Choose a new colour for a picture; None if it keeps its own."""
         always = row.group == "glyph"
         if not always and (row.hue is None or self.rng.random() >= self.settings.recoloured):
             return None

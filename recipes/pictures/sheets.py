@@ -13,7 +13,7 @@ from .options import options
 from .picture import Pictures, load
 
 COLUMNS, ROWS, LABEL = 14, 9, 22  # pictures across and down, and the height of a label
-LETTERS = 24  # of a line of a label
+LETTERS = 24  # in a line of a label
 SEED = 0
 
 
@@ -31,14 +31,14 @@ def sheet(images: np.ndarray, labels: Sequence[str], columns: int = COLUMNS) -> 
 
 
 def of_set(pictures: Pictures, key: str, number: int = COLUMNS * ROWS) -> Image.Image:
-    """A random sheet of one set."""
+    """A sheet of random pictures from one set."""
     places = [place for place, row in enumerate(pictures.rows) if row.set == key]
     chosen = random.Random(SEED).sample(places, min(number, len(places)))
     return sheet(np.stack([pictures.images[p] for p in chosen]), [pictures.rows[p].name for p in chosen])
 
 
 def save(pictures: Pictures, folder: Path) -> None:
-    """A sheet of each set, into a folder."""
+    """Save a sheet of each set in a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     for key in dict.fromkeys(row.set for row in pictures.rows):
         of_set(pictures, key).save(folder / f"{key}.png")

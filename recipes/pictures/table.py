@@ -18,14 +18,14 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Package:
-    """A package of a registry, of exactly one version and hash."""
+    """A package of a registry, pinned to one version and hash."""
 
     key: str
     kind: str  # npm or deb
     name: str
     version: str
     hash: str  # ALGORITHM-VALUE, as the registry states it
-    keep: tuple[str, ...] = ()  # patterns of the files that are unpacked; all of them where it is empty
+    keep: tuple[str, ...] = ()  # patterns of the files to unpack; if empty, all files
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def _kept(package: str, row: dict) -> tuple[str, ...]:
 
 
 def read_toml(name: str) -> dict[str, Any]:
-    """A file of this package."""
+    """Read a TOML file of this package."""
     return tomllib.loads((HERE / name).read_text())
 
 

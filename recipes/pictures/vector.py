@@ -1,4 +1,4 @@
-"""SVG texts as images: which part of the plane to look at, and what resvg makes of it."""
+"""SVG texts as images: the part of the plane to draw, and its drawing by resvg."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from PIL import Image
 ROOT = re.compile(r"<(?:\w+:)?svg\b[^>]*>", re.DOTALL)
 FRAME = re.compile(r"""\s(width|height|viewBox|preserveAspectRatio)\s*=\s*(?:"([^"]*)"|'([^']*)')""")
 LENGTH = re.compile(r"^\s*([\d.]+)\s*(px|pt|mm|cm|in)?\s*$")
-# User units of a unit: at 90 a inch, as the editors that wrote such files count.
+# User units per unit of length: 90 per inch, as in the editors that wrote such files.
 UNITS = {None: 1.0, "px": 1.0, "pt": 1.25, "mm": 90 / 25.4, "cm": 90 / 2.54, "in": 90.0}
 FAINT = 8  # alpha up to which a pixel counts as empty
-MAX_TOUCHING = 2  # pixels at an edge that a drawing within it may have there
-FULL = 0.95  # share of all edges that a picture up to the edges covers
-WIDER = 1.0  # how far beyond its page a drawing is looked for, in pages
-SKETCH = 64  # pixels, in which it is found where the drawing is
+MAX_TOUCHING = 2  # visible pixels, at most, on an edge that does not cut the drawing
+FULL = 0.95  # share of each edge that a picture covers if it fills its page
+WIDER = 1.0  # how far beyond its page a drawing is searched for, in pages
+SKETCH = 64  # pixels of the longer side of the small image in which the drawing is located
 
 Box = tuple[float, float, float, float]  # left, top, width, height
 
 
 class NotDrawn(ValueError):
-    """A drawing of which no picture comes out."""
+    """A drawing cannot be made into a picture."""
 
 
 @dataclass(frozen=True)
 class Vector:
-    """An SVG text around its root's frame."""
+    """An SVG text, split at the root's tag, without the attributes that frame the drawing."""
 
     before: str
     root: str  # the root's tag without its frame
@@ -38,7 +38,11 @@ class Vector:
 
     @classmethod
     def parse(cls, svg: str) -> Vector:
-        """Raises NotDrawn where there is no root, or no page that it says it has."""
+        """Parse an SVG text.
+
+        Raises:
+            NotDrawn: it has no root, or the root does not say how large the page is.
+        """
         found = ROOT.search(svg)
         if found is None:
             raise NotDrawn("It has no <svg>.")
@@ -46,20 +50,20 @@ class Vector:
         return cls(svg[: found.start()], FRAME.sub("", found.group(0)), svg[found.end() :], _page(frame))
 
     def drawn(self, view: Box, pixels: int) -> Image.Image:
-        """A part of the plane as an RGBA image, its longer side `pixels` long."""
+        """Draw a part of the plane as an RGBA image whose longer side is `pixels` long."""
         scale = pixels / max(view[2:])
         width, height = (max(1, round(length * scale)) for length in view[2:])
         frame = f' viewBox="{" ".join(f"{number:g}" for number in view)}" width="{width}" height="{height}"'
         name = re.match(r"<(?:\w+:)?svg", self.root)
-        assert name is not None  # ROOT begins so
+        assert name is not None  # matches of ROOT begin so
         return draw(f"{self.before}{name.group(0)}{frame}{self.root[name.end() :]}{self.after}", width)
 
 
 def draw(svg: str, width: int) -> Image.Image:
-    """What resvg makes of an SVG text, as an RGBA image of a width in pixels.
+    """Draw an SVG text with resvg, as an RGBA image of a width in pixels.
 
     Raises:
-        NotDrawn: it does not take the text.
+        NotDrawn: resvg does not accept the text.
     """
     try:
         drawn = resvg_py.svg_to_bytes(svg_string=svg, skip_system_fonts=True, width=width)
@@ -69,10 +73,12 @@ def draw(svg: str, width: int) -> Image.Image:
 
 
 def whole(svg: str, pixels: int) -> Image.Image:
-    """All of a drawing and nothing around it, also what lies beyond its page, the longer side about `pixels` long.
+    """Draw a whole drawing without its empty borders, also what lies beyond its page.
+
+    The longer side of the image is about `pixels` long.
 
     Raises:
-        NotDrawn: it is empty, broken, or runs far off its page.
+        NotDrawn: the drawing is empty, broken, or runs far off its page.
     """
     vector = Vector.parse(svg)
     view = vector.page
@@ -88,7 +94,11 @@ def whole(svg: str, pixels: int) -> Image.Image:
 
 
 def bounds(image: Image.Image) -> tuple[int, int, int, int]:
-    """The box of what can be seen. Raises NotDrawn where that is nothing."""
+    """Return the box around the visible pixels.
+
+    Raises:
+        NotDrawn: there are no visible pixels.
+    """
     box = _seen(image).getbbox()
     if box is None:
         raise NotDrawn("It is empty.")
@@ -96,7 +106,7 @@ def bounds(image: Image.Image) -> tuple[int, int, int, int]:
 
 
 def _around(box: tuple[int, int, int, int], view: Box) -> Box:
-    """The part of the plane that a box of a sketch of it shows, and a pixel of the sketch more on all sides."""
+    """Return the part of the plane that a box in a sketch shows, with one more pixel of the sketch on each side."""
     scale = max(view[2:]) / SKETCH
     left, top, right, bottom = box
     return (
@@ -108,7 +118,7 @@ def _around(box: tuple[int, int, int, int], view: Box) -> Box:
 
 
 def _is_cut(image: Image.Image) -> bool:
-    """Whether a drawing goes on beyond the edges: it touches some, and is no picture that fills all of them."""
+    """Whether a drawing continues beyond the edges: it touches an edge, but does not fill all edges."""
     seen = _seen(image)
     width, height = seen.size
     strips = (

@@ -1,4 +1,4 @@
-"""The English words that pictures are named with, by which joined names are split and foreign ones told."""
+"""The English words in the names of pictures. They serve to split joined names and to recognise foreign ones."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ JOINED = frozenset(picture_set.key for picture_set in sets().values() if picture
 
 
 def counted(folders: Mapping[str, Path]) -> Counter[str]:
-    """How often each word stands in names and keywords of emoji, and in the icons' names of the sets in `iconify`."""
+    """Count how often each word occurs in names and keywords of emoji, and in names of the icons in `iconify`."""
     return _counted(folders["emojibase"], folders.get("iconify"))
 
 

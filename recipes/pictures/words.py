@@ -9,6 +9,6 @@ from .table import read_toml
 
 @cache
 def words(kind: str) -> frozenset[str]:
-    """One of the lists, by its name there."""
+    """Return a list of words, by its name in the file."""
     listed = read_toml("words.toml")[kind]
     return frozenset(listed.split() if isinstance(listed, str) else listed)

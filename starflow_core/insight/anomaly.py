@@ -1,4 +1,4 @@
-"""Odd ones out: fitted on normal pictures, it says how odd others are, where, and how rare that is."""
+"""Anomaly detection: a scorer fitted on normal pictures says how odd others are, where, and how rare that is."""
 
 from __future__ import annotations
 
@@ -31,20 +31,21 @@ if TYPE_CHECKING:
 
 LEAST_PICTURES = 8
 FOLDS = 5
-LARGE = 1.5  # times the model's size: such pictures are looked at tile by tile
-MOST = 1e6  # of scores
+LARGE = 1.5  # times the model's size; pictures from this size on are scored tile by tile
+MOST = 1e6  # the largest score
 FORMAT = "starflow-anomaly-1"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How pictures are looked at, when fitting as when scoring.
+    """How pictures are scored; the settings are the same for fitting and for scoring.
 
     Attributes:
         prompt: what all pictures show; "" for anything.
-        draws: noise draws that are averaged over.
-        seed: of the first draw; draw i is that of seed + i.
-        tiled: look at pictures at their own resolution, tile by tile; otherwise they are scaled to the model's size.
+        draws: the number of noise draws to average over.
+        seed: the seed of the first draw; draw i has seed + i.
+        tiled: whether pictures keep their resolution and are scored tile by tile; otherwise they are scaled to the
+            model's size.
         false_positive_rate: share of normal pictures that may be called odd.
 
     Raises:
@@ -70,13 +71,13 @@ class Oddity:
     """How odd a picture is.
 
     Attributes:
-        score: larger is odder: the distance of its noise's statistics from those of normal pictures, of its oddest
-            tile, in standard deviations (Mahalanobis); at most a million, which stands for numbers that overflow.
-        p_value: the share of normal pictures that are at least as odd, (1 + k)/(1 + n) for k of n pictures that the
-            scorer was not fitted on.
+        score: the Mahalanobis distance of the noise statistics of its oddest tile from those of normal pictures, in
+            standard deviations; larger is odder. It is at most a million, which stands for numbers that overflow.
+        p_value: the share of normal pictures that are at least as odd, estimated as (1 + k)/(1 + n): of n normal
+            pictures, each scored by a fit on others, k are at least as odd.
         is_odd: whether the p-value is at most the false-positive rate.
-        map: (h, w), by how many standard deviations the noise of each place is larger than in normal pictures; of the
-            whole picture.
+        map: (h, w), of the whole picture: by how many standard deviations the mean square of each place's noise is
+            larger than in normal pictures.
     """
 
     score: float
@@ -86,7 +87,7 @@ class Oddity:
 
 
 class _Seen(NamedTuple):
-    """What is computed of a picture's N tiles: statistics (N, F) of their noise, and its mean squares (N, h, w)."""
+    """Results for the N tiles of a picture: statistics (N, F) and mean squares (N, h, w) of their noise."""
 
     statistics: Tensor
     squares: Tensor
@@ -95,16 +96,16 @@ class _Seen(NamedTuple):
 class Anomaly:
     """A scorer of pictures that was fitted on normal ones; `fit` or `load` makes it.
 
-    A flow maps what it has learnt to Gaussian noise; the noise of an odd picture has other statistics. This finds
-    simple pictures too, which are likelier than normal ones and still odd (arXiv 1810.09136).
+    A flow maps what it has learnt to Gaussian noise; the noise of an odd picture has other statistics. The scorer also
+    finds simple pictures, which are odd although they are likelier than normal ones (arXiv 1810.09136).
 
     Args:
         pipeline: the model.
-        settings: how pictures are looked at.
-        condition: of the settings' prompt, as the flow takes it.
-        normal: the noise's statistics of normal tiles.
-        places: (2, h, w), mean and standard deviation of the mean square of each place's noise, of normal tiles.
-        calibration: (n,), ascending: scores of normal pictures, each by a fit on others.
+        settings: how pictures are scored.
+        condition: the flow's condition for the prompt of the settings.
+        normal: the Gaussian fitted to the noise statistics of normal tiles.
+        places: (2, h, w), mean and standard deviation, over normal tiles, of the mean square of each place's noise.
+        calibration: (n,), ascending: the scores of normal pictures, each by a fit on others.
     """
 
     def __init__(
@@ -133,15 +134,16 @@ class Anomaly:
         failed: Callable[[str], None] = warnings.warn,
         on_progress: OnProgress = lambda done, total: None,
     ) -> Anomaly:
-        """A scorer fitted on normal pictures.
+        """Fit a scorer on normal pictures.
 
         Args:
             pipeline: the model.
             images: normal pictures, or a folder of them; 8 at least, and some hundreds are better.
             prompt, draws, seed, false_positive_rate: see `Settings`.
             tiled: see `Settings`; by default, whether most pictures are much larger than the model's.
-            failed: called with what is wrong with a picture that is left out; it warns by default.
-            on_progress: called with the pictures done, of all; an exception that it raises ends the work.
+            failed: called with an error message for each picture that is left out; it warns by default.
+            on_progress: called with the numbers of finished and of all pictures; an exception that it raises ends the
+                work.
 
         Raises:
             ValueError: there are too few pictures, all are alike, or a setting is out of range.
@@ -160,10 +162,10 @@ class Anomaly:
         return cls(pipeline, settings, condition, _fitted(seen), places, calibration.sort().values)
 
     def score(self, image: AnyImage) -> Oddity:
-        """How odd a picture is.
+        """Score how odd a picture is.
 
         Raises:
-            ValueError: it cannot be read.
+            ValueError: the picture cannot be read.
         """
         tiles = _tiles(self.pipeline, image, self.settings)
         seen = _seen(self.pipeline, tiles, self.settings, self.condition)
@@ -181,7 +183,7 @@ class Anomaly:
         """Write the scorer, without the model, to a safetensors file.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: the file cannot be written.
         """
         tensors = {
             **{name: getattr(self.normal, name) for name in ("mean", "scale", "whitening")},
@@ -197,10 +199,10 @@ class Anomaly:
 
     @classmethod
     def load(cls, file: os.PathLike[str] | str, pipeline: Pipeline) -> Anomaly:
-        """A scorer from its file.
+        """Load a scorer from its file.
 
         Raises:
-            ValueError: it is no such file, or was fitted with another model or other weights.
+            ValueError: the file is not one of a scorer, or was fitted with another model or other weights.
         """
         told, tensors = _read(Path(file))
         if (told["model"], told["weights"]) != (pipeline.name, fingerprint(pipeline.flow)):
@@ -237,12 +239,12 @@ def _read(file: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 
 
 def _are_large(images: Sequence[AnyImage], side: int) -> bool:
-    """Whether most of the first pictures are much larger than a model's."""
+    """Whether most of the first pictures are much larger than the pictures of the model."""
     return statistics.median([_shorter_side(image) for image in images[:16]] or [0]) >= LARGE * side
 
 
 def _shorter_side(image: AnyImage) -> int:
-    """In pixels; 0 for what cannot be read, which is told when it is its turn."""
+    """Return the shorter side, in pixels; 0 for a picture that cannot be read, which is reported later."""
     try:
         return min(as_rgb(image).size)
     except ValueError:
@@ -255,7 +257,7 @@ def _tiles(pipeline: Pipeline, image: AnyImage, settings: Settings) -> Tiles:
 
 @torch.no_grad()
 def _seen(pipeline: Pipeline, tiles: Tiles, settings: Settings, condition: Tensor | None) -> _Seen:
-    """What the flow makes of a picture's tiles, a few at a time, averaged over the draws."""
+    """Run the flow on a picture's tiles, a few at a time; average the results over the noise draws."""
     flow, patch = pipeline.flow, pipeline.flow.config.patch_size
     side = flow.config.trained_side
     some = max(1, at_once((side, side), len(tiles) * settings.draws) // settings.draws)
@@ -280,10 +282,10 @@ def _all_normal(
     failed: Callable[[str], None],
     on_progress: OnProgress,
 ) -> list[_Seen]:
-    """What the flow makes of normal pictures; `failed` is called with what is wrong with those that are left out.
+    """Run the flow on normal pictures; call `failed` with an error message for each picture that is left out.
 
     Raises:
-        ValueError: too few are left.
+        ValueError: too few pictures are left.
     """
     seen: list[_Seen] = []
     for place, image in enumerate(images):
@@ -299,10 +301,10 @@ def _all_normal(
 
 
 def _normal(pipeline: Pipeline, image: AnyImage, settings: Settings, condition: Tensor | None) -> _Seen:
-    """What the flow makes of a normal picture.
+    """Run the flow on a normal picture.
 
     Raises:
-        ValueError: it cannot be read, or is so odd that numbers overflow.
+        ValueError: the picture cannot be read, or is so odd that numbers overflow.
     """
     seen = _seen(pipeline, _tiles(pipeline, image, settings), settings, condition)
     if not seen.statistics.isfinite().all():
@@ -316,6 +318,6 @@ def _fitted(seen: Sequence[_Seen]) -> Gaussian:
 
 
 def _left_out(seen: Sequence[_Seen], fold: int) -> Tensor:
-    """Scores of the pictures of a fold by a fit on all others."""
+    """Score the pictures of a fold by a fit on all other pictures."""
     normal = _fitted([one for place, one in enumerate(seen) if place % FOLDS != fold])
     return torch.stack([normal.distance(one.statistics).max() for one in seen[fold::FOLDS]])

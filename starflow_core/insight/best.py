@@ -10,19 +10,19 @@ from torch import Tensor
 from ..flow.flow import Flow
 from .scoring import Overflow, log_probs
 
-DRAWS = 4  # of noise, each the same for all candidates
+DRAWS = 4  # noise draws; all candidates get the same noise
 
 
 def best(flow: Flow, x: Tensor, conditions: Tensor | None, *, clean: bool) -> int:
-    """The place of the datum that its prompt explains best: of the largest log p(x|prompt) − log p(x).
+    """Return the place of the datum that the prompt explains best: the largest log p(x|prompt) − log p(x).
 
-    Without conditions it is the likeliest one. Data that overflow are never the best, unless all do.
+    Without conditions, the likeliest datum is the best. Data that overflow are never the best, unless all do.
 
     Args:
         flow: the model.
         x: candidates (N, C, H, W).
-        conditions: (2, …), that of the empty prompt and that of the prompt; None for a model without conditions.
-        clean: whether the data are without the noise of training.
+        conditions: (2, …), of the empty prompt and of the prompt; None for a model without conditions.
+        clean: whether the data have no training noise.
 
     Raises:
         ValueError: a shape does not fit the model.
@@ -32,7 +32,7 @@ def best(flow: Flow, x: Tensor, conditions: Tensor | None, *, clean: bool) -> in
 
 
 def _score(flow: Flow, x: Tensor, conditions: Tensor | None, clean: bool) -> float:
-    """In nats; −∞ for a datum (1, C, H, W) that overflows."""
+    """Return the score of a datum (1, C, H, W), in nats; −∞ if it overflows."""
     if not x.isfinite().all():
         return -math.inf
     try:

@@ -25,12 +25,12 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm", ".gif", ".tif", ".
 
 @dataclass(frozen=True)
 class Protocol:
-    """How bits per dimension are measured; figures of different protocols do not compare.
+    """How bits per dimension are measured; figures of different protocols are not comparable.
 
     Attributes:
-        model: its name, with the fingerprint of its weights.
+        model: the name of the model, with the fingerprint of its weights.
         draws: importance draws K per picture.
-        seed: of the dequantisation noise.
+        seed: the seed of the dequantisation noise.
         resize: pictures of other sizes are cropped to their middle square and scaled down by area; otherwise they are
             errors.
     """
@@ -104,10 +104,10 @@ def measure(
     protocol: Protocol,
     failed: Callable[[str], None],
 ) -> Iterator[Measurement]:
-    """Bits per dimension of pictures, in order; a thread reads the next pictures meanwhile.
+    """Yield the bits per dimension of pictures, in order; meanwhile, a thread reads the next pictures.
 
     Args:
-        pipeline: of a flow of pictures.
+        pipeline: a pipeline with a flow of pictures.
         entries: what to measure.
         protocol: how to measure.
         failed: called with each picture that is left out, because it cannot be read, has another size, or overflows.
@@ -179,11 +179,11 @@ def _content_seed(picture: Tensor) -> int:
 
 
 class Table:
-    """A CSV file of measurements, one a line, with the protocol on each; a half-written last line is dropped.
+    """A CSV file of measurements. A line has one measurement and the protocol; a half-written last line is dropped.
 
     Args:
-        path: of the file; an existing one is continued. None keeps nothing.
-        protocol: of all of its measurements.
+        path: the path of the file; an existing file is continued. If None, nothing is written.
+        protocol: the protocol of all measurements.
 
     Raises:
         ValueError: the file is not such a table, or was measured by another protocol.

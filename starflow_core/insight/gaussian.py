@@ -1,4 +1,4 @@
-"""A Gaussian fitted to a few vectors of many numbers, and the distance of others from it."""
+"""A Gaussian fitted to a few vectors with many entries, and the distance of other vectors from it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Gaussian:
 
     Attributes:
         mean: (F,).
-        scale: (F,), the standard deviation of each number.
-        whitening: (F, F), W with W·Wᵀ the inverse of the correlations.
+        scale: (F,), the standard deviation of each entry.
+        whitening: (F, F), W; W·Wᵀ is the inverse of the correlation matrix.
     """
 
     mean: Tensor
@@ -24,11 +24,11 @@ class Gaussian:
 
     @classmethod
     def fit(cls, vectors: Tensor) -> Gaussian:
-        """The Gaussian of some vectors (N, F), of correlations shrunk towards none.
+        """Fit a Gaussian to vectors (N, F), with correlations shrunk towards the identity.
 
-        The correlations of fewer vectors than numbers cannot be inverted. Shrinking them towards the identity by the
-        share that is expected to be best can (Ledoit and Wolf, doi.org/10.1016/S0047-259X(03)00096-4). Numbers that
-        never change are left out: their scale is infinite.
+        If N < F, the correlation matrix cannot be inverted, but a shrunk one can. The share of the identity minimises
+        the expected squared error (Ledoit and Wolf, doi.org/10.1016/S0047-259X(03)00096-4). Entries that never change
+        are left out: their scale is infinite.
         """
         vectors = vectors.double()
         mean, scale = vectors.mean(0), vectors.std(0, correction=0)
@@ -42,17 +42,17 @@ class Gaussian:
         return cls(mean, scale, (axes * values.rsqrt()).contiguous())
 
     def distance(self, vectors: Tensor) -> Tensor:
-        """The Mahalanobis distance of vectors (…, F), without unit: (…)."""
+        """Return the Mahalanobis distance (…) of vectors (…, F), without unit."""
         return (((vectors.double() - self.mean) / self.scale) @ self.whitening).norm(dim=-1)
 
 
 def _level(correlations: Tensor) -> float:
-    """The mean of the diagonal: 1, less where numbers never change."""
+    """Return the mean of the diagonal: 1, or less if some entries never change."""
     return float(correlations.diagonal().mean())
 
 
 def _shrinkage(standard: Tensor, correlations: Tensor) -> float:
-    """The share of the identity, from 0 to 1, for which the expected squared error is least."""
+    """Return the share of the identity, from 0 to 1, that minimises the expected squared error."""
     N, F = standard.shape
     target = _level(correlations) * torch.eye(F, dtype=torch.float64)
     spread = float((correlations - target).square().sum())

@@ -14,22 +14,22 @@ STOPS = ((68, 1, 84), (59, 82, 139), (33, 145, 140), (94, 201, 98), (253, 231, 3
 
 
 def value_range(log_prob_maps: Sequence[Tensor]) -> tuple[float, float]:
-    """The least and the greatest number in some maps; (0, 0) where there is none."""
+    """The least and the greatest finite number in some maps; (0, 0) if there is none."""
     values = torch.cat([one.float().flatten() for one in log_prob_maps])
     finite = values[values.isfinite()]
     return (float(finite.min()), float(finite.max())) if len(finite) else (0.0, 0.0)
 
 
 def heatmap(log_prob_map: Tensor, size: tuple[int, int], between: tuple[float, float] | None = None) -> Image.Image:
-    """The map (H', W') in nats by token as an RGB picture of `size` pixels, a range of values spread over the colours.
+    """Draw a map as an RGB picture; a range of values is spread over the colours.
 
-    NaN and infinity count as least likely. Tokens stay squares of one colour, since each has one likelihood.
+    NaN and −∞ get the first colour, +∞ gets the last. Tokens stay squares of one colour, since each has one likelihood.
 
     Args:
         log_prob_map: (H', W'), in nats by token.
         size: width and height of the picture.
-        between: the values of the first and the last colour; the map's own range by default. A common one makes
-            heatmaps comparable.
+        between: the values of the first and the last colour; the map's own range by default. A common range
+            makes heatmaps comparable.
     """
     values = log_prob_map.float().numpy()
     low, high = value_range([log_prob_map]) if between is None else between

@@ -22,15 +22,15 @@ TOKENS_AT_ONCE = 4096  # of pictures and draws together: enough for large matrix
 
 @dataclass(frozen=True)
 class Likelihood:
-    """Log-likelihood of one image with the noise of training, averaged over noise draws.
+    """Log-likelihood of one image with training noise, averaged over noise draws.
 
     Attributes:
         log_prob: in nats, the mean over the draws.
         bits_per_dim: of the latents, −log_prob / (ln 2 · C·H·W); of pictures, in units of their 8-bit steps.
         map: (H/p, W/p), in nats by token; sums to `log_prob`.
         draws: (K,), the log-probability of each draw, in nats.
-        noise_map: (H/p, W/p), ‖z‖² by token, z being the flow's noise, of D dimensions a token: χ² of D degrees of
-            freedom under the model.
+        noise_map: (H/p, W/p), ‖z‖² by token, the mean over the draws; z is the flow's noise. Under the model, ‖z‖² of
+            one draw follows the χ² law with D degrees of freedom, D being the dimensions of a token.
     """
 
     log_prob: float
@@ -77,11 +77,11 @@ def score(
 
     Args:
         flow: the model.
-        x: (C, H, W), without noise: latents, scaled, or a picture in [−1, 1].
+        x: (C, H, W), without noise: scaled latents, or a picture in [−1, 1].
         condition: (1, …) as for the flow: features of the prompt, or a label; None for a model without either.
-        draws: noise draws K.
-        seed: of the first draw; draw i is that of seed + i.
-        on_progress: called with the finished draws, of all K; an exception that it raises ends the work.
+        draws: the number K of noise draws.
+        seed: the seed of the first draw; draw i has seed + i.
+        on_progress: called with the number of finished draws, and K; an exception that it raises ends the work.
 
     Raises:
         ValueError: a shape does not fit the model, or numbers overflow.
@@ -119,14 +119,14 @@ def discrete_bits_per_dim(
     P(v) ≈ 1/K Σ_k p(x_k | condition) / 128^D. Its expected logarithm is below log P(v), and closer for larger K.
 
     Args:
-        flow: of pictures.
+        flow: a flow of pictures.
         x: pictures (B, C, H, W) in [−1, 1], of 256 levels.
         condition: one for each picture, as for the flow.
-        seeds: of each picture's first draw; draw k is that of seed + k.
+        seeds: the seed of each picture's first draw; draw k has seed + k.
         draws: K.
 
     Raises:
-        ValueError: it is a flow of latents, which has no likelihood of pixels, or a shape does not fit the model.
+        ValueError: the flow is one of latents, which has no likelihood of pixels, or a shape does not fit the model.
     """
     check_has_pixels(flow)
     H, W = flow.grid(x)
@@ -170,7 +170,7 @@ def denoise(
         x: data (B, C, H, W) with the noise that the model was trained with.
         condition: as for the flow.
         noise_std: σ; the model's own by default.
-        report: called with all pictures after every few; an exception that it raises ends the denoising.
+        report: called with all pictures after each few are denoised; an exception that it raises ends the denoising.
 
     Raises:
         ValueError: a shape does not fit the model.

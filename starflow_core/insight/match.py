@@ -16,12 +16,12 @@ from .scoring import log_probs
 
 @dataclass(frozen=True)
 class Match:
-    """What each of P prompts says about one picture x: the pointwise mutual information log p(x|prompt) − log p(x).
+    """How well each of P prompts explains one picture x: the pointwise mutual information log p(x|prompt) − log p(x).
 
     Attributes:
-        prompts: as they were given.
-        scores: (P,), in nats, the mean over K noise draws. Above 0, the prompt makes the picture likelier; pictures of
-            the same prompt can be ranked by it too.
+        prompts: the prompts, as they were given.
+        scores: (P,), in nats, the mean over K noise draws. A prompt with a score above 0 makes the picture likelier.
+            Scores can also rank pictures of the same prompt.
         standard_errors: (P,), of the scores over the draws, in nats; NaN for a single draw.
         posterior: (P,), sums to 1: the probability of each prompt by Bayes' rule, if one of them is right and all are
             equally likely before the picture is seen.
@@ -50,16 +50,17 @@ def match(
     seed: int = 0,
     on_progress: OnProgress = lambda done, total: None,
 ) -> list[Match]:
-    """How well each prompt explains each datum, two likelihoods a score.
+    """Score how well each prompt explains each datum; a score is the difference of two log-likelihoods.
 
     Args:
         flow: the model.
         x: (N, C, H, W), without noise.
-        prompts: P of them.
-        conditions: (1 + P, …), first that of the empty prompt, then those of the prompts.
-        draws: noise draws K.
-        seed: of the first draw; draw i is that of seed + i.
-        on_progress: called with the finished log-likelihoods, of all; an exception that it raises ends the work.
+        prompts: P prompts.
+        conditions: (1 + P, …), the condition of the empty prompt, then the conditions of the prompts.
+        draws: the number K of noise draws.
+        seed: the seed of the first draw; draw i has seed + i.
+        on_progress: called with the numbers of finished and of all log-likelihoods; an exception that it raises ends
+            the work.
 
     Raises:
         ValueError: a shape does not fit the model, or numbers overflow.

@@ -7,18 +7,18 @@ from torch import Tensor
 
 
 def noise_statistics(z: Tensor, patch_size: int) -> Tensor:
-    """A vector (B, F) for each datum's noise, float64.
+    """Return a vector of statistics for the noise of each datum, (B, F) float64.
 
     A flow maps what it has learnt to z ~ N(0, I): each number has mean 0 and variance 1 and does not depend on the
-    others. The statistics show departures from that, wherever in the picture they are:
+    others. The statistics show departures from this, wherever they are in the picture:
 
-    - of each channel, the mean, the mean square, and the mean product of neighbours across and down;
-    - of each place, a token of p×p, the mean square;
-    - of the whole, the largest |z|.
+    - for each channel, the mean, the mean square, and the mean product of neighbours across and down;
+    - for each place, a token of p×p, the mean square;
+    - for the whole picture, the largest |z|.
 
     Args:
         z: (B, C, H, W).
-        patch_size: p, pixels or latents of a token along a side.
+        patch_size: p, the side of a token, in pixels or latents.
     """
     z = z.double()
     return torch.cat(

@@ -7,21 +7,22 @@ import math
 import torch
 from torch import Tensor
 
-# Powers of ten: oddness starts where one token in 10³ of the model's own pictures lies, and is 1 at one in 10¹².
+# Values of −log₁₀ p at which oddness starts, and at which it is 1. They are reached by one token in 10³ and by one in
+# 10¹² of the model's own pictures.
 STARTS, IS_ODD = 3.0, 12.0
 
 
 def oddness(noise_map: Tensor, dimensions: int) -> Tensor:
     """Oddness of each token, from 0 to 1, by its noise under the flow.
 
-    A flow maps its own pictures to noise z ~ N(0, I), whatever they show: the log-determinant accounts for the many
-    nats of an intricate place, which is not odd for that. ‖z‖² of a token of D dimensions follows the χ² law with D
-    degrees of freedom, the reference. With p = P(χ²_D ≥ ‖z‖²), the oddness is 0 for p ≥ 10⁻³ and 1 for p ≤ 10⁻¹², and
-    grows with −log₁₀ p between them.
+    A flow maps its own pictures to noise z ~ N(0, I), whatever they show. An intricate place takes many nats, but this
+    does not make it odd: the log-determinant accounts for them. The reference is the χ² law with D degrees of freedom,
+    which ‖z‖² of a token with D dimensions follows. With p = P(χ²_D ≥ ‖z‖²), the oddness is 0 for p ≥ 10⁻³ and 1 for
+    p ≤ 10⁻¹²; between them, it grows with −log₁₀ p.
 
     Args:
-        noise_map: (…), ‖z‖² by token; a mean over draws spreads less than one draw, and is conservative.
-        dimensions: D.
+        noise_map: (…), ‖z‖² by token. A mean over draws varies less than one draw, which makes oddness conservative.
+        dimensions: D, the dimensions of a token.
 
     Raises:
         ValueError: a value is negative or NaN.

@@ -14,16 +14,16 @@ from .likelihood import TOKENS_AT_ONCE, with_training_noise
 
 
 class Overflow(ValueError):
-    """Numbers grew beyond bounds."""
+    """A log-likelihood is not finite."""
 
 
 @dataclass(frozen=True)
 class LogProbs:
-    """Log-likelihoods of N data given P conditions, of K noise draws each, in nats.
+    """Log-likelihoods of N data given P conditions, with K noise draws each, in nats.
 
     Attributes:
-        draws: (N, P, K), of each draw. Draw k has the same noise for every condition, so that the differences between
-            conditions are not those of the noise.
+        draws: (N, P, K), one by one. Draw k has the same noise for every condition, so the noise does not cause
+            differences between conditions.
         maps: (N, P, H/p, W/p), by token, the mean over the draws.
     """
 
@@ -37,7 +37,7 @@ class LogProbs:
 
 
 def at_once(grid: tuple[int, int], number: int) -> int:
-    """How many of a number of log-likelihoods over a token grid (H', W') are computed at once."""
+    """Return how many of `number` log-likelihoods over a token grid (H', W') to compute at once."""
     return min(number, max(1, TOKENS_AT_ONCE // (grid[0] * grid[1])))
 
 
@@ -52,16 +52,17 @@ def log_probs(
 ) -> LogProbs:
     """Log-likelihoods of each datum given each condition.
 
-    A few are computed at once, so that memory does not grow with their number; and what does not depend on the
-    condition is computed once for all conditions.
+    They are computed a few at a time, so memory does not grow with their number. What does not depend on the condition
+    is computed once for all conditions.
 
     Args:
         flow: the model.
-        x: (N, C, H, W), latents, scaled, or pictures in [−1, 1].
+        x: (N, C, H, W), scaled latents, or pictures in [−1, 1].
         conditions: (P, …), features of prompts or labels; None for a model without either, where P is 1.
-        seeds: of the K noise draws, which add noise as in training; None for data that have it already, as drawn and
-            not denoised ones do: K is 1.
-        on_progress: called with the finished log-likelihoods, of all N·P·K; an exception that it raises ends the work.
+        seeds: the seeds of the K noise draws, which add noise as in training; None for data that have this noise
+            already, as drawn data have before they are denoised. Then K is 1.
+        on_progress: called with the number of finished log-likelihoods, and N·P·K; an exception that it raises ends
+            the work.
 
     Raises:
         Overflow: the data are too unlike those that the model knows.
@@ -93,5 +94,5 @@ def log_probs(
 
 
 def _noised(flow: Flow, x: Tensor, seed: int | None) -> Tensor:
-    """One datum (1, C, H, W) with the noise of training; as it is without a seed."""
+    """Return one datum (1, C, H, W) with training noise; without a seed, return it unchanged."""
     return x[None] if seed is None else with_training_noise(flow, x, seed, 1)

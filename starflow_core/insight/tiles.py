@@ -1,4 +1,4 @@
-"""A picture as squares of a model's size, and a map of the whole from maps of the squares."""
+"""Splits a picture into squares of a model's size, and joins maps of the squares to one of the whole picture."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Tiles:
     """Squares that cover a picture, and overlap.
 
     Attributes:
-        image: the picture, RGB, at the size that it is looked at.
+        image: the picture, RGB, after any scaling.
         places: left and top of each square, in pixels.
-        side: of the squares, in pixels.
+        side: the side of the squares, in pixels.
     """
 
     image: Image.Image
@@ -28,13 +28,13 @@ class Tiles:
 
     @classmethod
     def of(cls, image: Image.Image, side: int, *, scaled: bool) -> Tiles:
-        """The squares of a picture.
+        """Split a picture into squares.
 
         Args:
-            image: RGB.
-            side: of the squares, in pixels.
-            scaled: scale the picture first, so that its shorter side is that of a square; a smaller picture is always
-                scaled.
+            image: the picture, RGB.
+            side: the side of the squares, in pixels.
+            scaled: whether to scale the picture first, so that its shorter side is the side of a square; a smaller
+                picture is always scaled.
         """
         size = _looked_at(image.size, side, scaled)
         if size != image.size:
@@ -49,7 +49,7 @@ class Tiles:
             yield self.image.crop((left, top, left + self.side, top + self.side))
 
     def joined(self, maps: Sequence[Tensor]) -> Tensor:
-        """The map of the picture from those of its squares, (h, w) each: the mean where they overlap."""
+        """Join the maps of the squares, (h, w) each, to a map of the picture; take the mean where they overlap."""
         cell = self.side // maps[0].shape[0]  # pixels
         total = torch.zeros(-(-self.image.height // cell), -(-self.image.width // cell))
         count = torch.zeros_like(total)
@@ -62,7 +62,7 @@ class Tiles:
 
 
 def _looked_at(size: tuple[int, int], side: int, scaled: bool) -> tuple[int, int]:
-    """Width and height at which a picture is looked at; arguments as for `Tiles.of`."""
+    """Return the width and height that a picture is scaled to; arguments as for `Tiles.of`."""
     shorter = min(size)
     if shorter >= side and not (scaled and shorter > side):
         return size

@@ -1,1 +1,1 @@
-"""How each kind of package is read: `read(set, folders)` of a module yields its drawings."""
+"""Readers, one for each kind of package: `read(picture_set, folders)` yields the drawings of a set."""

@@ -1,6 +1,6 @@
-"""The npm packages `@dicebear/*`: avatars that a program puts together, with what they are made of.
+"""The npm packages `@dicebear/*`: avatars that a program assembles, with the names of their parts.
 
-Node has to be there to run it.
+The program runs in Node.js, which must be installed.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from ..drawing import Drawing
 from ..table import PictureSet
 
 SCRIPT = Path(__file__).with_name("avatars.mjs")
-SPARE = 1.3  # avatars made for each that is wanted: some come out the same
-# More of what captions speak of than the styles draw by themselves; a style takes the ones that it knows.
+SPARE = 1.3  # avatars to draw for each that is wanted, since some are the same
+# These make features that captions name more frequent; a style uses the options that it knows.
 OPTIONS = {
     "size": 128,
     "backgroundColor": ["transparent"],
@@ -32,12 +32,12 @@ OPTIONS = {
     "maskProbability": 4,
 }
 
-# Hair that cannot be seen on white, since the style draws no outlines.
+# Hair colours, by style, that cannot be seen on white, since the style draws no outlines.
 UNSEEN = {"dylan": "#ffffff"}
 
 
 def read(picture_set: PictureSet, folders: Mapping[str, Path]) -> Iterator[Drawing]:
-    """As many avatars as the set's cap says, and some to spare; the same ones each time."""
+    """Yield as many avatars as the set's cap says, and some to spare; they are the same each time."""
     if picture_set.cap is None:
         raise ValueError(f"[{picture_set.key}] in sets.toml needs a cap: there is no end to avatars.")
     for row in _made(picture_set.key, folders, round(SPARE * picture_set.cap)):

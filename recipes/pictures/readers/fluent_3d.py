@@ -1,4 +1,4 @@
-"""The npm package `@lobehub/fluent-emoji-3d`: a WebP file an emoji, named by its code points."""
+"""The npm package `@lobehub/fluent-emoji-3d`: one WebP file per emoji, named by its code points."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..table import PictureSet
 
 
 def read(picture_set: PictureSet, folders: Mapping[str, Path]) -> Iterator[Drawing]:
-    """The emoji that have a name."""
+    """Yield the emoji that have a name."""
     names = emoji.by_code(folders["emojibase"])
     for file in sorted((folders[picture_set.package] / "assets").glob("*.webp")):
         known = names.get(emoji.plain(file.stem))

@@ -1,4 +1,4 @@
-"""The sets of the npm package `@iconify/json`: one JSON file a set, with the drawings' bodies."""
+"""The sets of the npm package `@iconify/json`: one JSON file per set, with the bodies of the drawings."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from .. import emoji
 from ..drawing import Drawing
 from ..table import PictureSet
 
-INK = "#000000"  # of drawings without a colour of their own
+INK = "#000000"  # the colour of drawings without a colour of their own
 
 
 def read(picture_set: PictureSet, folders: Mapping[str, Path]) -> Iterator[Drawing]:
-    """The set's drawings that are neither hidden nor in a category that is skipped."""
+    """Yield the set's drawings that are neither hidden nor in a skipped category."""
     package = folders[picture_set.package]
     content = json.loads((package / "json" / f"{picture_set.key}.json").read_text())
     categories = {icon: category for category, icons in (content.get("categories") or {}).items() for icon in icons}
@@ -39,7 +39,7 @@ def read(picture_set: PictureSet, folders: Mapping[str, Path]) -> Iterator[Drawi
 
 
 def _emoji_of(content: dict[str, Any], emojibase: Path) -> dict[str, emoji.Emoji]:
-    """The emoji that icons show, by their characters where the set says them, else by their names."""
+    """Return the emoji that each icon shows: by its character if the set gives one, otherwise by its name."""
     by_code, by_name = emoji.by_code(emojibase), emoji.by_name(emojibase)
     found = {icon: by_name[emoji.key(icon)] for icon in content["icons"] if emoji.key(icon) in by_name}
     for code, icon in (content.get("chars") or {}).items():

@@ -13,8 +13,8 @@ from ..drawing import Drawing
 from ..table import PictureSet
 from ..words import words
 
-MAX_BYTES = 600_000  # larger ones take seconds each
-MAX_OF_A_TITLE = 3  # files; a title of more is that of a series
+MAX_BYTES = 600_000  # larger files take seconds each
+MAX_OF_A_TITLE = 3  # files; a title that more files have is that of a series
 TITLE = re.compile(r"<dc:title>([^<]{2,80})</dc:title>")
 KEYWORD = re.compile(r"<rdf:li>([^<]{2,40})</rdf:li>")
 CREATOR = re.compile(r"<dc:(creator|publisher|rights)>.*?</dc:\1>", re.DOTALL)
@@ -26,7 +26,7 @@ NOT_SAID = re.compile(r"\b(bw|ganson|svg|openclipart|alt\d*)\b")  # in files' na
 
 
 def read(picture_set: PictureSet, folders: Mapping[str, Path]) -> Iterator[Drawing]:
-    """The drawings that are not in a folder that is skipped; links to others are left out."""
+    """Yield the drawings, except those in skipped folders, large files, and links to other drawings."""
     root = folders[picture_set.package] / "usr/share/openclipart/svg"
     english = vocabulary.counted(folders)
     texts = {file: file.read_text(errors="replace") for file in _files(root, picture_set.skip)}
@@ -61,7 +61,7 @@ def _title(svg: str) -> str:
 
 
 def _stem(stem: str, svg: str) -> str:
-    """A file's name without its creator's, `duck` for `duck_liftarn_01`; it may be cut off."""
+    """Return a file's name without the creator's name, which may be cut off: `duck` for `duck_liftarn_01`."""
     people = {
         word.lower()
         for part in CREATOR.finditer(svg)
@@ -74,18 +74,18 @@ def _stem(stem: str, svg: str) -> str:
 
 
 def _name(named: list[str], keywords: tuple[str, ...], english: Mapping[str, int]) -> str:
-    """The first of the names that is English, else the first such keyword; "" where none is."""
+    """Return the first English name, otherwise the first English keyword; "" if there is neither."""
     said = (" ".join(NOT_SAID.sub(" ", name).split()) for name in (*named, *keywords))
     return next((name for name in said if name not in EMPTY and vocabulary.is_english(name, english)), "")
 
 
 def _keywords(svg: str) -> tuple[str, ...]:
-    """The keywords without the creators' names, which the files mix in, and without those that say nothing."""
+    """Return the keywords without the names of creators, which files mix in, and without words that say nothing."""
     people = _people(svg)
     said = (names.cleaned(html.unescape(word)) for word in KEYWORD.findall(CREATOR.sub("", svg)))
     return tuple(dict.fromkeys(word for word in said if word and word not in people and word not in EMPTY))
 
 
 def _people(svg: str) -> set[str]:
-    """The names of those who made, published or own a drawing."""
+    """Return the names of the people who made, published or own a drawing."""
     return {" ".join(re.sub(r"<[^>]*>", " ", part[0]).lower().split()) for part in CREATOR.finditer(svg)}

@@ -1,4 +1,4 @@
-"""The Debian package `tango-icon-theme`: an SVG file an icon, named by what it stands for."""
+"""The Debian package `tango-icon-theme`: one SVG file per icon, named by its meaning."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from pathlib import Path
 from ..drawing import Drawing
 from ..table import PictureSet
 
-# What the icons' naming specification sorts them by, around what they show.
+# Parts of names that sort the icons, by their naming specification; the rest of a name says what the icon shows.
 SORTED_BY = re.compile(
     r"^(accessories|applications|preferences(-desktop|-system)?|emblem|media|x-office|dialog|input|face)-|-x-generic"
 )
 
 
 def read(picture_set: PictureSet, folders: Mapping[str, Path]) -> Iterator[Drawing]:
-    """All icons; links to others are left out."""
+    """Yield all icons, except links to other icons."""
     root = folders[picture_set.package] / "usr/share/icons/Tango/scalable"
     for file in sorted(root.rglob("*.svg")):
         if not file.is_symlink():
