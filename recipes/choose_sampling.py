@@ -1,4 +1,7 @@
-"""What settings of sampling do to the embedded model's pictures, as a table: `python -m recipes.choose_sampling`."""
+"""What settings of sampling do to the embedded model's pictures, as a table: `python -m recipes.choose_sampling`.
+
+It draws names that `evaluate.py` does not draw, so that the figures on the card are not of what was tuned on.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,9 @@ from typing import Any
 from starflow_core.weights.model_folder import DEFAULT_MODEL, load
 
 from .config import arguments
-from .evaluate import Evaluation
-from .prompts import PEOPLES
+from .evaluate import NAMES, Evaluation
 
+TUNED_ON = 150  # names
 TEMPERATURES, GUIDANCES = (1.0, 0.9, 0.7, 0.5), (1.0, 3.0, 5.0)
 COLUMNS = ("temperature", "guidance", "denoised", "recall@1", "recall@5", "diversity", "time")
 
@@ -28,7 +31,8 @@ def cases(defaults: dict[str, Any]) -> list[dict[str, Any]]:
 def row(evaluation: Evaluation, sampling: dict[str, Any]) -> str:
     """A line of the table."""
     chosen = evaluation.with_sampling(**sampling)
-    figures = [*chosen.recall(PEOPLES, "prompts"), chosen.diversity()]
+    names = chosen.trained_names[NAMES : NAMES + TUNED_ON]
+    figures = [*chosen.recall(names, "names"), chosen.diversity(names)]
     values = " | ".join(f"{figure.value:.2f}" for figure in figures)
     settings = f"{sampling['temperature']:g} | {sampling['guidance']:g} | {'yes' if sampling['denoise'] else 'no'}"
     return f"| {settings} | {values} | {chosen.seconds_a_picture():.2f} s |"

@@ -165,9 +165,9 @@ class Evaluation:
             subjects = self.judge.ranks(drawn, names, range(len(names)))
             yield Figure.share(f"subject right, recall@5, of the same pairs of {kind}", [rank < 5 for rank in subjects])
 
-    def diversity(self) -> Figure:
+    def diversity(self, prompts: Sequence[str] = PEOPLES) -> Figure:
         """Mean distance between pictures of the same prompt, as a share of the distance between prompts."""
-        prompts = PEOPLES[:PROMPTS]
+        prompts = prompts[:PROMPTS]
         drawn = self.judge.features(self._drawn(prompts, count=SEEDS)).unflatten(0, (len(prompts), SEEDS))
         between = float(torch.pdist(drawn[:, 0]).mean())
         # If a model draws the same picture for every prompt, all distances are zero.

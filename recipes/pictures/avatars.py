@@ -38,7 +38,6 @@ MOODS = {
     "confused": r"confused|nervous|suspicious",
 }
 ADVENTURERS_SUNGLASSES = "variant01"
-UP_TO = ((12, "red"), (40, "orange"), (70, "yellow"), (165, "green"), (255, "blue"), (295, "purple"), (350, "pink"))
 HAIR_PARTS = ("hair", "head", "rearHair")
 FACE_PARTS = ("mood", "face", "mouth", "eyes")
 EYEWEAR_PARTS = ("glasses", "accessories", "eyes")
