@@ -139,8 +139,11 @@ class Anomaly:
         Args:
             pipeline: the model.
             images: normal pictures, or a folder of them; 8 at least, and some hundreds are better.
-            prompt, draws, seed, false_positive_rate: see `Settings`.
+            prompt: what all pictures show; "" for anything.
+            draws: noise draws that are averaged over.
+            seed: of the first draw; draw i is that of seed + i.
             tiled: see `Settings`; by default, whether most pictures are much larger than the model's.
+            false_positive_rate: share of normal pictures that may be called odd.
             failed: called with an error message for each picture that is left out; it warns by default.
             on_progress: called with the numbers of finished and of all pictures; an exception that it raises ends the
                 work.
