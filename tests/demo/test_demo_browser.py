@@ -143,8 +143,14 @@ def test_each_drawing_has_another_seed_unless_it_is_kept(visitor: Visit) -> None
 def few(visitor: Visit, pictures: int = 1) -> None:
     """Open the settings, and ask for fewer or more pictures than at first."""
     visitor.settings()
-    visitor.page.get_by_label("number input for pictures").fill(str(pictures))
-    visitor.page.get_by_label("number input for pictures").press("Tab")
+    field, slider = (visitor.page.get_by_label(f"{kind} for pictures") for kind in ("number input", "range slider"))
+    for _ in range(50):  # a page that is still coming to life forgets what is typed
+        field.fill(str(pictures))
+        field.press("Tab")
+        visitor.page.wait_for_timeout(100)
+        if slider.input_value() == field.input_value() == str(pictures):
+            return
+    raise AssertionError("the field does not keep its value")
 
 
 def test_sixteen_pictures_fit_the_frame(visitor: Visit) -> None:
