@@ -24,6 +24,7 @@ from . import meaning
 
 PAD, EOS, UNKNOWN = "<pad>", "</s>", "<unk>"
 SPECIAL = (PAD, EOS, UNKNOWN)
+EMBEDDINGS = ("shared.", "encoder.embed_tokens.")  # the two names of the same layer in a T5's state
 # Singular and plural become one: box and boxes, berry and berries, shoe and shoes, leaf and leaves, cat and cats.
 ENDINGS = (
     (r"(?<=[a-z](?:ch|sh|ss|x|z))es\b", ""),
@@ -146,9 +147,8 @@ def exportable(encoder: TextEncoder) -> TextEncoder:
     model = encoder.model
     table = model.get_input_embeddings().weight.detach()
     plain = T5EncoderModel(model.config).eval().requires_grad_(False)
-    embeddings = ("shared.", "encoder.embed_tokens.")
-    rest = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(embeddings)}
-    plain.load_state_dict(rest | {f"{name}weight": table for name in embeddings})
+    rest = {name: tensor for name, tensor in model.state_dict().items() if not name.startswith(EMBEDDINGS)}
+    plain.load_state_dict(rest | {f"{name}weight": table for name in EMBEDDINGS})
     return TextEncoder(plain, encoder.tokenizer, encoder.tokens, device=encoder.device)
 
 
@@ -157,16 +157,15 @@ def load_exported(encoder: TextEncoder, exported: TextEncoder) -> None:
 
     The map of the fixed parts is fitted to the exported table by least squares. The trained parts are the residuals.
     """
-    weights = dict(exported.model.state_dict())
-    table = weights.pop("shared.weight").float()
-    weights.pop("encoder.embed_tokens.weight", None)
+    weights = exported.model.state_dict()
+    table = weights["shared.weight"].float()
     embedding = encoder.model.get_input_embeddings()
     with torch.no_grad():
         embedding.map.weight.copy_(torch.linalg.lstsq(embedding.fixed, table).solution.T)
         embedding.own.copy_(table - embedding.map(embedding.fixed))
-    missing, unexpected = encoder.model.load_state_dict(weights, strict=False)
-    assert not unexpected
-    assert all("embed_tokens" in name or name.startswith("shared.") for name in missing)
+    embeddings = {name: w for name, w in encoder.model.state_dict().items() if name.startswith(EMBEDDINGS)}
+    rest = {name: w for name, w in weights.items() if not name.startswith(EMBEDDINGS)}
+    encoder.model.load_state_dict(rest | embeddings)
 
 
 def with_unknown_words(caption: str, share: float, rng: random.Random) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from benchmarks.insight import methods, pictures
 from benchmarks.insight.methods import METHODS, Looked, auroc
 from starflow_core.pipeline import Pipeline
+from starflow_core.weights.model_folder import load
 
 
 def picture(seed: int = 0, side: int = 64) -> np.ndarray:
@@ -80,3 +82,10 @@ def test_pictures_are_looked_at_as_the_scorer_does(pipeline: Pipeline) -> None:
     assert found.log_prob.tolist() == pytest.approx(found.maps.sum(1).tolist())
     assert found.statistics.shape[0] == found.webp.shape[0] == 3
     assert (found.webp > 8 * 1000).all()
+
+
+def test_8_bit_pictures_get_their_own_noise() -> None:
+    model = load("tarflow-mini-8bit", device="cpu", dtype=torch.float32)
+    grey = np.full((32, 32, 3), 128, np.uint8)
+    expected = model.score(Image.fromarray(grey), draws=methods.DRAWS).log_prob
+    assert methods.look(model, grey[None]).log_prob.tolist() == pytest.approx([expected], rel=1e-4)

@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from starflow_core.flow.noise import seeded_noise
 from starflow_core.images import to_tensor
 from starflow_core.insight.gaussian import Gaussian
+from starflow_core.insight.likelihood import with_training_noise
 from starflow_core.insight.noise_statistics import noise_statistics
 from starflow_core.pipeline import Pipeline
 
@@ -50,15 +50,13 @@ def look(pipeline: Pipeline, pixels: np.ndarray) -> Looked:
     for first in range(0, len(pixels), AT_ONCE):
         images = torch.stack([to_tensor(Image.fromarray(one)) for one in pixels[first : first + AT_ONCE]])
         x = images if pipeline.autoencoder is None else pipeline.autoencoder.encode(images)
-        drawn = []
-        for noise in seeded_noise(x.shape[1:], 0, DRAWS):
-            noised = x + flow.config.noise_std * noise
-            given = None if condition is None else condition.expand(len(x), *condition.shape[1:])
-            output = flow(noised, given)
-            statistic = noise_statistics(output.z, flow.config.patch_size)
-            drawn.append((output.log_prob_map.flatten(1).double(), statistic))
-        maps.append(torch.stack([one for one, _ in drawn]).mean(0))
-        statistics.append(torch.stack([one for _, one in drawn]).mean(0))
+        noised = torch.cat([with_training_noise(flow, one, 0, DRAWS) for one in x])
+        given = None if condition is None else condition.expand(len(noised), *condition.shape[1:])
+        output = flow(noised, given)
+        found = (output.log_prob_map.flatten(1).double(), noise_statistics(output.z, flow.config.patch_size))
+        of_map, of_noise = (one.unflatten(0, (len(x), DRAWS)).mean(1) for one in found)
+        maps.append(of_map)
+        statistics.append(of_noise)
     every = torch.cat(maps)
     bits = torch.tensor([_webp_bits(one) for one in pixels], dtype=torch.float64)
     return Looked(pixels, every.sum(1), every, torch.cat(statistics), bits)

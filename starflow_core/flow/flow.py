@@ -154,11 +154,11 @@ class Flow(Computing):
         P = 1 if conditions is None else len(conditions)
         conditions = self.checked_condition(conditions, P)
         shared = list(takewhile(lambda block: not block.is_conditioned, self.blocks))
-        tokens, log_det = patchify(x.to(self.device, torch.float32), self.config), torch.zeros((), device=self.device)
+        tokens = patchify(x.to(self.device, torch.float32), self.config)
+        log_det = torch.zeros(tokens.shape[:2], device=self.device)
         for output in self._through(shared, tokens, None, grid):
             tokens, log_det = output.tokens, log_det + output.log_det
-        tokens = tokens.repeat_interleave(P, 0)
-        log_det = log_det.repeat_interleave(P, 0) if log_det.ndim else log_det
+        tokens, log_det = tokens.repeat_interleave(P, 0), log_det.repeat_interleave(P, 0)
         given = None if conditions is None else conditions.repeat(len(x), *(1,) * (conditions.ndim - 1))
         for output in self._through(self.blocks[len(shared) :], tokens, given, grid):
             tokens, log_det = output.tokens, log_det + output.log_det

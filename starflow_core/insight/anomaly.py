@@ -213,8 +213,13 @@ class Anomaly:
                 f"{file} was fitted with the model {told['model']!r} of weights {told['weights']}; load that one, "
                 f"or fit it again with {pipeline.name!r}."
             )
+        if not _fits(tensors, pipeline):
+            raise ValueError(f"{file} is damaged: its numbers are not those of a scorer; fit it again.")
         normal = Gaussian(tensors["mean"], tensors["scale"], tensors["whitening"])
-        settings = Settings(**json.loads(told["settings"]))
+        try:
+            settings = Settings(**json.loads(told["settings"]))
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{file} is damaged: its settings are none ({error}); fit it again.") from None
         condition = pipeline.scored_condition(settings.prompt or None)
         return cls(pipeline, settings, condition, normal, tensors["places"], tensors["calibration"])
 
@@ -233,12 +238,20 @@ def _read(file: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
         raise ValueError(f"There is no file {file}.") from None
     except (SafetensorError, OSError):
         raise ValueError(f"{file} is no file of a scorer, or it is damaged; fit it again.") from None
-    F = tensors["mean"].numel() if "mean" in tensors else 0
-    shapes = {"mean": (F,), "scale": (F,), "whitening": (F, F)}
-    fits = all(name in tensors and tuple(tensors[name].shape) == shape for name, shape in shapes.items())
-    if told.get("format") != FORMAT or not fits or not {"model", "weights", "settings"} <= told.keys():
+    if told.get("format") != FORMAT or not {"model", "weights", "settings"} <= told.keys():
         raise ValueError(f"{file} is no file of a scorer that this version reads; fit it again.")
     return told, tensors
+
+
+def _fits(tensors: dict[str, Tensor], pipeline: Pipeline) -> bool:
+    """Whether the tensors of a file have the shapes that this model gives, and hold numbers."""
+    config = pipeline.flow.config
+    F, side = 4 * config.in_channels + config.trained_side**2 + 1, config.trained_side
+    shapes = {"mean": (F,), "scale": (F,), "whitening": (F, F), "places": (2, side, side)}
+    found = {name: tuple(tensor.shape) for name, tensor in tensors.items() if name != "calibration"}
+    scores = tensors.get("calibration", torch.zeros(0))
+    is_whole = found == shapes and scores.ndim == 1 and len(scores) >= LEAST_PICTURES
+    return is_whole and not any(tensor.isnan().any() for tensor in tensors.values())
 
 
 def _are_large(images: Sequence[AnyImage], side: int) -> bool:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from starflow_core.insight.anomaly import Anomaly
@@ -195,6 +196,43 @@ def test_damaged_and_foreign_files_are_refused(fitted: Anomaly, eight_bit: Pipel
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(ValueError, match="or it is damaged; fit it again"):
         Anomaly.load(path, eight_bit)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"mean": torch.zeros(3)},
+        {"whitening": torch.zeros(2, 2)},
+        {"places": torch.zeros(2, 3, 3)},
+        {"calibration": torch.zeros(0)},
+        {"calibration": torch.full((60,), math.nan)},
+        {"other": torch.zeros(1)},
+    ],
+)
+def test_files_of_other_numbers_are_refused(
+    fitted: Anomaly, eight_bit: Pipeline, tmp_path: Path, change: dict[str, torch.Tensor]
+) -> None:
+    told, tensors = saved(fitted, tmp_path)
+    save_file(tensors | change, tmp_path / "changed.safetensors", told)
+    with pytest.raises(ValueError, match="is damaged: its numbers are not those of a scorer"):
+        Anomaly.load(tmp_path / "changed.safetensors", eight_bit)
+
+
+@pytest.mark.parametrize("settings", ["", "[]", "{", '{"x": 1}', '{"draws": 0}', "7"])
+def test_files_of_other_settings_are_refused(
+    fitted: Anomaly, eight_bit: Pipeline, tmp_path: Path, settings: str
+) -> None:
+    told, tensors = saved(fitted, tmp_path)
+    save_file(tensors, tmp_path / "changed.safetensors", told | {"settings": settings})
+    with pytest.raises(ValueError, match="is damaged: its settings are none"):
+        Anomaly.load(tmp_path / "changed.safetensors", eight_bit)
+
+
+def saved(scorer: Anomaly, folder: Path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
+    """The texts and the tensors of the scorer's file."""
+    scorer.save(folder / "scorer.safetensors")
+    with safe_open(folder / "scorer.safetensors", "pt") as file:
+        return file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
 # Bad input
