@@ -34,6 +34,7 @@ from recipes.evaluate import Evaluation
 from recipes.pictures.picture import Picture
 from recipes.pool import Pool
 from starflow_core.codecs.classes import NO_CLASS
+from starflow_core.codecs.text_encoder import masked_features
 from starflow_core.insight.scoring import LogProbs
 from starflow_core.pipeline import Pipeline
 from starflow_core.training import loop, mixed_precision
@@ -301,13 +302,36 @@ def test_finished_training_does_nothing_more(trained: Config, monkeypatch: pytes
     assert all(torch.equal(after["model"][name], tensor) for name, tensor in before["model"].items())
 
 
+def test_flow_learns_to_tell_captions_apart(trained: Config) -> None:
+    pictures = data.load(trained)
+    torch.manual_seed(0)
+    encoder = flow.text_encoder(trained, pictures)
+    model = flow.TextToLatents(trained, encoder)
+    latents = flow.latents_of(autoencoder.load(trained), pictures.images(pictures.trained[:3]))
+    tokens = encoder.tokenize(["red square", "green disc", "blue square"])
+    for parameter in model.flow.parameters():
+        torch.nn.init.normal_(parameter, std=0.1)  # an untrained flow does not look at its text
+    surprise = model.surprise(latents, *tokens)
+    features = masked_features(model.text_encoder, *tokens)
+    own = torch.stack([model.flow(latents, one.expand(3, -1, -1)).log_prob for one in features], dim=1)
+    assert surprise.item() == pytest.approx(-own.log_softmax(1).diagonal().mean().item(), rel=1e-4)
+    surprise.backward()
+    assert all(weight.grad is not None and weight.grad.abs().sum() > 0 for weight in model.hidden_weights())
+
+
+def test_captions_to_tell_apart_are_different_and_said() -> None:
+    assert flow._different(["a cat", "", "dog", "a cat", "bird", ""]) == [0, 2, 4]
+
+
 def test_training_goes_on_from_its_checkpoint(trained: Config, tmp_path: Path) -> None:
     folder = shutil.copytree(trained.folder, tmp_path / "data")
     config = dataclasses.replace(trained, data=trained.data | {"folder": str(folder)})
     flow.train(longer(config, "flow", 24))
     state = torch.load(folder / flow.CHECKPOINT, weights_only=True)
     assert state["pictures"] == 24
-    assert {int(entry["step"]) for entry in state["optimizer"]["state"].values()} == {6}
+    adamw, muon = state["optimizers"]
+    assert {int(entry["step"]) for entry in adamw["state"].values()} == {6}
+    assert muon["state"]
 
 
 def test_published_hyperparameters_can_be_read() -> None:

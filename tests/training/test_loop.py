@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +41,39 @@ def new_trainer(folder: Path, pictures: int, **settings: Any) -> Trainer[Line]:
     return Trainer(Line(), loss, checkpoint, schedule | {"pictures": pictures}, lambda model: 0.0, rng=rng)
 
 
-def test_interrupted_training_ends_as_an_uninterrupted_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class Map(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = nn.Linear(3, 3)
+
+
+def new_map_trainer(folder: Path, pictures: int) -> Trainer[Map]:
+    torch.manual_seed(0)
+    model, schedule = Map(), {"batch_size": 4, "learning_rate": 0.05, "ema_decay": 0.9, "warmup_pictures": 4}
+
+    def loss(model: Map) -> Tensor:
+        return (model.linear(torch.eye(3)) - 2 * torch.eye(3)).square().sum() * (1 + torch.rand(()))
+
+    return Trainer(
+        model,
+        loss,
+        folder / "map.pt",
+        schedule | {"pictures": pictures},
+        lambda model: 0.0,
+        rng=random.Random(0),
+        hidden_weights=[model.linear.weight],
+    )
+
+
+@pytest.mark.parametrize("new", [new_trainer, new_map_trainer])
+def test_interrupted_training_ends_as_an_uninterrupted_one(
+    new: Callable[[Path, int], Trainer[Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for name in ("whole", "parts"):
         (tmp_path / name).mkdir()
-    whole = new_trainer(tmp_path / "whole", 80).run()
+    whole = new(tmp_path / "whole", 80).run()
 
-    trainer, steps = new_trainer(tmp_path / "parts", 80), 0
+    trainer, steps = new(tmp_path / "parts", 80), 0
     step = trainer._step
 
     def interrupted() -> float:
@@ -59,9 +87,10 @@ def test_interrupted_training_ends_as_an_uninterrupted_one(tmp_path: Path, monke
     monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", 0)
     with pytest.raises(KeyboardInterrupt):
         trainer.run()
-    parts = new_trainer(tmp_path / "parts", 80)
+    parts = new(tmp_path / "parts", 80)
     assert parts.pictures == 28
-    assert torch.equal(parts.run().weight, whole.weight)
+    trained = parts.run().state_dict()
+    assert all(torch.equal(trained[name], weight) for name, weight in whole.state_dict().items())
 
 
 def test_device_is_apples_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,3 +179,15 @@ def test_learning_rate_is_constant_before_it_falls(tmp_path: Path) -> None:
         rates.append(trainer._learning_rate())
     assert rates[0] == rates[1] == rates[2] == 0.05
     assert rates[2] > rates[3] > rates[4] == pytest.approx(0.05 / 50)
+
+
+def test_muon_trains_hidden_weights_and_adamw_the_others(tmp_path: Path) -> None:
+    trainer = new_map_trainer(tmp_path, 2_000)
+    kinds = {type(optimizer).__name__: optimizer.param_groups[0]["params"] for optimizer in trainer.optimizers}
+    linear = trainer.model.linear
+    assert {name: [id(p) for p in found] for name, found in kinds.items()} == {
+        "AdamW": [id(linear.bias)],
+        "Muon": [id(linear.weight)],
+    }
+    trainer.run()
+    assert torch.allclose(linear(torch.eye(3)), 2 * torch.eye(3), atol=0.05)
