@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from starflow_core.weights.model_folder import DEFAULT_MODEL, load
+from starflow_core.weights.model_folder import load
 
 from .config import arguments
 from .evaluate import NAMES, Evaluation
@@ -40,7 +40,7 @@ def row(evaluation: Evaluation, sampling: dict[str, Any]) -> str:
 
 def main() -> None:
     config = arguments(__doc__).config
-    pipeline = load(config.models / DEFAULT_MODEL)
+    pipeline = load(config.models / config.model)
     defaults = {name: getattr(pipeline.defaults, name) for name in ("temperature", "guidance", "denoise")}
     print(f"| {' | '.join(COLUMNS)} |")
     print("| " + "--- | " * len(COLUMNS))

@@ -41,6 +41,11 @@ class Config:
         return Path(self.data["held_out"])
 
     @property
+    def model(self) -> str:
+        """The name of the model that takes prompts."""
+        return str(self.flow["model"])
+
+    @property
     def models(self) -> Path:
         """The folder that models are written to."""
         return Path(self.data["models"])

@@ -24,7 +24,7 @@ from starflow_core.flow.noise import seeded_noise
 from starflow_core.insight.likelihood import bits_per_dim
 from starflow_core.insight.scoring import log_probs
 from starflow_core.pipeline import Pipeline
-from starflow_core.weights.model_folder import DEFAULT_MODEL, load
+from starflow_core.weights.model_folder import load
 
 from . import autoencoder, data, judge
 from .config import Config, arguments
@@ -224,7 +224,7 @@ class Evaluation:
 
 def main() -> None:
     config = arguments(__doc__).config
-    folder = config.models / DEFAULT_MODEL
+    folder = config.models / config.model
     figures = []
     for figure in Evaluation.of(config, load(folder)).figures():
         print(f"{figure.what}: {figure}", flush=True)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import filecmp
+import json
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +20,7 @@ from starflow_core.pipeline import Pipeline
 from starflow_core.samplers.calibration import count_iterations
 from starflow_core.sampling import SamplingDefaults
 from starflow_core.training.loop import device
-from starflow_core.weights.model_folder import DEFAULT_MODEL, save
+from starflow_core.weights.model_folder import EMBEDDED, VAE_WEIGHTS, embedded_models, read_config, save
 
 from . import autoencoder, classes, data, tarflow, text
 from .config import Config, arguments
@@ -43,7 +45,7 @@ def starflow_pipeline(config: Config) -> Pipeline:
     defaults = SamplingDefaults(**config.sampling)
     # The flow as it is used, without the layers for mixed precision in training.
     flow = StarFlow.from_state_dict(model.flow.config, model.flow.state_dict())
-    return Pipeline(flow, images, encoder, name=DEFAULT_MODEL, defaults=defaults)
+    return Pipeline(flow, images, encoder, name=config.model, defaults=defaults)
 
 
 def tarflow_pipeline(config: Config, name: str) -> Pipeline:
@@ -60,6 +62,7 @@ def export(pipeline: Pipeline, folder: Path) -> None:
     pipeline.defaults = dataclasses.replace(pipeline.defaults, iterations=typical_iterations(pipeline))
     # A flow of 8-bit pictures distinguishes steps that bfloat16 rounds away.
     save(pipeline, folder, dtype=torch.float16 if pipeline.flow.is_dequantized else torch.bfloat16)
+    _share_vae(folder)
     card = folder / "README.md"
     if not card.exists():
         card.write_text(f"# {pipeline.name}\n\n{BEGIN}\n{END}\n")
@@ -80,6 +83,18 @@ def typical_iterations(pipeline: Pipeline) -> tuple[int, ...]:
     )
 
 
+def _share_vae(folder: Path) -> None:
+    """Leave the VAE's weights out where they are those of an embedded model, which the folder then names."""
+    own = folder / "vae" / VAE_WEIGHTS
+    for name in embedded_models():
+        other = EMBEDDED / name / "vae" / VAE_WEIGHTS
+        if folder.name != name and own.is_file() and other.is_file() and filecmp.cmp(own, other, shallow=False):
+            (folder / "config.json").write_text(
+                json.dumps({**read_config(folder), "vae_weights": name}, indent=2) + "\n"
+            )
+            own.unlink()
+
+
 def _averaged(checkpoint: Path, command: str) -> dict[str, Any]:
     if not checkpoint.exists():
         raise SystemExit(f"There is no {checkpoint.name} yet; run `python -m recipes.{command}` first.")
@@ -89,6 +104,6 @@ def _averaged(checkpoint: Path, command: str) -> dict[str, Any]:
 
 if __name__ == "__main__":
     given = arguments(__doc__, models=True)
-    for name in given.models or [DEFAULT_MODEL, *given.config.tarflow]:
-        made = starflow_pipeline(given.config) if name == DEFAULT_MODEL else tarflow_pipeline(given.config, name)
+    for name in given.models or [given.config.model, *given.config.tarflow]:
+        made = starflow_pipeline(given.config) if name == given.config.model else tarflow_pipeline(given.config, name)
         export(made, given.config.models / name)

@@ -16,8 +16,9 @@ from starflow_core.pipeline import Pipeline
 from starflow_core.samplers import Sequential
 from starflow_core.weights.model_folder import EMBEDDED, embedded_models, load
 
-MODELS = ("starflow-mini", "tarflow-mini", "tarflow-mini-8bit")
-LARGEST = {"starflow-mini": 40e6, "tarflow-mini": 15e6, "tarflow-mini-8bit": 15e6}  # bytes
+MODELS = ("starflow-mini", "starflow-mini-128", "tarflow-mini", "tarflow-mini-8bit")
+LARGEST = {"starflow-mini": 40e6, "starflow-mini-128": 40e6, "tarflow-mini": 15e6, "tarflow-mini-8bit": 15e6}  # bytes
+LARGEST_OF_TEXT = 60e6  # bytes, of all flows of text together
 
 
 @functools.cache
@@ -39,9 +40,18 @@ def test_all_models_are_there() -> None:
     assert embedded_models() == sorted(MODELS)
 
 
+def size(name: str) -> int:
+    """Of a model's folder, in bytes."""
+    return sum(path.stat().st_size for path in (EMBEDDED / name).rglob("*") if path.is_file())
+
+
+def test_flows_of_text_are_small_together() -> None:
+    assert sum(size(name) for name in MODELS if name.startswith("starflow")) <= LARGEST_OF_TEXT
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_model_is_small_and_has_a_card(name: str) -> None:
-    assert sum(path.stat().st_size for path in (EMBEDDED / name).rglob("*") if path.is_file()) <= LARGEST[name]
+    assert size(name) <= LARGEST[name]
     card = (EMBEDDED / name / "README.md").read_text(encoding="utf-8")
     assert f"# {name}" in card
     assert "license: apache-2.0" in card
@@ -69,6 +79,13 @@ def test_default_sampler_agrees_with_the_reference(name: str) -> None:
 def test_classes_make_a_difference() -> None:
     cat, clock = embedded("tarflow-mini").generate(["cat", "clock"], seed=3)
     assert np.abs(np.asarray(cat, dtype=float) - np.asarray(clock, dtype=float)).mean() > 10
+
+
+def test_one_vae_serves_both_flows_of_text() -> None:
+    small, large = (embedded(name).autoencoder for name in ("starflow-mini", "starflow-mini-128"))
+    assert small is not None and large is not None
+    assert all(torch.equal(large.state_dict()[name], tensor) for name, tensor in small.state_dict().items())
+    assert small.config.scaling_factor != large.config.scaling_factor
 
 
 def test_drawn_picture_is_likelier_than_a_shuffled_one_and_than_noise(tmp_path: Path) -> None:

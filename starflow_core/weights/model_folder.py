@@ -3,7 +3,8 @@
 config.json                 {"model_type": "starflow" or "tarflow", "flow": {…}, "sampling": {…}, "classes": […]}
 model.safetensors           or shards, with model.safetensors.index.json
 text_encoder/, tokenizer/   as transformers writes them; of a flow that reads text
-vae/                        as diffusers writes it; of a flow of latents
+vae/                        as diffusers writes it; of a flow of latents. Its weights may be those of an embedded model, which
+                            "vae_weights" in config.json then names
 README.md                   the model card, with the licence
 """
 
@@ -110,11 +111,12 @@ def load(
     if keep_text_encoder is None:
         keep_text_encoder = size_of_weights(folder / "text_encoder") < BIG_TEXT_ENCODER
     place: dict[str, Any] = {"device": device, "operations": operations}
-    sizes = [size_of_weights(folder / "vae", VAE_WEIGHTS), size_of_weights(folder / "text_encoder")]
+    vae_weights = _vae_weights(folder, config)
+    sizes = [size_of_weights(vae_weights, VAE_WEIGHTS), size_of_weights(folder / "text_encoder")]
     total = sum(sizes) + size_of_weights(folder)
     autoencoder = text_encoder = None
     if kind.data == "latents":
-        autoencoder = _load_autoencoder(folder / "vae", dtype=dtypes["autoencoder"], **place)
+        autoencoder = _load_autoencoder(folder / "vae", vae_weights, dtype=dtypes["autoencoder"], **place)
     on_progress(sizes[0], total)
     if tokens := flow_config.txt_size:
         text_encoder = _load_text_encoder(folder, tokens, dtype=dtypes["text_encoder"], **place)
@@ -237,9 +239,25 @@ def _dtypes(
     return dtypes
 
 
-def _load_autoencoder(folder: Path, **how: Any) -> Autoencoder:
+def _vae_weights(folder: Path, config: Mapping[str, Any]) -> Path:
+    """The folder of the VAE's weights: the model's own, or that of the embedded model whose weights it shares.
+
+    Raises:
+        ValueError: there is no such embedded model.
+    """
+    shared = config.get("vae_weights")
+    if shared is None:
+        return folder / "vae"
+    if shared not in embedded_models():
+        raise ValueError(
+            f"{folder / 'config.json'} takes its VAE's weights from {shared!r}, which is no embedded model."
+        )
+    return EMBEDDED / shared / "vae"
+
+
+def _load_autoencoder(folder: Path, of_weights: Path, **how: Any) -> Autoencoder:
     config = _in_folder(folder, AutoencoderConfig.from_dict, read_json(folder, "config.json"))
-    weights = read_weights(folder, VAE_WEIGHTS)
+    weights = read_weights(of_weights, VAE_WEIGHTS)
     return _in_folder(folder, Autoencoder.from_state_dict, config, weights, **how)
 
 

@@ -31,7 +31,7 @@ BY_NAME = {given.name: given for given in sample.inputs}
         ("seed", -1, "Seed is -1, and must be"),
         ("seed", SEEDS, "Seed is 9007199254740992, and must be from 0 to 9007199254740991"),
         ("batch_size", 17, "Batch size is 17, and must be a whole number from 1 to 16"),
-        ("width", 264, "Width is 264, and must be a whole number from 8 to 256"),
+        ("width", 520, "Width is 520, and must be a whole number from 8 to 512"),
         ("guidance", "much", "Guidance is 'much', and must be a number from -1 to 30"),
         ("aspect_ratio", "7:1", "Aspect ratio is '7:1', and must be one of 1:1,"),
     ],
@@ -44,10 +44,10 @@ def test_errors_name_the_field(name: str, value: Any, told: str) -> None:
 
 
 def test_limits_are_those_of_the_models_here() -> None:
-    assert longest_side() == 256  # four times the 64 pixels of the embedded model
+    assert longest_side() == 512  # four times the 128 pixels of the largest embedded model
     field = here(MODEL_NAME).field
     assert isinstance(field, Choice)
-    assert field.names() == ["starflow-mini", "tarflow-mini", "tarflow-mini-8bit"]
+    assert field.names() == ["starflow-mini", "starflow-mini-128", "tarflow-mini", "tarflow-mini-8bit"]
     for given in SETTINGS:
         field = here(given).field
         if isinstance(field, Number):

@@ -29,6 +29,7 @@ from starflow_core.pipeline import Pipeline
 from starflow_core.sampling import SamplingDefaults
 from starflow_core.weights.model_folder import (
     DEFAULT_MODEL,
+    EMBEDDED,
     VAE_WEIGHTS,
     WEIGHTS,
     checked_device,
@@ -544,6 +545,22 @@ def index(folder: Path) -> Path:
 def test_shards_are_joined(folder: Path) -> None:
     shard(folder)
     assert torch.equal(small_load(folder).generate_latents("cat"), small_pipeline().generate_latents("cat"))
+
+
+def test_vae_weights_may_be_those_of_an_embedded_model(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(EMBEDDED / DEFAULT_MODEL, tmp_path / "sharing"))
+    edit(folder / "vae" / "config.json", lambda config: config.update(scaling_factor=0.5))
+    (folder / "vae" / VAE_WEIGHTS).unlink()
+    refused(folder, VAE_WEIGHTS, "missing")
+    edit(folder / "config.json", lambda config: config.update(vae_weights=DEFAULT_MODEL))
+    shared, embedded = small_load(folder).autoencoder, load(device="cpu").autoencoder
+    assert shared is not None
+    assert embedded is not None
+    assert shared.config.scaling_factor == 0.5
+    assert all(torch.equal(shared.state_dict()[name], tensor) for name, tensor in embedded.state_dict().items())
+    for stranger in ("../elsewhere", "nobody", 3, [DEFAULT_MODEL]):
+        edit(folder / "config.json", lambda config, stranger=stranger: config.update(vae_weights=stranger))
+        refused(folder, repr(stranger), "no embedded model")
 
 
 def test_missing_shard_is_named(folder: Path) -> None:
