@@ -84,14 +84,13 @@ def typical_iterations(pipeline: Pipeline) -> tuple[int, ...]:
 
 
 def _share_vae(folder: Path) -> None:
-    """Leave the VAE's weights out where they are those of an embedded model, which the folder then names."""
+    """Leave the VAE's weights out where they are those of another embedded model, which the folder then names."""
     own = folder / "vae" / VAE_WEIGHTS
     for name in embedded_models():
         other = EMBEDDED / name / "vae" / VAE_WEIGHTS
         if folder.name != name and own.is_file() and other.is_file() and filecmp.cmp(own, other, shallow=False):
-            (folder / "config.json").write_text(
-                json.dumps({**read_config(folder), "vae_weights": name}, indent=2) + "\n"
-            )
+            config = read_config(folder) | {"vae_weights": name}
+            (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
             own.unlink()
 
 

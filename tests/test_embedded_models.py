@@ -83,7 +83,8 @@ def test_classes_make_a_difference() -> None:
 
 def test_one_vae_serves_both_flows_of_text() -> None:
     small, large = (embedded(name).autoencoder for name in ("starflow-mini", "starflow-mini-128"))
-    assert small is not None and large is not None
+    assert small is not None
+    assert large is not None
     assert all(torch.equal(large.state_dict()[name], tensor) for name, tensor in small.state_dict().items())
     assert small.config.scaling_factor != large.config.scaling_factor
 

@@ -3,8 +3,8 @@
 config.json                 {"model_type": "starflow" or "tarflow", "flow": {…}, "sampling": {…}, "classes": […]}
 model.safetensors           or shards, with model.safetensors.index.json
 text_encoder/, tokenizer/   as transformers writes them; of a flow that reads text
-vae/                        as diffusers writes it; of a flow of latents. Its weights may be those of an embedded model, which
-                            "vae_weights" in config.json then names
+vae/                        as diffusers writes it; of a flow of latents. Its weights may be those of an embedded
+                            model, which "vae_weights" in config.json then names
 README.md                   the model card, with the licence
 """
 
