@@ -39,7 +39,7 @@ from starflow_core.insight.scoring import LogProbs
 from starflow_core.pipeline import Pipeline
 from starflow_core.training import loop, mixed_precision
 from starflow_core.training.loop import Trainer
-from starflow_core.weights.model_folder import load
+from starflow_core.weights.model_folder import EMBEDDED, VAE_WEIGHTS, load
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -367,6 +367,14 @@ def test_export_before_training_says_what_to_run(tmp_path: Path) -> None:
 
 
 # Figures, sheets and curves
+
+
+@pytest.mark.parametrize("name", ["another", "starflow-mini"])
+def test_vae_of_an_embedded_model_is_not_stored_twice(name: str, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(EMBEDDED / "starflow-mini", tmp_path / name))
+    export._share_vae(folder)
+    assert (folder / "vae" / VAE_WEIGHTS).exists() == (name == "starflow-mini")
+    assert load(folder, device="cpu").autoencoder is not None
 
 
 def test_every_figure_is_measured_and_written_to_the_card(trained: Config, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -558,9 +558,12 @@ def test_vae_weights_may_be_those_of_an_embedded_model(tmp_path: Path) -> None:
     assert embedded is not None
     assert shared.config.scaling_factor == 0.5
     assert all(torch.equal(shared.state_dict()[name], tensor) for name, tensor in embedded.state_dict().items())
-    for stranger in ("../elsewhere", "nobody", 3, [DEFAULT_MODEL]):
-        edit(folder / "config.json", lambda config, stranger=stranger: config.update(vae_weights=stranger))
-        refused(folder, repr(stranger), "no embedded model")
+
+
+@pytest.mark.parametrize("stranger", ["../elsewhere", "nobody", 3, [DEFAULT_MODEL]], ids=str)
+def test_vae_weights_of_no_embedded_model_are_refused(folder: Path, stranger: Any) -> None:
+    edit(folder / "config.json", lambda config: config.update(vae_weights=stranger))
+    refused(folder, repr(stranger), "no embedded model")
 
 
 def test_missing_shard_is_named(folder: Path) -> None:
