@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Sequence
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -55,15 +53,6 @@ class TextToLatents(nn.Module):
         layers += self.text_encoder.encoder.block
         linears = (module for layer in layers for module in layer.modules() if isinstance(module, nn.Linear))
         return [linear.weight for linear in linears]
-
-    def surprise(self, latents: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-        """Mean −log p(text | latents), in nats, where the texts of the batch are the candidates and equally likely.
-
-        p(text | latents) follows from log p(latents | text) by Bayes' rule. So this loss trains the flow as a
-        classifier of texts, beside its training as a density (as in arXiv 2001.06448).
-        """
-        log_probs = self.flow.log_prob_maps(latents, masked_features(self.text_encoder, ids, mask)).sum((2, 3))
-        return F.cross_entropy(log_probs, torch.arange(len(latents), device=log_probs.device))
 
 
 def build_flow(config: Config, txt_dim: int) -> StarFlow:
@@ -151,13 +140,7 @@ def train(config: Config) -> None:
     def batch_loss(model: TextToLatents) -> Tensor:
         latents, said = pool.draw(settings["batch_size"])
         said = [_forgotten(caption, settings, samples.rng) for caption in said]
-        latents = noised(latents, settings["noise_std"])
-        bits = model.bits_per_dim(latents, *encoder.tokenize(said))
-        if not settings["told_apart"]:
-            return bits
-        some = _different(said)[: settings["told_apart"]]
-        surprise = model.surprise(latents[some], *encoder.tokenize([said[place] for place in some]))
-        return bits + settings["telling_apart"] * surprise / (math.log(2) * latents[0].numel())
+        return model.bits_per_dim(noised(latents, settings["noise_std"]), *encoder.tokenize(said))
 
     def held_out_bits(model: TextToLatents) -> float:
         return float(model.bits_per_dim(unseen, *tokens))
@@ -185,11 +168,6 @@ def _forgotten(caption: str, settings: dict[str, float], rng: random.Random) -> 
     if rng.random() < settings["dropped_captions"]:
         return ""
     return text.with_unknown_words(caption, settings["unknown_words"], rng)
-
-
-def _different(said: Sequence[str]) -> list[int]:
-    """Places of captions that differ from each other and are not empty."""
-    return [place for place, caption in enumerate(said) if caption and caption not in said[:place]]
 
 
 def _words(pictures: data.Data) -> set[str]:

@@ -95,7 +95,7 @@ def tiny_config(folder: Path) -> Config:
             "model": "starflow-mini",
             **{"patch_size": 2, "channels": 40, "layers_per_block": [1, 1], "head_dim": 20, "soft_clip": 6},
             **{"noise_std": 0.2, "dropped_captions": 0.1, "unknown_words": 0.05, "pool": 10, "fresh": 2},
-            **{"told_apart": 3, "telling_apart": 1.0, "warmup_pictures": 8, "weight_decay": 0.01},
+            **{"warmup_pictures": 8, "weight_decay": 0.01},
             **schedule,
         },
         sampling={"guidance": 1.0, "denoise": True},
