@@ -2,8 +2,8 @@
 
 All pictures are held out: the model was not trained on them. The figures of prompt matching, and the means over all
 kinds of odd pictures, come with 95 % confidence intervals. The command needs the pictures of the training, which
-`python -m recipes.pictures.prepare` makes, and scikit-image and scikit-learn. The figures of the best of several pictures
-need the judge, which `python -m recipes.judge` trains.
+`python -m recipes.pictures.prepare` makes, and scikit-image and scikit-learn. The figures of the best of several
+pictures need the judge, which `python -m recipes.judge` trains.
 """
 
 from __future__ import annotations
