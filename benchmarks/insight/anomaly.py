@@ -32,13 +32,13 @@ def report(pipeline: Pipeline, pictures: np.ndarray, packages: dict[str, Path]) 
         usual = method(normal, others).nan_to_num(torch.inf)
         scores = {kind: method(normal, looked).nan_to_num(torch.inf) for kind, looked in kinds.items()}
         values = [auroc(usual, found) for found in scores.values()]
-        low, high = _interval(usual, list(scores.values()))
+        low, high = interval(usual, list(scores.values()))
         cells = " | ".join(f"{value:.2f}" for value in values)
         print(f"| {name} | {cells} | {np.mean(values):.3f} [{low:.3f}, {high:.3f}] |", flush=True)
 
 
-def _interval(usual: Tensor, scores: list[Tensor]) -> tuple[float, float]:
-    """The 95 % confidence interval of the mean over the kinds, from resampled pictures."""
+def interval(usual: Tensor, scores: list[Tensor]) -> tuple[float, float]:
+    """The 95 % confidence interval of the mean AUROC over the kinds, from resampled pictures."""
     generator = torch.Generator().manual_seed(0)
 
     def resampled(values: Tensor) -> Tensor:

@@ -58,11 +58,12 @@ def look(pipeline: Pipeline, pixels: np.ndarray) -> Looked:
         maps.append(of_map)
         statistics.append(of_noise)
     every = torch.cat(maps)
-    bits = torch.tensor([_webp_bits(one) for one in pixels], dtype=torch.float64)
+    bits = torch.tensor([lossless_bits(one) for one in pixels], dtype=torch.float64)
     return Looked(pixels, every.sum(1), every, torch.cat(statistics), bits)
 
 
-def _webp_bits(pixels: np.ndarray) -> float:
+def lossless_bits(pixels: np.ndarray) -> float:
+    """The bits of a picture's lossless WebP file."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, format="WEBP", lossless=True, quality=100, method=4)
     return 8.0 * file.tell()
@@ -118,7 +119,7 @@ def webp_bits(normal: Looked, others: Looked) -> Tensor:
 
 def colours_and_edges(normal: Looked, others: Looked) -> Tensor:
     """Mahalanobis distance of simple statistics: means and spreads of colours and of differences of neighbours."""
-    return Gaussian.fit(_simple(normal.pixels)).distance(_simple(others.pixels))
+    return Gaussian.fit(simple_statistics(normal.pixels)).distance(simple_statistics(others.pixels))
 
 
 def principal_components(normal: Looked, others: Looked) -> Tensor:
@@ -130,7 +131,8 @@ def principal_components(normal: Looked, others: Looked) -> Tensor:
     return (left - left @ axes.T @ axes).square().sum(1)
 
 
-def _simple(pixels: np.ndarray) -> Tensor:
+def simple_statistics(pixels: np.ndarray) -> Tensor:
+    """Means and spreads of colours and of differences of neighbours, (n, 18), of pictures (n, S, S, 3) uint8."""
     x = torch.from_numpy(pixels).double() / 255
     across, down = (x[:, :, 1:] - x[:, :, :-1]).abs(), (x[:, 1:] - x[:, :-1]).abs()
     parts = [

@@ -12,12 +12,11 @@ from threading import Lock
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from .. import operations as casting
 from ..operations import rebuilt
-from ..weights.tensors import read_json, read_weights
+from ..weights.tensors import read_json, read_weights, save_tensors
 from . import t5
 from .tokenizer import PromptTokenizer
 
@@ -180,7 +179,7 @@ class TextEncoder:
             text = json.dumps(self.model.config.to_dict(), indent=2) + "\n"
             (model / "config.json").write_text(text, encoding="utf-8")
             tensors = {name: tensor.to("cpu", dtype).contiguous() for name, tensor in self.model.state_dict().items()}
-            save_file(tensors, model / WEIGHTS, metadata={"format": "pt"})
+            save_tensors(tensors, model / WEIGHTS, {"format": "pt"})
         else:
             # A copy, since the one in use must keep its dtype; copied whole, so that shared weights are stored once.
             stored = self.model if dtype is None else copy.deepcopy(self.model).to(dtype)

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..flow.noise import SEEDS, check_seed
 from ..images import AnyImage, as_rgb, to_tensor
 from ..progress import OnProgress
+from ..weights.tensors import save_tensors
 from .evaluation import fingerprint, pictures_in
 from .gaussian import Gaussian
 from .likelihood import with_training_noise
@@ -193,12 +193,7 @@ class Anomaly:
             **{"places": self.places, "calibration": self.calibration},
         }
         told = {"format": FORMAT, "model": self.pipeline.name, "weights": fingerprint(self.pipeline.flow)}
-        part = Path(file).with_name(f"{Path(file).name}.part")
-        try:
-            save_file(tensors, part, {**told, "settings": json.dumps(asdict(self.settings))})
-            os.replace(part, file)
-        finally:
-            part.unlink(missing_ok=True)
+        save_tensors(tensors, Path(file), {**told, "settings": json.dumps(asdict(self.settings))})
 
     @classmethod
     def load(cls, file: os.PathLike[str] | str, pipeline: Pipeline) -> Anomaly:

@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
 from ..codecs.classes import Classes
@@ -23,6 +22,7 @@ from .archive import read_checkpoint
 from .model_folder import KINDS, WEIGHTS, write_config
 from .published import published_config
 from .store import UNFINISHED
+from .tensors import save_tensors
 
 SHARD = 400_000_000  # bytes, as converted
 PLAN = ".conversion.json"  # names the file that the shards come from, until all are written
@@ -142,14 +142,7 @@ def _write_shard(file: Path, path: Path, names: Sequence[str], dtype: torch.dtyp
     # Opened again for every shard: the pages that were read of a mapped file stay in memory until it is closed.
     tensors = read_checkpoint(file)
     converted = {name: _converted(name, tensors[name], dtype) for name in names}
-    part = path.with_name(f".{path.name}.part")
-    try:
-        save_file(converted, part, metadata={"format": "pt"})
-        os.replace(part, path)
-    except SafetensorError as error:
-        raise OSError(f"{path} cannot be written ({error}); is the disk full?") from error
-    finally:
-        part.unlink(missing_ok=True)
+    save_tensors(converted, path, {"format": "pt"})
 
 
 def _converted(name: str, tensor: Tensor, dtype: torch.dtype) -> Tensor:

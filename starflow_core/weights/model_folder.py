@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 
 from .. import operations as casting
@@ -30,7 +29,7 @@ from ..flow.starflow import StarFlow
 from ..flow.tarflow import TarFlow
 from ..progress import OnProgress, part_of
 from ..sampling import SamplingDefaults
-from .tensors import check_weights, read_json, read_weights, shards
+from .tensors import check_weights, read_json, read_weights, save_tensors, shards
 
 if TYPE_CHECKING:
     from ..pipeline import Pipeline
@@ -144,11 +143,11 @@ def save(pipeline: Pipeline, folder: str | Path, *, dtype: torch.dtype | None = 
     model_type = next(name for name, (_, kind) in KINDS.items() if isinstance(flow, kind))
     classes = pipeline.classes.names if pipeline.classes is not None else ()
     write_config(folder, model_type, flow.config, pipeline.defaults, classes)
-    save_file(_stored(flow, dtype), folder / WEIGHTS)
+    save_tensors(_stored(flow, dtype), folder / WEIGHTS)
     if autoencoder is not None:
         (folder / "vae").mkdir(exist_ok=True)
         (folder / "vae" / "config.json").write_text(json.dumps(autoencoder.config.to_dict(), indent=2) + "\n")
-        save_file(_stored(autoencoder, dtype), folder / "vae" / VAE_WEIGHTS)
+        save_tensors(_stored(autoencoder, dtype), folder / "vae" / VAE_WEIGHTS)
     if text_encoder is not None:
         text_encoder.save(folder / "text_encoder", folder / "tokenizer", dtype=dtype)
 

@@ -36,7 +36,7 @@ class Stored:
     @property
     def size(self) -> int:
         """Of all its files, in bytes."""
-        return sum(path.stat().st_size for path in self.folder.rglob("*") if path.is_file())
+        return sum(_size(path) for path in self.folder.rglob("*"))
 
 
 class Store:
@@ -206,3 +206,11 @@ def _acceptances() -> Path:
 
 def _folders(parent: Path) -> list[Path]:
     return sorted(path for path in parent.iterdir() if path.is_dir()) if parent.is_dir() else []
+
+
+def _size(path: Path) -> int:
+    """Of a file, in bytes; 0 for a folder, and for what another process has just removed."""
+    try:
+        return path.stat().st_size if path.is_file() else 0
+    except FileNotFoundError:
+        return 0

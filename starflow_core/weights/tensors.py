@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from ..progress import OnProgress
@@ -50,6 +52,25 @@ def read_safetensors(path: Path) -> dict[str, Tensor]:
         ValueError: the file is cut short or damaged.
     """
     return dict(_tensors(path))
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path, metadata: Mapping[str, str] | None = None) -> None:
+    """Write tensors to a safetensors file, which replaces one of the same name.
+
+    Raises:
+        OSError: the file cannot be written; one of the same name is unchanged.
+    """
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.touch()
+        mode = part.stat().st_mode  # of any new file; `save_file` would let nobody but the owner read it
+        save_file(dict(tensors), part, None if metadata is None else dict(metadata))
+        part.chmod(mode)
+        os.replace(part, path)
+    except SafetensorError as error:
+        raise OSError(f"{path} cannot be written ({error}); is the disk full?") from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def check_weights(folder: Path, file: str) -> None:

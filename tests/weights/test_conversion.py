@@ -17,6 +17,7 @@ from starflow_core.flow.config import StarFlowConfig, TarFlowConfig
 from starflow_core.flow.starflow import StarFlow
 from starflow_core.flow.tarflow import TarFlow
 from starflow_core.weights import conversion
+from starflow_core.weights import tensors as tensor_files
 from starflow_core.weights.conversion import convert_file
 from starflow_core.weights.model_folder import load
 from starflow_core.weights.published import published_config, tarflow_config
@@ -143,13 +144,13 @@ def test_interrupted_conversion_goes_on_with_its_shards(tmp_path: Path, monkeypa
     with pytest.raises(KeyboardInterrupt):
         conversion.convert(file, tmp_path / "flow", report=interrupt)
     written: list[str] = []
-    save = conversion.save_file
+    save = conversion.save_tensors
 
-    def counted(tensors: dict[str, Tensor], path: Path, **how: Any) -> None:
+    def counted(tensors: dict[str, Tensor], path: Path, metadata: dict[str, str]) -> None:
         written.append(path.name)
-        save(tensors, path, **how)
+        save(tensors, path, metadata)
 
-    monkeypatch.setattr(conversion, "save_file", counted)
+    monkeypatch.setattr(conversion, "save_tensors", counted)
     conversion.convert(file, tmp_path / "flow")
     shards = list((tmp_path / "flow").glob("*.safetensors"))
     assert len(written) == len(shards) - 3
@@ -179,7 +180,7 @@ def test_full_disk_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     def full(*args: object, **how: object) -> None:
         raise SafetensorError("No space left on device")
 
-    monkeypatch.setattr(conversion, "save_file", full)
+    monkeypatch.setattr(tensor_files, "save_file", full)
     with pytest.raises(OSError, match="is the disk full"):
         convert_file(file, tmp_path / "model")
     assert not (tmp_path / "model").exists()
@@ -291,7 +292,7 @@ def test_interrupted_conversion_leaves_what_it_has(tmp_path: Path, monkeypatch: 
     def interrupt(*args: object, **how: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(conversion, "save_file", interrupt)
+    monkeypatch.setattr(tensor_files, "save_file", interrupt)
     file = publish(tiny(narrow(TINY_TARFLOW)), tmp_path / "model.pth")
     with pytest.raises(KeyboardInterrupt):
         convert_file(file, tmp_path / "model")

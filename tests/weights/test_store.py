@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from starflow_core.cli import main as cli
-from starflow_core.weights.store import BEGUN, ORIGIN, Store, is_name
+from starflow_core.weights.store import BEGUN, ORIGIN, Store, Stored, is_name
 
 ELSEWHERE = [
     *("..", ".", "", "/", "../x", "x/..", "../../x", "/etc", "a/b/c", "a//b", "/a", "a/", ".hidden", "a/.hidden"),
@@ -126,3 +126,12 @@ def test_empty_and_incomplete_folders_give_way(store: Store) -> None:
     assert fetched(store, "mine").is_dir()
     (store.folder("mine") / "config.json").unlink()
     assert (fetched(store, "mine") / "config.json").exists()
+
+
+def test_size_of_a_folder_that_is_being_emptied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "kept").write_bytes(b"12345")
+    (tmp_path / "gone").symlink_to(tmp_path / "nowhere")
+    listed = [tmp_path / "kept", tmp_path / "removed meanwhile", tmp_path / "gone"]
+    monkeypatch.setattr(Path, "is_file", lambda self: True)
+    monkeypatch.setattr(Path, "rglob", lambda self, pattern: iter(listed))
+    assert Stored("model", tmp_path).size == 5

@@ -1,4 +1,4 @@
-"""Weights that hold what is no number."""
+"""Files of weights: what is no number in them, and how they are written."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 
 from starflow_core.weights import tensors
 from starflow_core.weights.model_folder import EMBEDDED, VAE_WEIGHTS, WEIGHTS, load
-from starflow_core.weights.tensors import read_weights
+from starflow_core.weights.tensors import read_weights, save_tensors
 
 FILES = [WEIGHTS, f"vae/{VAE_WEIGHTS}", f"text_encoder/{WEIGHTS}"]
 
@@ -46,3 +47,28 @@ def test_what_would_take_seconds_is_not_looked_through(tmp_path: Path, monkeypat
     monkeypatch.setattr(tensors, "LOOKED_THROUGH", 16)
     with pytest.raises(ValueError, match="a hold NaN"):
         read_weights(tmp_path, WEIGHTS)
+
+
+def test_files_have_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+    (tmp_path / "any").touch()
+    save_tensors({"a": torch.arange(3)}, tmp_path / "a.safetensors", {"made": "today"})
+    assert (tmp_path / "a.safetensors").stat().st_mode == (tmp_path / "any").stat().st_mode
+    with safe_open(tmp_path / "a.safetensors", "pt") as opened:
+        assert opened.metadata() == {"made": "today"}
+        assert opened.get_tensor("a").tolist() == [0, 1, 2]
+
+
+def test_full_disk_leaves_the_file_of_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "a.safetensors"
+    save_tensors({"a": torch.arange(3)}, file)
+    before = file.read_bytes()
+
+    def full(tensors: object, path: Path, metadata: object) -> None:
+        path.write_bytes(b"half")
+        raise SafetensorError("No space left on device")
+
+    monkeypatch.setattr(tensors, "save_file", full)
+    with pytest.raises(OSError, match=r"a\.safetensors cannot be written .* is the disk full"):
+        save_tensors({"a": torch.arange(4)}, file)
+    assert [path.name for path in tmp_path.iterdir()] == ["a.safetensors"]
+    assert file.read_bytes() == before
