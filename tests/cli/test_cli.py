@@ -399,9 +399,11 @@ def test_score_goes_on_past_what_cannot_be_scored(
     output, errors = capsys.readouterr()
     assert cli.main(["score", picture, "--draws", "1", *form]) == 0
     assert output == 2 * capsys.readouterr().out
-    assert [line.partition(":")[0] for line in errors.splitlines()] == ["starflow"] * 4
-    for line, file in zip(errors.splitlines(), ("words.png", "wide.png", "folder", "missing.png"), strict=True):
+    *lines, summary = errors.splitlines()
+    for line, file in zip(lines, ("words.png", "wide.png", "folder", "missing.png"), strict=True):
+        assert line.startswith("starflow: ")
         assert file in line
+    assert summary == "starflow: 4 of 6 pictures could not be measured."
 
 
 def test_what_is_wrong_with_every_picture_is_said_once(picture: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -452,8 +454,8 @@ def test_map_as_numbers_and_as_a_picture(
     ("arguments", "message"),
     [
         (["missing.png"], "There is no file missing.png"),
-        (["."], "is a folder"),
         (["words.png"], "is no picture"),
+        (["empty"], "There is no picture in empty"),
         (["picture.jpg", "--draws", "0"], "draws is 0"),
         (["picture.jpg", "--seed", "-1"], "seed is -1"),
         (["picture.jpg", "--map", "nowhere/map.png"], "There is no folder nowhere"),
@@ -467,6 +469,7 @@ def test_wrong_arguments_of_score(
     arguments: list[str], message: str, workplace: Path, picture: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (workplace / "words.png").write_text("words")
+    (workplace / "empty").mkdir()
     Image.new("L", (500, 10)).save(workplace / "wide.png")
     assert message in failed(capsys, "score", *arguments)
 
@@ -512,7 +515,8 @@ def test_match_goes_on_past_what_cannot_be_read(
     assert cli.main(["match", "words.png", picture, "missing.png", "--prompt", "cat", "--draws", "1"]) == 1
     output, errors = capsys.readouterr()
     assert output.startswith(f"{picture}: (70×60 pixels, scaled to 72×56)\n")
-    assert [line.partition(":")[0] for line in errors.splitlines()] == ["starflow"] * 2
+    assert [line.partition(":")[0] for line in errors.splitlines()] == ["starflow"] * 3
+    assert errors.endswith("starflow: 2 of 3 pictures could not be measured.\n")
 
 
 def test_map_of_a_match_is_that_of_the_likeliest_prompt(workplace: Path, picture: str, pipeline: Pipeline) -> None:
