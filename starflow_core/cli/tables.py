@@ -7,7 +7,7 @@ import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any
 
 from .files import check_writable
 from .lines import CsvLines, JsonLines, Lines
@@ -72,9 +72,13 @@ class Table:
         with self._told():
             if resume:
                 self._continue(measure.settings)
-            self._file: TextIO = self._rows.open("a" if self.total else "w", encoding="utf-8", newline="")
-            if not self.total:
-                self._write([self._lines.head])
+            # Without a buffer: what is written is on the disk, or an error says that it is not.
+            self._file = self._rows.open("ab" if self.total else "wb", buffering=0)
+            try:
+                self._write("" if self.total else self._lines.head)
+            except OSError:
+                self._file.close()
+                raise
 
     def append(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Add rows, and write them to the disk.
@@ -83,7 +87,7 @@ class Table:
             ValueError: they cannot be written.
         """
         with self._told():
-            self._write([self._lines.line(row) for row in rows])
+            self._write("".join(self._lines.line(row) for row in rows))
         self.done |= {row["image"] for row in rows if row["error"] is None}
         self.total += len(rows)
 
@@ -102,9 +106,10 @@ class Table:
                     from_json_lines(self._rows, part, self._columns)
                 self._rows.unlink()
 
-    def _write(self, lines: Sequence[str]) -> None:
-        self._file.write("".join(lines))
-        self._file.flush()
+    def _write(self, text: str) -> None:
+        left = text.encode()
+        while left:
+            left = left[self._file.write(left) :]
 
     def _continue(self, settings: Mapping[str, Any]) -> None:
         """Take over the rows of an earlier run; those to measure again, and a half-written last one, are taken out."""
@@ -115,13 +120,10 @@ class Table:
                 to_json_lines(self.path, part)
         if not self._rows.exists():
             return
-        kept = 0
-        with _replacing(self._rows) as part, part.open("w", encoding="utf-8", newline="") as file:
-            for text in self._kept(settings):
-                file.write(text)
-                kept += len(text.encode())
-            file.flush()
-            if kept == self._rows.stat().st_size:
+        with _replacing(self._rows) as part:
+            with part.open("w", encoding="utf-8", newline="") as file:
+                file.writelines(self._kept(settings))
+            if part.stat().st_size == self._rows.stat().st_size:
                 part.unlink()  # all is kept; there is nothing to replace
 
     def _kept(self, settings: Mapping[str, Any]) -> Iterator[str]:
@@ -184,6 +186,7 @@ def _replacing(path: Path) -> Iterator[Path]:
     """A file to write beside a path, which takes its place in the end; if it is removed or there is an error, it does
     not.
     """
+    path = Path(os.path.realpath(path))  # a link stays one
     part = path.with_name(f".{secrets.token_hex(8)}.part")
     try:
         yield part
