@@ -43,7 +43,7 @@ def add_table_options(command: argparse.ArgumentParser) -> None:
     again.add_argument("--resume", action="store_true", help="go on with a table that is there")
     again.add_argument("--overwrite", action="store_true", help="write over a table that is there")
     add_model_options(command)
-    command.add_argument("--ray", action="store_true", help="compute on the workers of Ray, which --output takes")
+    command.add_argument("--ray", action="store_true", help="compute on the workers of Ray; needs --output")
     command.add_argument("--ray-address", metavar="ADDRESS", help="of a Ray cluster; by default RAY_ADDRESS, or here")
     command.add_argument("--workers", type=int, metavar="N", help="of Ray; by default one for each GPU, or CPU")
 
@@ -103,6 +103,8 @@ def do(work: Work[T], options: argparse.Namespace) -> int:
     Raises:
         ValueError: something is wrong with the options, the model or the table.
     """
+    if not options.ray and (options.workers is not None or options.ray_address):
+        raise ValueError("--workers and --ray-address are for Ray; give --ray as well.")
     if not options.output:
         for name in ("resume", "overwrite", "ray"):
             if getattr(options, name):

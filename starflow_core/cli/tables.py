@@ -162,7 +162,7 @@ class Table:
         cells = {name: self._lines.cell(value) for name, value in settings.items()}
         other = [name for name, cell in cells.items() if name in row and row[name] != cell]
         if other:
-            told = ", ".join(f"{name} {row[name]!r} and not {cells[name]!r}" for name in other)
+            told = ", ".join(f"{name} {_shown(row[name])} and not {_shown(cells[name])}" for name in other)
             raise _OtherSettings(f"was measured with {told}")
 
     @contextmanager
@@ -175,6 +175,10 @@ class Table:
                 f"{self.path} cannot be written ({error.strerror or error}); the rows up to here stay, "
                 "and --resume goes on from them."
             ) from None
+
+
+def _shown(cell: Any) -> str:
+    return "none" if cell in ("", None) else str(cell)
 
 
 class _OtherSettings(ValueError):

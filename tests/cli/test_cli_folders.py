@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from PIL import Image
 import starflow_core
 from starflow_core.cli import main as cli
 from starflow_core.cli import parquet as cli_parquet
+from starflow_core.images import open_image
 from starflow_core.insight.measure import Measure
 from starflow_core.insight.measures import ScoreMeasure
 
@@ -110,6 +112,19 @@ def test_folder_is_measured_with_folders_in_it_by_name(folder: Path, capsys: pyt
     told, summary = errors.splitlines()
     assert "pictures/broken.png is no picture" in told
     assert summary == "starflow: 1 of 5 pictures could not be measured."
+
+
+def test_broken_file_is_a_line_whatever_pillow_says_of_it(workplace: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Image.new("RGB", (40, 30)).save("whole.tif")
+    Path("half.tif").write_bytes(Path("whole.tif").read_bytes()[:60])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        with pytest.raises(ValueError, match=r"half\.tif"):
+            open_image("half.tif")
+        assert any("Truncated" in str(one.message) for one in caught)
+        caught.clear()
+        assert "half.tif" in refused(capsys, "score", "half.tif")
+        assert not caught
 
 
 def test_three_commands_take_folders_files_and_lists(folder: Path, scorer: str) -> None:
@@ -305,6 +320,7 @@ def test_output_inside_the_folder_is_no_picture_of_it(folder: Path, scorer: str)
         (("--resume",), "--resume is for tables"),
         (("--overwrite",), "--overwrite is for tables"),
         (("--ray",), "--ray is for tables"),
+        (("-o", "rows.csv", "--workers", "2"), "give --ray as well"),
     ],
 )
 def test_outputs_that_cannot_be(
@@ -337,14 +353,14 @@ def test_disk_that_fills_up_leaves_rows_to_go_on_from(folder: Path) -> None:
     environment = os.environ | {"PYTHONPATH": str(ROOT)}
 
     def limited() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (12_000, 12_000))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (9_000, 9_000))
 
     result = subprocess.run(arguments, env=environment, capture_output=True, check=False, preexec_fn=limited)
     assert result.returncode == 1
     errors = result.stderr.decode()
     assert errors.startswith("starflow: rows.csv cannot be written (File too large)")
     assert errors.count("\n") == 1
-    assert Path("rows.csv").stat().st_size == 12_000
+    assert Path("rows.csv").stat().st_size == 9_000
     run("score", "pictures/more", "-o", "rows.csv", "--resume")
     assert sorted(names_in("rows.csv")) == sorted(f"pictures/more/{number}.png" for number in range(100))
 
