@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import os
 import warnings
@@ -22,28 +23,49 @@ MAX_ASPECT_RATIO = 4.0
 MAX_AREA = 16  # times the area that a model was trained at
 
 
-def open_image(path: os.PathLike[str] | str) -> Image.Image:
+def open_image(path: os.PathLike[str] | str, name: str | None = None) -> Image.Image:
     """A picture from a file; of an animation, the first frame. More than 8 bits become 8, as levels.py says.
+
+    Args:
+        path: of the file.
+        name: of the picture, for error messages; the path by default.
 
     Raises:
         ValueError: the file is missing, not a picture, damaged or too large, or its white level is unknown.
     """
+    return _read(path, path if name is None else name)
+
+
+def decode_image(encoded: bytes, name: str = "This file") -> Image.Image:
+    """A picture from the bytes of its file, as `open_image` reads it.
+
+    Args:
+        encoded: a PNG, JPEG, WebP or another file that Pillow reads.
+        name: of the picture, for error messages.
+
+    Raises:
+        ValueError: it is not a picture, damaged or too large, or its white level is unknown.
+    """
+    return _read(io.BytesIO(encoded), name)
+
+
+def _read(file: os.PathLike[str] | str | io.BytesIO, name: os.PathLike[str] | str) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the warning comes at half the limit
-            with Image.open(path) as image:
+            with Image.open(file) as image:
                 image.load()
-                return _in_8_bits(path, image).copy()
+                return _in_8_bits(name, image).copy()
     except FileNotFoundError:
-        raise ValueError(f"There is no file {path}.") from None
+        raise ValueError(f"There is no file {name}.") from None
     except IsADirectoryError:
-        raise ValueError(f"{path} is a folder; give the files in it one by one.") from None
+        raise ValueError(f"{name} is a folder; give the files in it one by one.") from None
     except UnidentifiedImageError:
-        raise ValueError(f"{path} is no picture that can be read; PNG, JPEG and WebP can.") from None
+        raise ValueError(f"{name} is no picture that can be read; PNG, JPEG and WebP can.") from None
     except Image.DecompressionBombError:
-        raise ValueError(f"{path} is too large a picture; scale it down first.") from None
+        raise ValueError(f"{name} is too large a picture; scale it down first.") from None
     except (OSError, SyntaxError, EOFError) as error:  # what Pillow raises for damaged files
-        raise ValueError(f"{path} cannot be read as a picture: {error}.") from error
+        raise ValueError(f"{name} cannot be read as a picture: {error}.") from error
 
 
 def as_rgb(image: AnyImage) -> Image.Image:

@@ -301,7 +301,12 @@ class Pipeline:
     @torch.no_grad()
     def encode(self, image: AnyImage, *, size: int | Sequence[int] | None = None) -> Tensor:
         """A picture as data of the flow (1, C, H, W), without noise, on the flow's device."""
-        pixels = to_tensor(self.fit(image, size=size))[None]
+        return self.encode_all([self.fit(image, size=size)])
+
+    @torch.no_grad()
+    def encode_all(self, images: Sequence[Image.Image]) -> Tensor:
+        """Pictures as `fit` returns them, all of one size, as data of the flow (N, C, H, W); otherwise as `encode`."""
+        pixels = torch.stack([to_tensor(image) for image in images])
         return (pixels if self.autoencoder is None else self.autoencoder.encode(pixels)).to(self.flow.device)
 
     @torch.no_grad()

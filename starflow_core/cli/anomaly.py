@@ -5,16 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections import Counter
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .files import check_writable, save_map
+from .inputs import Asked, add_input_options, asked_pictures
 from .names import Target, output_path
 from .options import add_model_options, load_model, new_command
+from .pictures import Work, add_table_options, do, one_line
 
 if TYPE_CHECKING:
-    from ..insight.anomaly import Anomaly, Oddity
+    from ..insight.anomaly import Oddity
+    from ..insight.measure import Picture
+    from ..insight.measures import AnomalyMeasure
+    from ..pipeline import Pipeline
 
 FILE_KINDS = (".safetensors",)
 MAP_RANGE = (0.0, 6.0)  # standard deviations, from the first to the last colour of a map
@@ -44,10 +51,9 @@ def add(commands: Any) -> None:
 
     score = new_command(parts, "score", _score, "say how odd pictures are")
     score.add_argument("scorer", metavar="FILE", help="from `starflow anomaly fit`")
-    score.add_argument("images", nargs="+", metavar="IMAGE", help="a picture file, or a folder of them")
-    score.add_argument("--json", action="store_true", help="print JSON, one object per line")
+    add_input_options(score)
     score.add_argument("--map-dir", metavar="DIR", help="write a map of where for each picture into this folder")
-    add_model_options(score)
+    add_table_options(score)
 
 
 def _fit(options: argparse.Namespace) -> int:
@@ -85,66 +91,43 @@ def _fit(options: argparse.Namespace) -> int:
 
 
 def _score(options: argparse.Namespace) -> int:
+    folder = Path(options.map_dir) if options.map_dir else None
+    asked = asked_pictures(options, leave_out=[folder] if folder else [])
+    keep = partial(_save_map, _map_files(asked, folder)) if folder else None
+    return do(Work(asked, partial(_measure, options.scorer), _as_line, _as_json, keep), options)
+
+
+def _measure(file: str, pipeline: Pipeline) -> AnomalyMeasure:
     from ..insight.anomaly import Anomaly
+    from ..insight.measures import AnomalyMeasure
 
-    pictures = _pictures(options.images)
-    maps = _map_files(pictures, Path(options.map_dir)) if options.map_dir else [None] * len(pictures)
-    scorer = Anomaly.load(options.scorer, load_model(options))
-    scored = [_is_scored(path, scorer, options.json, file) for (path, _), file in zip(pictures, maps, strict=True)]
-    return 0 if all(scored) else 1
+    return AnomalyMeasure(Anomaly.load(file, pipeline))
 
 
-def _pictures(images: Sequence[str]) -> list[tuple[str, str]]:
-    """The files, and those in the folders among them; each with its name, which is relative to its folder."""
-    from ..insight.evaluation import pictures_in
-
-    found = []
-    for given in images:
-        if Path(given).is_dir():
-            found += [(str(file), str(file.relative_to(given))) for file in pictures_in(Path(given))]
-        else:
-            found.append((given, Path(given).name))
-    return found
-
-
-def _map_files(pictures: Sequence[tuple[str, str]], folder: Path) -> list[Path]:
+def _map_files(asked: Sequence[Asked], folder: Path) -> list[Path]:
     """Where the map of each picture goes.
 
     Raises:
         ValueError: two pictures have the same name.
     """
-    names = [name for _, name in pictures]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise ValueError(f"Two of the pictures are named {twice}, and so would their maps be; score one of them alone.")
-    return [folder / f"{name}.png" for name in names]
+    name, times = Counter(picture.name for picture in asked).most_common(1)[0]
+    if times > 1:
+        raise ValueError(f"Two of the pictures are named {name}, and so would their maps be; score one of them alone.")
+    return [folder / f"{picture.name}.png" for picture in asked]
 
 
-def _is_scored(path: str, scorer: Anomaly, as_json: bool, map_file: Path | None) -> bool:
-    """Print how odd a picture is, or why that cannot be said; return whether it can."""
-    try:
-        found = scorer.score(path)
-    except ValueError as error:
-        told = str(error)
-        print(f"starflow: {told if path in told else f'{path}: {told}'}", file=sys.stderr, flush=True)
-        return False
-    print(_as_json(path, found) if as_json else _as_line(path, found), flush=True)
-    if map_file:
-        _save_map(path, found, map_file)
-    return True
-
-
-def _save_map(path: str, found: Oddity, file: Path) -> None:
+def _save_map(files: Sequence[Path], number: int, picture: Picture, found: Oddity) -> None:
     """Write the map as a picture of the picture's own size."""
-    from ..images import as_rgb
     from ..insight.heatmap import heatmap
 
-    file.parent.mkdir(parents=True, exist_ok=True)
-    save_map(found.map, heatmap(found.map, as_rgb(path).size, MAP_RANGE), file)
+    files[number].parent.mkdir(parents=True, exist_ok=True)
+    save_map(found.map, heatmap(found.map, picture.size, MAP_RANGE), files[number])
 
 
-def _as_line(path: str, found: Oddity) -> str:
-    return f"{path}: {'odd' if found.is_odd else 'normal'}, score {found.score:.2f}, p = {found.p_value:.3g}"
+def _as_line(path: str, _: Picture, found: Oddity) -> str:
+    told = f"{'odd' if found.is_odd else 'normal'}, score {found.score:.2f}, p = {found.p_value:.3g}"
+    return f"{one_line(path)}: {told}"
 
 
-def _as_json(path: str, found: Oddity) -> str:
+def _as_json(path: str, _: Picture, found: Oddity) -> str:
     return json.dumps({"image": path, "score": found.score, "p_value": found.p_value, "is_odd": found.is_odd})

@@ -28,7 +28,7 @@ COMMANDS = (
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0, 1 for an error, 2 for wrong usage, 130 when cancelled."""
     with printable(sys.stdout), printable(sys.stderr), remarks_told():
-        return _run(_parser().parse_args(arguments))
+        return _run(_parsed(arguments))
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -48,6 +48,17 @@ def _run(options: argparse.Namespace) -> int:
         print("Cancelled.", file=sys.stderr)
         return 130
     return status
+
+
+def _parsed(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The options. Pictures may stand after options, too, which argparse does not allow for any number of them."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    if rest and (not hasattr(options, "images") or any(one.startswith("-") for one in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        options.images += rest
+    return options
 
 
 def _failed(message: str) -> int:

@@ -9,7 +9,7 @@ from typing import Any
 from .files import check_writable, save_picture
 from .names import picture_target
 from .options import add_model_options, load_model, new_command
-from .sizes import fitted
+from .sizes import change
 
 
 def add(commands: Any) -> None:
@@ -24,15 +24,19 @@ def add(commands: Any) -> None:
 
 
 def _reconstruct(options: argparse.Namespace) -> None:
+    from ..images import as_rgb
+
     target = None
     if options.output is not None:
         target = picture_target(options.output, f"{Path(options.image).stem}-back")
         check_writable(target)
     pipeline = load_model(options)
-    picture = fitted(pipeline, options.image)
-    result = pipeline.reconstruct(picture.image, options.prompt)
-    if picture.change:
-        print(f"size: {picture.change}")
+    picture = as_rgb(options.image)
+    fitted = pipeline.fit(picture)
+    result = pipeline.reconstruct(fitted, options.prompt)
+    is_cut = pipeline.flow.has_fixed_size and picture.width != picture.height
+    if changed := change(picture.size, fitted.size, is_cut):
+        print(f"size: {changed}")
     print(f"flow: relative error {result.latent_error:.2e} (image → noise → image)")
     print(f"picture: {result.psnr:.1f} dB PSNR (what the autoencoder keeps, where there is one)")
     if target:

@@ -1,4 +1,4 @@
-"""Warnings about prompts, told as the command tells everything."""
+"""Warnings about prompts, told as the command tells everything; those of Pillow, about odd files, are not told."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def remarks_told() -> Iterator[None]:
     told = set()
     with warnings.catch_warnings():
         warnings.simplefilter("always", PromptWarning)
+        warnings.filterwarnings("ignore", module=r"PIL\.")  # a file that cannot be read is an error, which says more
         shown = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *place: Any, **named: Any) -> None:

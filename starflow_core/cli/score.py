@@ -4,47 +4,55 @@ from __future__ import annotations
 
 import argparse
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from .files import save_map
-from .options import load_model, new_command
-from .pictures import add_picture_options, checked_map_file, each_picture
-from .sizes import Fitted
+from .inputs import add_input_options, asked_pictures
+from .options import new_command
+from .pictures import Work, add_noise_options, add_table_options, checked_map_file, do, one_line
+from .sizes import change
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ..insight.likelihood import Likelihood
+    from ..insight.measure import Picture
 
 
 def add(commands: Any) -> None:
     """Add the command."""
     command = new_command(commands, "score", _score, "print the likelihood of pictures")
+    add_input_options(command)
     command.add_argument("--prompt", "--class", dest="prompt", help="what the pictures show")
-    add_picture_options(command, "write the map of log-likelihoods")
+    add_noise_options(command, "write the map of log-likelihoods")
+    add_table_options(command)
 
 
 def _score(options: argparse.Namespace) -> int:
+    from ..insight.measures import ScoreMeasure
+
+    asked = asked_pictures(options)
+    map_file = checked_map_file(options, asked)
+    measure = partial(ScoreMeasure, prompt=options.prompt, draws=options.draws, seed=options.seed)
+    keep = partial(_save_map, map_file) if map_file else None
+    return do(Work(asked, measure, _as_line, partial(_as_json, options), keep), options)
+
+
+def _save_map(file: Path, _: int, picture: Picture, likelihood: Likelihood) -> None:
     from ..insight.heatmap import heatmap
 
-    map_file = checked_map_file(options)
-    pipeline = load_model(options)
-    pipeline.scored_condition(options.prompt)  # an error that concerns every picture is reported once
-
-    def scored(path: str, picture: Fitted) -> None:
-        likelihood = pipeline.score(picture.image, options.prompt, draws=options.draws, seed=options.seed)
-        print(_as_json(path, options, picture, likelihood) if options.json else _as_line(path, picture, likelihood))
-        if map_file:
-            save_map(likelihood.map, heatmap(likelihood.map, picture.image.size), map_file)
-
-    return each_picture(pipeline, options.images, scored)
+    save_map(likelihood.map, heatmap(likelihood.map, picture.image.size), file)
 
 
-def _as_line(path: str, picture: Fitted, likelihood: Likelihood) -> str:
+def _as_line(path: str, picture: Picture, likelihood: Likelihood) -> str:
     error = f" ± {likelihood.standard_error:.1f}" if len(likelihood.draws) > 1 else ""
     bits = f"{likelihood.bits_per_dim:.4f} bits/dim, log-likelihood {likelihood.log_prob:.1f}{error} nats"
-    return f"{path}: {bits}{f' ({picture.change})' if picture.change else ''}"
+    changed = change(picture.size, picture.image.size, picture.is_cut)
+    return f"{one_line(path)}: {bits}{f' ({changed})' if changed else ''}"
 
 
-def _as_json(path: str, options: argparse.Namespace, picture: Fitted, likelihood: Likelihood) -> str:
+def _as_json(options: argparse.Namespace, path: str, picture: Picture, likelihood: Likelihood) -> str:
     return json.dumps(
         {
             "image": path,

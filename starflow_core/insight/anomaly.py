@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import statistics
@@ -15,8 +16,9 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from ..flow.flow import Flow
 from ..flow.noise import SEEDS, check_seed
-from ..images import AnyImage, as_rgb, to_tensor
+from ..images import AnyImage, as_rgb
 from ..progress import OnProgress
 from ..weights.tensors import save_tensors
 from .evaluation import fingerprint, pictures_in
@@ -170,8 +172,20 @@ class Anomaly:
         Raises:
             ValueError: the picture cannot be read.
         """
-        tiles = _tiles(self.pipeline, image, self.settings)
-        seen = _seen(self.pipeline, tiles, self.settings, self.condition)
+        return self.score_all([image])[0]
+
+    def score_all(self, images: Sequence[AnyImage]) -> list[Oddity]:
+        """Score several pictures together; each result is that of `score`, up to rounding.
+
+        Raises:
+            ValueError: one of the pictures cannot be read.
+        """
+        tiles = [_tiles(self.pipeline, image, self.settings) for image in images]
+        seen = _seen_together(self.pipeline, tiles, self.settings, self.condition)
+        return [self._oddity(*one) for one in zip(tiles, seen, strict=True)]
+
+    def _oddity(self, tiles: Tiles, seen: _Seen) -> Oddity:
+        """How odd a picture is whose tiles have been seen."""
         score = float(self.normal.distance(seen.statistics).nan_to_num(MOST, MOST).clamp(max=MOST).max())
         odder = len(self.calibration) - int(torch.searchsorted(self.calibration, score))
         p_value = (1 + odder) / (1 + len(self.calibration))
@@ -266,23 +280,36 @@ def _tiles(pipeline: Pipeline, image: AnyImage, settings: Settings) -> Tiles:
     return Tiles.of(as_rgb(image), pipeline.trained_side, scaled=not settings.tiled)
 
 
-@torch.no_grad()
 def _seen(pipeline: Pipeline, tiles: Tiles, settings: Settings, condition: Tensor | None) -> _Seen:
-    """Run the flow on a picture's tiles, a few at a time; average the results over the noise draws."""
+    """Run the flow on a picture's tiles."""
+    return _seen_together(pipeline, [tiles], settings, condition)[0]
+
+
+@torch.no_grad()
+def _seen_together(
+    pipeline: Pipeline, tiles: Sequence[Tiles], settings: Settings, condition: Tensor | None
+) -> list[_Seen]:
+    """Run the flow on the tiles of pictures, a few at a time; average the results over the noise draws."""
     flow, patch = pipeline.flow, pipeline.flow.config.patch_size
-    side = flow.config.trained_side
-    some = max(1, at_once((side, side), len(tiles) * settings.draws) // settings.draws)
-    pictures = list(tiles)
+    counts = [len(one) for one in tiles]
+    some = tiles_at_once(flow, sum(counts), settings.draws)
+    squares = itertools.chain.from_iterable(tiles)
     found: list[tuple[Tensor, Tensor]] = []
-    for first in range(0, len(pictures), some):
-        pixels = torch.stack([to_tensor(tile) for tile in pictures[first : first + some]])
-        x = (pixels if pipeline.autoencoder is None else pipeline.autoencoder.encode(pixels)).to(flow.device)
+    while part := list(itertools.islice(squares, some)):
+        x = pipeline.encode_all(part)
         noised = torch.cat([with_training_noise(flow, one, settings.seed % SEEDS, settings.draws) for one in x])
         given = None if condition is None else condition.expand(len(noised), *condition.shape[1:])
         z = flow(noised, given).z.cpu()
         by_draw = (noise_statistics(z, patch), mean_squares(z.double(), patch))
         found.append(tuple(one.unflatten(0, (len(x), settings.draws)).mean(1) for one in by_draw))
-    return _Seen(*(torch.cat(one) for one in zip(*found, strict=True)))
+    by_picture = (torch.cat(one).split(counts) for one in zip(*found, strict=True))
+    return [_Seen(*one) for one in zip(*by_picture, strict=True)]
+
+
+def tiles_at_once(flow: Flow, number: int, draws: int) -> int:
+    """How many of `number` tiles the flow takes together, each with some noise draws."""
+    side = flow.config.trained_side
+    return max(1, at_once((side, side), number * draws) // draws)
 
 
 def _all_normal(

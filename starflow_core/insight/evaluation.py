@@ -6,7 +6,6 @@ import csv
 import hashlib
 import math
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import NamedTuple
@@ -19,6 +18,7 @@ from ..flow.noise import SEEDS
 from ..images import as_rgb, middle_square, open_image, to_tensor
 from ..pipeline import Pipeline
 from .likelihood import TOKENS_AT_ONCE, check_has_pixels, discrete_bits_per_dim
+from .reading import read_ahead
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".ppm", ".gif", ".tif", ".tiff")
 
@@ -104,7 +104,7 @@ def measure(
     protocol: Protocol,
     failed: Callable[[str], None],
 ) -> Iterator[Measurement]:
-    """Yield the bits per dimension of pictures, in order; meanwhile, a thread reads the next pictures.
+    """Yield the bits per dimension of pictures, in order; meanwhile, threads read the next pictures.
 
     Args:
         pipeline: a pipeline with a flow of pictures.
@@ -124,22 +124,17 @@ def measure(
     size = max(1, TOKENS_AT_ONCE // (tokens * protocol.draws))
     batches = [entries[i : i + size] for i in range(0, len(entries), size)]
 
-    def read(batch: Sequence[Entry]) -> list[_Read | str]:
-        return [_read(entry, pipeline.trained_side, protocol.resize) for entry in batch]
+    def read(entry: Entry) -> _Read | str:
+        return _read(entry, pipeline.trained_side, protocol.resize)
 
-    with ThreadPoolExecutor(1) as reader:
-        ahead = [reader.submit(read, batch) for batch in batches[:2]]
-        for number in range(len(batches)):
-            pictures = ahead.pop(0).result()
-            if number + 2 < len(batches):
-                ahead.append(reader.submit(read, batches[number + 2]))
-            for message in (picture for picture in pictures if isinstance(picture, str)):
-                failed(message)
-            for measurement in _measured(pipeline, [p for p in pictures if not isinstance(p, str)], protocol):
-                if math.isfinite(measurement.bits_per_dim):
-                    yield measurement
-                else:
-                    failed(f"{measurement.image}: its likelihood overflows; it is too unlike what the model knows.")
+    for pictures in read_ahead(read, batches):
+        for message in (picture for picture in pictures if isinstance(picture, str)):
+            failed(message)
+        for measurement in _measured(pipeline, [p for p in pictures if not isinstance(p, str)], protocol):
+            if math.isfinite(measurement.bits_per_dim):
+                yield measurement
+            else:
+                failed(f"{measurement.image}: its likelihood overflows; it is too unlike what the model knows.")
 
 
 def _read(entry: Entry, side: int, resize: bool) -> _Read | str:

@@ -13,7 +13,7 @@ from ..codecs.dequantization import dequantized
 from ..flow.flow import Flow
 from ..flow.noise import SEEDS, check_seed, seeded_noise, seeded_uniform
 from ..flow.tokens import patchify
-from ..progress import OnProgress
+from ..progress import OnProgress, part_of
 
 DRAW_BATCH = 8  # noise draws at once, so that memory does not grow with their number
 DENOISED_AT_ONCE = 1024  # tokens of pictures to denoise together: each keeps all of its activations
@@ -86,27 +86,75 @@ def score(
     Raises:
         ValueError: a shape does not fit the model, or numbers overflow.
     """
+    return scores(flow, x[None], condition, draws=draws, seed=seed, on_progress=on_progress)[0]
+
+
+@torch.no_grad()
+def scores(
+    flow: Flow,
+    x: Tensor,
+    condition: Tensor | None,
+    *,
+    draws: int = 4,
+    seed: int = 0,
+    on_progress: OnProgress = lambda done, total: None,
+) -> list[Likelihood]:
+    """The likelihoods of several images or their latents under one condition: each is that of `score`, up to rounding.
+
+    They are computed a few at a time, so memory does not grow with their number.
+
+    Args:
+        flow: the model.
+        x: (N, C, H, W), without noise.
+        condition: (1, …), as for `score`.
+        draws: the number K of noise draws.
+        seed: the seed of the first draw; draw i has seed + i, and the same noise for all.
+        on_progress: called with the number of finished draws of all, and N·K; an exception that it raises ends the
+            work.
+
+    Raises:
+        ValueError: a shape does not fit the model, or numbers overflow.
+    """
     check_seed(seed)
-    maps, noise_maps = [], []
+    some = scored_at_once(flow.grid(x), draws)
+    found: list[Likelihood] = []
+    for first in range(0, len(x), some):
+        report = part_of(on_progress, first * draws, len(x) * draws)
+        found += _scored_together(flow, x[first : first + some], condition, draws, seed, report)
+    return found
+
+
+def scored_at_once(grid: tuple[int, int], draws: int) -> int:
+    """The number of images of a token grid (H', W') that `scores` takes together."""
+    return max(1, TOKENS_AT_ONCE // (grid[0] * grid[1] * min(draws, DRAW_BATCH)))
+
+
+def _scored_together(
+    flow: Flow, x: Tensor, condition: Tensor | None, draws: int, seed: int, on_progress: OnProgress
+) -> list[Likelihood]:
+    """`scores`, a few draws at a time."""
+    maps, noise_maps, N = [], [], len(x)
     for first in range(0, draws, DRAW_BATCH):
-        noised = with_training_noise(flow, x, (seed + first) % SEEDS, min(DRAW_BATCH, draws - first))
+        count = min(DRAW_BATCH, draws - first)
+        noised = torch.cat([with_training_noise(flow, one, (seed + first) % SEEDS, count) for one in x])
         given = None if condition is None else condition.expand(len(noised), *condition.shape[1:])
         output = flow(noised, given)
-        maps.append(output.log_prob_map)
-        noise_maps.append(patchify(output.z, flow.config).square().sum(-1).unflatten(1, flow.grid(noised)))
-        on_progress(first + len(noised), draws)
-    by_draw = torch.cat(maps).cpu()
+        squares = patchify(output.z, flow.config).square().sum(-1).unflatten(1, flow.grid(noised))
+        maps.append(output.log_prob_map.unflatten(0, (N, count)))
+        noise_maps.append(squares.unflatten(0, (N, count)))
+        on_progress(N * (first + count), N * draws)
+    by_draw, noise_map = torch.cat(maps, 1).cpu(), torch.cat(noise_maps, 1).cpu()  # (N, K, H', W')
     if not by_draw.isfinite().all():
         raise ValueError(f"The likelihood overflows: these {flow.data} are too unlike those that the model knows.")
+    return [_likelihood(flow, x[n].numel(), by_draw[n], noise_map[n]) for n in range(N)]
+
+
+def _likelihood(flow: Flow, dimensions: int, by_draw: Tensor, noise_map: Tensor) -> Likelihood:
+    """The likelihood of one image from its maps (K, H', W'), a draw each."""
     log_prob_map = by_draw.mean(0)
     log_prob = float(log_prob_map.sum())
-    return Likelihood(
-        log_prob,
-        bits_per_dim(log_prob, x.numel(), flow.levels),
-        log_prob_map,
-        by_draw.sum((1, 2)),
-        torch.cat(noise_maps).cpu().mean(0),
-    )
+    bits = bits_per_dim(log_prob, dimensions, flow.levels)
+    return Likelihood(log_prob, bits, log_prob_map, by_draw.sum((1, 2)), noise_map.mean(0))
 
 
 @torch.no_grad()

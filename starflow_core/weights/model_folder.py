@@ -223,6 +223,15 @@ def checked_device(device: torch.device | str | None) -> torch.device:
     return chosen
 
 
+def default_dtypes(folder: Path, device: torch.device) -> dict[str, torch.dtype]:
+    """The dtype of each part on a device, as `load` chooses it.
+
+    Raises:
+        ValueError: the folder's `config.json` is missing or wrong.
+    """
+    return _dtypes(None, folder, device, dequantized=read_flow_config(folder).noise_std == 0)
+
+
 def _dtypes(
     asked: torch.dtype | Mapping[str, torch.dtype] | None, folder: Path, device: torch.device, *, dequantized: bool
 ) -> dict[str, torch.dtype]:

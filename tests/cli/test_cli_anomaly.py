@@ -60,9 +60,10 @@ def test_folders_are_scored_past_what_is_broken(
     assert cli.main(["anomaly", "score", scorer, *files, "--map-dir", "maps", *MODEL]) == 1
     output, errors = capsys.readouterr()
     assert len(output.splitlines()) == 13
-    assert [line.partition(":")[0] for line in errors.splitlines()] == ["starflow"] * 2
+    assert [line.partition(":")[0] for line in errors.splitlines()] == ["starflow"] * 3
     assert "broken.png" in errors
     assert "missing.png" in errors
+    assert errors.endswith("starflow: 2 of 15 pictures could not be measured.\n")
     assert len(list((workplace / "maps").iterdir())) == 13
     with Image.open(workplace / "maps" / "red.jpg.png") as picture:
         assert picture.size == (50, 40)
