@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -36,17 +37,34 @@ def on_ray(
     if options.workers is not None and options.workers < 1:
         raise ValueError(f"--workers is {options.workers}; it must be at least 1.")
     check_ray()
+    address = options.ray_address or os.environ.get("RAY_ADDRESS")
+    _check_address(address)
     ray = _quiet_ray()
     try:
-        ray.init(address=options.ray_address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
+        ray.init(address=address, include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     except ConnectionError:
-        raise ValueError(f"There is no Ray at {options.ray_address or 'the address in RAY_ADDRESS'}.") from None
+        raise ValueError(f"There is no Ray at {address}.") from None
     try:
         dtype = getattr(torch, options.dtype) if options.dtype else None
         measure = make(pipeline_for(options.model or DEFAULT_MODEL, options.device, dtype))
         yield measure, partial(_rows, measure, options)
     finally:
         ray.shutdown()
+
+
+def _check_address(address: str | None) -> None:
+    """Check that something answers at an address such as HEAD:6379; Ray itself would try for minutes.
+
+    Raises:
+        ValueError: nothing does.
+    """
+    host, _, port = (address or "").removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        return
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except (OSError, OverflowError) as error:
+        raise ValueError(f"There is no Ray at {address} ({error}).") from None
 
 
 def _quiet_ray() -> Any:

@@ -247,3 +247,16 @@ def test_without_ray_the_command_says_how_to_install_it(
     errors = capsys.readouterr().err
     assert 'pip install "starflow[scale]"' in errors
     assert errors.count("\n") == 1
+
+
+def test_address_where_nothing_answers_is_a_sentence(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for where in ("option", "variable"):
+        if where == "variable":
+            monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+        address = ["--ray-address", "127.0.0.1:1"] if where == "option" else []
+        assert cli.main(["score", "pictures", "-o", "new.csv", "--ray", *address]) == 1
+        errors = capsys.readouterr().err
+        assert errors.startswith("starflow: There is no Ray at 127.0.0.1:1 ")
+        assert errors.count("\n") == 1
