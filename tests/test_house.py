@@ -1,14 +1,17 @@
-"""The house: no module of the core imports in a circle, and the core knows neither of its front ends."""
+"""The house: no module of the core imports in a circle, the core knows neither of its front ends, and CI knows its way."""
 
 from __future__ import annotations
 
 import ast
+import re
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import starflow_core
 
+ROOT = Path(__file__).parent.parent
 CORE = Path(starflow_core.__file__).parent
+NAMED_FILE = re.compile(r"(?<![\w/])(?:tests|recipes|tools|benchmarks)/[\w/.*-]+")
 FRONT_ENDS = {"comfy", "comfy_api", "folder_paths", "gradio", "nodes", "demo", "recipes"}
 
 
@@ -44,3 +47,11 @@ def test_no_module_imports_in_a_circle() -> None:
 
 def test_core_knows_no_front_end() -> None:
     assert {module for module in MODULES if {name.split(".")[0] for name in imports_of(module)} & FRONT_ENDS} == set()
+
+
+def test_files_that_ci_names_are_there() -> None:
+    named: set[str] = set()
+    for script in filter(Path.is_file, (ROOT / ".ci").iterdir()):
+        named |= set(NAMED_FILE.findall(script.read_text(encoding="utf-8")))
+    assert "tests/codecs/test_t5.py" in named
+    assert not [name for name in named if not list(ROOT.glob(name))]
