@@ -1,4 +1,4 @@
-"""The house: no module of the core imports in a circle, the core knows neither of its front ends, and CI knows its way."""
+"""The house: no circles of imports in the core, which knows neither of its front ends; CI finds its way in it."""
 
 from __future__ import annotations
 
