@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from .files import check_writable, save_map
 from .inputs import Asked, add_input_options, asked_pictures
 from .names import Target, output_path
-from .options import add_model_options, load_model, new_command
+from .options import HAS_LEARNT_A_DISTRIBUTION, add_model_options, load_model, new_command
 from .pictures import Work, add_table_options, do, one_line
 
 if TYPE_CHECKING:
@@ -47,13 +47,13 @@ def add(commands: Any) -> None:
     fit.add_argument(
         "--false-positive-rate", type=float, default=0.05, metavar="RATE", help="share of normal pictures to call odd"
     )
-    add_model_options(fit)
+    add_model_options(fit, model=HAS_LEARNT_A_DISTRIBUTION)
 
     score = new_command(parts, "score", _score, "say how odd pictures are")
     score.add_argument("scorer", metavar="FILE", help="from `starflow anomaly fit`")
     add_input_options(score)
     score.add_argument("--map-dir", metavar="DIR", help="write a map of where for each picture into this folder")
-    add_table_options(score)
+    add_table_options(score, model=None)
 
 
 def _fit(options: argparse.Namespace) -> int:
@@ -93,8 +93,28 @@ def _fit(options: argparse.Namespace) -> int:
 def _score(options: argparse.Namespace) -> int:
     folder = Path(options.map_dir) if options.map_dir else None
     asked = asked_pictures(options, leave_out=[folder] if folder else [])
+    options.model = options.model or _model_of(options.scorer)
     keep = partial(_save_map, _map_files(asked, folder)) if folder else None
     return do(Work(asked, partial(_measure, options.scorer), _as_line, _as_json, keep), options)
+
+
+def _model_of(file: str) -> str:
+    """The name of the model that a scorer was fitted with.
+
+    Raises:
+        ValueError: the file is no scorer's, or no model here has this name.
+    """
+    from ..insight.anomaly import Anomaly
+    from ..weights.model_folder import model_folder
+
+    name = Anomaly.model_of(file)
+    try:
+        model_folder(name)
+    except ValueError:
+        raise ValueError(
+            f"{file} was fitted with the model {name!r}, and none of this name is here; say with --model which it is."
+        ) from None
+    return name
 
 
 def _measure(file: str, pipeline: Pipeline) -> AnomalyMeasure:

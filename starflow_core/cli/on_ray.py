@@ -32,7 +32,6 @@ def on_ray(
     import torch
 
     from ..scale.datasets import check_ray, pipeline_for
-    from ..weights.model_folder import DEFAULT_MODEL
 
     if options.workers is not None and options.workers < 1:
         raise ValueError(f"--workers is {options.workers}; it must be at least 1.")
@@ -46,7 +45,7 @@ def on_ray(
         raise ValueError(f"There is no Ray at {address}.") from None
     try:
         dtype = getattr(torch, options.dtype) if options.dtype else None
-        measure = make(pipeline_for(options.model or DEFAULT_MODEL, options.device, dtype))
+        measure = make(pipeline_for(options.model, options.device, dtype))
         yield measure, partial(_rows, measure, options)
     finally:
         ray.shutdown()

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from ..pipeline import Pipeline
 
 DTYPES = ("float32", "bfloat16", "float16")
+DRAWS_WELL = "starflow-mini"
+HAS_LEARNT_A_DISTRIBUTION = "starflow-mini-128"
 
 
 def new_command(
@@ -23,10 +25,19 @@ def new_command(
 
 
 def add_model_options(
-    command: argparse.ArgumentParser, dtype: str = "bfloat16 on cuda and float32 elsewhere by default"
+    command: argparse.ArgumentParser,
+    dtype: str = "bfloat16 on cuda and float32 elsewhere by default",
+    model: str | None = DRAWS_WELL,
 ) -> None:
-    """Which model a command works with, and where."""
-    command.add_argument("--model", metavar="NAME", help="name or folder of the model; starflow-mini by default")
+    """Which model a command works with, and where.
+
+    Args:
+        command: to add the options to.
+        dtype: says what the flow's dtype is by default.
+        model: the default; None if the command finds it out by itself.
+    """
+    default = f"; {model} by default" if model else ""
+    command.add_argument("--model", metavar="NAME", default=model, help=f"name or folder of the model{default}")
     command.add_argument("--device", help="cuda, mps or cpu; by default the best available one")
     command.add_argument("--dtype", choices=DTYPES, help=f"of the flow; {dtype}")
 
@@ -39,11 +50,11 @@ def load_model(options: argparse.Namespace, default_dtype: str | None = None) ->
     """
     import torch
 
-    from ..weights.model_folder import DEFAULT_MODEL, load
+    from ..weights.model_folder import load
 
     chosen = options.dtype or default_dtype
     dtype: torch.dtype | None = getattr(torch, chosen) if chosen else None
-    return load(options.model or DEFAULT_MODEL, device=options.device, dtype=dtype)
+    return load(options.model, device=options.device, dtype=dtype)
 
 
 def size(text: str) -> tuple[int, int]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from .files import check_writable
 from .inputs import Asked
 from .names import Target, output_path
-from .options import add_model_options, load_model
+from .options import DRAWS_WELL, add_model_options, load_model
 from .progress import say
 from .tables import KINDS, Table, checked_table
 
@@ -33,8 +33,8 @@ Form: TypeAlias = "Callable[[str, Picture, T], str]"
 MAP_KINDS = (".png", ".npy")
 
 
-def add_table_options(command: argparse.ArgumentParser) -> None:
-    """JSON or a table, the model, and other machines."""
+def add_table_options(command: argparse.ArgumentParser, model: str | None = DRAWS_WELL) -> None:
+    """JSON or a table, the model, which is `model` by default, and other machines."""
     command.add_argument("--json", action="store_true", help="print JSON, one object per line")
     command.add_argument(
         "-o", "--output", metavar="FILE", help=f"write a table, {', '.join(KINDS)}, instead of printing lines"
@@ -42,7 +42,7 @@ def add_table_options(command: argparse.ArgumentParser) -> None:
     again = command.add_mutually_exclusive_group()
     again.add_argument("--resume", action="store_true", help="go on with a table that is there")
     again.add_argument("--overwrite", action="store_true", help="write over a table that is there")
-    add_model_options(command)
+    add_model_options(command, model=model)
     command.add_argument("--ray", action="store_true", help="compute on the workers of Ray; needs --output")
     command.add_argument("--ray-address", metavar="ADDRESS", help="of a Ray cluster; by default RAY_ADDRESS, or here")
     command.add_argument("--workers", type=int, metavar="N", help="of Ray; by default one for each GPU, or CPU")

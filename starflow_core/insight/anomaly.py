@@ -209,6 +209,15 @@ class Anomaly:
         told = {"format": FORMAT, "model": self.pipeline.name, "weights": fingerprint(self.pipeline.flow)}
         save_tensors(tensors, Path(file), {**told, "settings": json.dumps(asdict(self.settings))})
 
+    @staticmethod
+    def model_of(file: os.PathLike[str] | str) -> str:
+        """The name of the model that the scorer in a file was fitted with.
+
+        Raises:
+            ValueError: the file is not one of a scorer.
+        """
+        return _read(Path(file))[0]["model"]
+
     @classmethod
     def load(cls, file: os.PathLike[str] | str, pipeline: Pipeline) -> Anomaly:
         """Load a scorer from its file.

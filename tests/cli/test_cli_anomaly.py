@@ -6,9 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 import starflow_core
 from starflow_core.cli import main as cli
+from starflow_core.cli import options
+from starflow_core.weights.model_folder import DEFAULT_MODEL, embedded_models
 
 MODEL = ("--model", "tarflow-mini-8bit")
 
@@ -90,3 +94,30 @@ def test_wrong_arguments(arguments: list[str], message: str, normal: Path, capsy
     assert errors.startswith("starflow: ")
     assert errors.count("\n") == 1
     assert message in errors
+
+
+def test_model_is_that_of_the_scorer(scorer: str, normal: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    printed = []
+    for named in ((), MODEL):
+        assert cli.main(["anomaly", "score", scorer, "normal/3.png", "--json", *named]) == 0
+        printed.append(capsys.readouterr().out)
+    assert printed[0] == printed[1]
+
+
+def test_scorer_of_an_unknown_model_asks_for_it(scorer: str, capsys: pytest.CaptureFixture[str]) -> None:
+    tensors = load_file(scorer)
+    with safe_open(scorer, "pt") as opened:
+        told = opened.metadata()
+    save_file(tensors, scorer, {**told, "model": "mine"})
+    assert cli.main(["anomaly", "score", scorer, "normal/3.png"]) == 1
+    assert (
+        "was fitted with the model 'mine', and none of this name is here; say with --model" in capsys.readouterr().err
+    )
+
+
+def test_default_models_are_embedded() -> None:
+    assert options.DRAWS_WELL == DEFAULT_MODEL
+    assert {options.DRAWS_WELL, options.HAS_LEARNT_A_DISTRIBUTION} <= set(embedded_models())
+    fit = cli._parsed(["anomaly", "fit", "normal", "-o", "mine.safetensors"])
+    assert fit.model == options.HAS_LEARNT_A_DISTRIBUTION
+    assert cli._parsed(["score", "a.png"]).model == DEFAULT_MODEL
