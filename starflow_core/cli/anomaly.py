@@ -91,30 +91,13 @@ def _fit(options: argparse.Namespace) -> int:
 
 
 def _score(options: argparse.Namespace) -> int:
+    from ..insight.anomaly import Anomaly
+
     folder = Path(options.map_dir) if options.map_dir else None
     asked = asked_pictures(options, leave_out=[folder] if folder else [])
-    options.model = options.model or _model_of(options.scorer)
+    options.model = options.model or Anomaly.model_of(options.scorer)
     keep = partial(_save_map, _map_files(asked, folder)) if folder else None
     return do(Work(asked, partial(_measure, options.scorer), _as_line, _as_json, keep), options)
-
-
-def _model_of(file: str) -> str:
-    """The name of the model that a scorer was fitted with.
-
-    Raises:
-        ValueError: the file is no scorer's, or no model here has this name.
-    """
-    from ..insight.anomaly import Anomaly
-    from ..weights.model_folder import model_folder
-
-    name = Anomaly.model_of(file)
-    try:
-        model_folder(name)
-    except ValueError:
-        raise ValueError(
-            f"{file} was fitted with the model {name!r}, and none of this name is here; say with --model which it is."
-        ) from None
-    return name
 
 
 def _measure(file: str, pipeline: Pipeline) -> AnomalyMeasure:

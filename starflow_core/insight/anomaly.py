@@ -20,6 +20,7 @@ from ..flow.flow import Flow
 from ..flow.noise import SEEDS, check_seed
 from ..images import AnyImage, as_rgb
 from ..progress import OnProgress
+from ..weights.model_folder import model_folder
 from ..weights.tensors import save_tensors
 from .evaluation import fingerprint, pictures_in
 from .gaussian import Gaussian
@@ -214,9 +215,16 @@ class Anomaly:
         """The name of the model that the scorer in a file was fitted with.
 
         Raises:
-            ValueError: the file is not one of a scorer.
+            ValueError: the file is not one of a scorer, or no model here has this name.
         """
-        return _read(Path(file))[0]["model"]
+        name = _read(Path(file))[0]["model"]
+        try:
+            model_folder(name)
+        except ValueError:
+            raise ValueError(
+                f"{file} was fitted with the model {name!r}, and none of this name is here; say which folder it is in."
+            ) from None
+        return name
 
     @classmethod
     def load(cls, file: os.PathLike[str] | str, pipeline: Pipeline) -> Anomaly:

@@ -80,7 +80,7 @@ def match_dataset(
 def anomaly_dataset(
     pictures: Pictures,
     scorer: str | os.PathLike[str] | Anomaly,
-    model: str | Pipeline = DEFAULT_MODEL,
+    model: str | Pipeline | None = None,
     **how: Any,
 ) -> Dataset:
     """How odd pictures are, as `Anomaly.score` says it.
@@ -88,7 +88,7 @@ def anomaly_dataset(
     Args:
         pictures: as for `score_dataset`.
         scorer: fitted on normal pictures, or the file of such a one.
-        model: that the scorer of a file was fitted with.
+        model: that the scorer of a file was fitted with; by default the one of the name that the file says.
         how: as for `measured_dataset`.
 
     Raises:
@@ -96,7 +96,7 @@ def anomaly_dataset(
     """
     check_ray()
     if not isinstance(scorer, Anomaly):
-        scorer = Anomaly.load(scorer, pipeline_for(model, how.get("device")))
+        scorer = Anomaly.load(scorer, pipeline_for(model or Anomaly.model_of(scorer), how.get("device")))
     return measured_dataset(pictures, AnomalyMeasure(scorer), **how)
 
 
