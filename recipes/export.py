@@ -20,7 +20,7 @@ from starflow_core.sampling import SamplingDefaults
 from starflow_core.training.loop import device
 from starflow_core.weights.model_folder import DEFAULT_MODEL, save
 
-from . import autoencoder, classes, data, tarflow, text
+from . import autoencoder, classes, data, reference, tarflow, text
 from .config import Config, arguments
 from .figures import BEGIN, END
 from .flow import CHECKPOINT, TextToLatents, text_encoder
@@ -92,3 +92,4 @@ if __name__ == "__main__":
     for name in given.models or [DEFAULT_MODEL, *given.config.tarflow]:
         made = starflow_pipeline(given.config) if name == DEFAULT_MODEL else tarflow_pipeline(given.config, name)
         export(made, given.config.models / name)
+        reference.write(given.config, given.config.models / name)

@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from .flow.starflow import StarFlow as StarFlow
     from .flow.tarflow import TarFlow as TarFlow
     from .insight.anomaly import Anomaly as Anomaly
+    from .insight.known_pictures import measure_reference as measure_reference
     from .insight.likelihood import Likelihood as Likelihood
     from .insight.match import Match as Match
+    from .insight.reference import Reference as Reference
     from .pipeline import Pipeline as Pipeline
     from .samplers import Jacobi as Jacobi
     from .samplers import Progress as Progress
@@ -56,6 +58,7 @@ _HOMES = {
     "Pipeline": "pipeline",
     "Progress": "samplers",
     "PromptWarning": "codecs.prompt_warning",
+    "Reference": "insight.reference",
     "Sequential": "samplers",
     "Sampling": "sampling",
     "StarFlow": "flow.starflow",
@@ -66,6 +69,7 @@ _HOMES = {
     "TextEncoder": "codecs.text_encoder",
     "fetch": "weights.fetch",
     "load": "weights.model_folder",
+    "measure_reference": "insight.known_pictures",
     "save": "weights.model_folder",
 }
 __all__ = [*_HOMES, "__version__"]

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from starflow_core.insight.evaluation import Entry, Protocol, measure
+from starflow_core.insight.reference import FILE
 from starflow_core.pipeline import Pipeline
 from starflow_core.samplers import Sequential
 from starflow_core.weights.model_folder import EMBEDDED, embedded_models, load
@@ -46,6 +47,32 @@ def test_model_is_small_and_has_a_card(name: str) -> None:
     assert f"# {name}" in card
     assert "license: apache-2.0" in card
     assert "## Limits" in card
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_model_has_a_reference_of_its_own_size_and_of_both_conditions(name: str) -> None:
+    found = embedded(name).reference
+    assert found is not None
+    assert (EMBEDDED / name / FILE).stat().st_size < 10_000
+    assert found.size == (embedded(name).trained_side,) * 2
+    assert found.kind == "held out"
+    assert found.described is not None
+    assert found.plain.number >= 100
+    card = (EMBEDDED / name / "README.md").read_text(encoding="utf-8")
+    assert f"{found.plain.number} pictures" in card
+    assert "held-out names" in card
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_noise_is_less_likely_than_all_and_a_drawn_picture_likelier_than_most(name: str) -> None:
+    pipeline = embedded(name)
+    side = pipeline.trained_side
+    pixels = np.random.default_rng(0).integers(64, 192, (side, side, 3), dtype=np.uint8)
+    assert str(pipeline.score(Image.fromarray(pixels)).standing).startswith("less likely than all")
+    drawn = embedded("tarflow-mini").generate("cat", seed=0)[0] if "tarflow" in name else pipeline.generate("owl")[0]
+    found = pipeline.score(drawn).standing
+    assert found is not None
+    assert found.share > 0.5
 
 
 @pytest.mark.parametrize("name", ["starflow-mini", "tarflow-mini"])

@@ -14,6 +14,8 @@ from .sizes import Fitted
 if TYPE_CHECKING:
     from ..insight.likelihood import Likelihood
 
+BELOW_ZERO = "below 0, as a density can be above 1"
+
 
 def add(commands: Any) -> None:
     """Add the command."""
@@ -39,9 +41,12 @@ def _score(options: argparse.Namespace) -> int:
 
 
 def _as_line(path: str, picture: Fitted, likelihood: Likelihood) -> str:
+    """The likelihood in words where the model has a reference, with the numbers after it."""
     error = f" ± {likelihood.standard_error:.1f}" if len(likelihood.draws) > 1 else ""
-    bits = f"{likelihood.bits_per_dim:.4f} bits/dim, log-likelihood {likelihood.log_prob:.1f}{error} nats"
-    return f"{path}: {bits}{f' ({picture.change})' if picture.change else ''}"
+    why = f" ({BELOW_ZERO})" if likelihood.bits_per_dim < 0 else ""
+    numbers = f"{likelihood.bits_per_dim:.4f} bits/dim{why}, log-likelihood {likelihood.log_prob:.1f}{error} nats"
+    words = f"{likelihood.standing}; {numbers}" if likelihood.standing else numbers
+    return f"{path}: {words}{f' ({picture.change})' if picture.change else ''}"
 
 
 def _as_json(path: str, options: argparse.Namespace, picture: Fitted, likelihood: Likelihood) -> str:
@@ -55,6 +60,8 @@ def _as_json(path: str, options: argparse.Namespace, picture: Fitted, likelihood
             "standard_error": likelihood.standard_error if len(likelihood.draws) > 1 else None,
             "bits_per_dim": likelihood.bits_per_dim,
             "draws": options.draws,
+            "in_words": str(likelihood.standing) if likelihood.standing else None,
+            "share_below": likelihood.standing.share if likelihood.standing else None,
             "map": likelihood.map.tolist(),
         }
     )
