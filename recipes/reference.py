@@ -68,8 +68,7 @@ def first_known(config: Config, pipeline: Pipeline) -> Known:
     """Pictures of the names that were held out from the training of the first embedded models."""
     held_out = _first()["names"]
     pictures = data.load(config, pipeline.trained_side)
-    rows = pictures.pictures.rows
-    places = np.array([i for i, row in enumerate(rows) if row.set in FIRST_SETS and row.name in held_out], int)
+    _, places = seen_and_unseen(pipeline, pictures)
     names = [row.name for row in pictures.rows(places)]
     prompts = names
     if pipeline.classes is not None:
@@ -97,8 +96,7 @@ def measured(pipeline: Pipeline, pictures: Known) -> Reference:
 def write(config: Config, folder: Path) -> None:
     """Measure the model in a folder, as its weights are there, and write the reference into the folder."""
     pipeline = load(folder, dtype=torch.float32)
-    is_first = identity(pipeline.flow) in _first()["weights"].values()
-    found = first_known(config, pipeline) if is_first else known(config, pipeline)
+    found = first_known(config, pipeline) if is_first(pipeline) else known(config, pipeline)
     if len(found.images) < LEAST_PICTURES:
         print(f"{folder}: too few pictures for a reference; it has none.")
         return
@@ -106,6 +104,21 @@ def write(config: Config, folder: Path) -> None:
     made.save(folder)
     number = 0 if made.described is None else made.described.number
     print(f"{folder}: compared with {made.pictures}; {made.plain.number} given nothing, {number} described")
+
+
+def is_first(pipeline: Pipeline) -> bool:
+    """Whether a model is one of the first embedded ones."""
+    return identity(pipeline.flow) in _first()["weights"].values()
+
+
+def seen_and_unseen(pipeline: Pipeline, pictures: data.Data) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the pictures that a model was trained on, and of others of their kind that it has never seen."""
+    if not is_first(pipeline):
+        return pictures.trained, pictures.unseen
+    held_out, rows = _first()["names"], pictures.pictures.rows
+    seen = [i for i, row in enumerate(rows) if row.set == FIRST_SETS[0] and row.name not in held_out]
+    unseen = [i for i, row in enumerate(rows) if row.set in FIRST_SETS and row.name in held_out]
+    return np.array(seen, int), np.array(unseen, int)
 
 
 def _first() -> dict[str, dict[str, str]]:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from .flow.starflow import StarFlow as StarFlow
     from .flow.tarflow import TarFlow as TarFlow
     from .insight.anomaly import Anomaly as Anomaly
+    from .insight.calibration import Calibration as Calibration
+    from .insight.confidence import Confidence as Confidence
     from .insight.known_pictures import measure_reference as measure_reference
     from .insight.likelihood import Likelihood as Likelihood
     from .insight.match import Match as Match
@@ -48,7 +50,9 @@ _HOMES = {
     "Anomaly": "insight.anomaly",
     "Autoencoder": "codecs.autoencoder",
     "AutoencoderConfig": "codecs.autoencoder",
+    "Calibration": "insight.calibration",
     "Classes": "codecs.classes",
+    "Confidence": "insight.confidence",
     "FlowConfig": "flow.config",
     "StarFlowConfig": "flow.config",
     "FlowOutput": "flow.flow",

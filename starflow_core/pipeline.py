@@ -23,6 +23,7 @@ from .flow.guidance import Guidance
 from .flow.noise import seeded_noise
 from .images import AnyImage, as_rgb, checked_size, fitted_size, middle_square, psnr, to_images, to_tensor
 from .insight.best import best
+from .insight.confidence import Confidence, confidence
 from .insight.likelihood import Likelihood, denoise, denoised_at_once, score
 from .insight.match import Match, match
 from .insight.reference import Reference
@@ -239,6 +240,24 @@ class Pipeline:
             return found
         height, width = (self.multiple * tokens for tokens in found.map.shape)
         return replace(found, standing=self.reference.standing(found.log_prob, (width, height), described=described))
+
+    def confidence(
+        self,
+        image: AnyImage,
+        prompt: str | None = None,
+        *,
+        draws: int = 4,
+        seed: int = 0,
+        size: int | Sequence[int] | None = None,
+    ) -> Confidence:
+        """How sure the model is of a picture, drawn or given, and where; arguments as for `score`.
+
+        Raises:
+            ValueError: the picture cannot be read, or an argument is out of range.
+        """
+        check_draws(draws)
+        condition = self.scored_condition(prompt)
+        return confidence(self.flow, self.encode(image, size=size)[0], condition, draws=draws, seed=seed)
 
     def match(
         self,

@@ -41,7 +41,7 @@ class Cards {
         if (!isDone) return;
         Object.assign(find("a"), { href: picture.file, download: picture.name });
         find(".words").textContent = picture.words;
-        find(".standing").textContent = picture.standing;
+        find(".standing").textContent = find(".standing").title = picture.standing;
         const numbers = find(".numbers");
         numbers.textContent = `seed ${picture.seed} · ${picture.bits} bits/dim`;
         numbers.title = Number(picture.bits) < 0 ? "below 0, as a density can be above 1" : "";

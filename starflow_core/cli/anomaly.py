@@ -5,13 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .files import check_writable, save_map
 from .names import Target, output_path
 from .options import add_model_options, load_model, new_command
+from .pictures import listed, map_files
 
 if TYPE_CHECKING:
     from ..insight.anomaly import Anomaly, Oddity
@@ -87,36 +87,11 @@ def _fit(options: argparse.Namespace) -> int:
 def _score(options: argparse.Namespace) -> int:
     from ..insight.anomaly import Anomaly
 
-    pictures = _pictures(options.images)
-    maps = _map_files(pictures, Path(options.map_dir)) if options.map_dir else [None] * len(pictures)
+    pictures = listed(options.images)
+    maps = map_files(pictures, Path(options.map_dir)) if options.map_dir else [None] * len(pictures)
     scorer = Anomaly.load(options.scorer, load_model(options))
     scored = [_is_scored(path, scorer, options.json, file) for (path, _), file in zip(pictures, maps, strict=True)]
     return 0 if all(scored) else 1
-
-
-def _pictures(images: Sequence[str]) -> list[tuple[str, str]]:
-    """The files, and those in the folders among them; each with its name, which is relative to its folder."""
-    from ..insight.evaluation import pictures_in
-
-    found = []
-    for given in images:
-        if Path(given).is_dir():
-            found += [(str(file), str(file.relative_to(given))) for file in pictures_in(Path(given))]
-        else:
-            found.append((given, Path(given).name))
-    return found
-
-
-def _map_files(pictures: Sequence[tuple[str, str]], folder: Path) -> list[Path]:
-    """Where the map of each picture goes.
-
-    Raises:
-        ValueError: two pictures have the same name.
-    """
-    names = [name for _, name in pictures]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise ValueError(f"Two of the pictures are named {twice}, and so would their maps be; score one of them alone.")
-    return [folder / f"{name}.png" for name in names]
 
 
 def _is_scored(path: str, scorer: Anomaly, as_json: bool, map_file: Path | None) -> bool:

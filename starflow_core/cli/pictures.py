@@ -49,6 +49,31 @@ def checked_map_file(options: argparse.Namespace) -> Path | None:
     return path
 
 
+def listed(images: Sequence[str]) -> list[tuple[str, str]]:
+    """The files, and those in the folders among them; each with its name, which is relative to its folder."""
+    from ..insight.evaluation import pictures_in
+
+    found = []
+    for given in images:
+        if Path(given).is_dir():
+            found += [(str(file), str(file.relative_to(given))) for file in pictures_in(Path(given))]
+        else:
+            found.append((given, Path(given).name))
+    return found
+
+
+def map_files(pictures: Sequence[tuple[str, str]], folder: Path) -> list[Path]:
+    """Where the map of each picture goes.
+
+    Raises:
+        ValueError: two pictures have the same name.
+    """
+    names = [name for _, name in pictures]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"Two of the pictures are named {twice}, and so would their maps be; score one of them alone.")
+    return [folder / f"{name}.png" for name in names]
+
+
 def each_picture(pipeline: Pipeline, paths: Sequence[str], use: Callable[[str, Fitted], None]) -> int:
     """Call `use` with each path and its picture; say what is wrong with a picture, and go on.
 

@@ -37,6 +37,7 @@ FROZEN = {
     "STARFlowPickLikeliest": ["model", "image", "conditioning", "count", "draws", "seed"],
     "STARFlowAnomalyFit": ["model", "image", "false_positive_rate", "draws", "seed"],
     "STARFlowAnomalyScore": ["anomaly", "image"],
+    "STARFlowConfidence": ["model", "image", "conditioning", "draws", "seed"],
     "STARFlowInvert": ["model", "image", "latent", "conditioning"],
 }
 
@@ -73,6 +74,7 @@ def test_nodes_are_found_by_other_words() -> None:
         "STARFlowMatch": ["best", "score", "probability"],
         "STARFlowPickLikeliest": ["score"],
         "STARFlowAnomalyScore": ["score", "p_value"],
+        "STARFlowConfidence": ["confidence_each"],
     }
 
 
