@@ -25,7 +25,7 @@ from . import anomaly, calibration, confidence, match
 from .pictures import odd
 
 # Pictures: for the confidence, and for the calibration of each kind, the training and held-out ones and the odd ones.
-CONFIDENCE, CALIBRATION, ODD = 150, 200, 50
+CONFIDENCE, CALIBRATION, ODD = 100, 100, 25
 
 
 def main() -> None:

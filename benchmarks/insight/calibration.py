@@ -59,16 +59,18 @@ def _plot(found: Mapping[str, Calibration], file: Path) -> None:
     from matplotlib import pyplot
 
     figure, (left, *maps) = pyplot.subplots(1, 1 + len(MAIN), figsize=(13, 4.2), width_ratios=(1.25, 1, 1))
-    expected = gaussian_quantiles()
+    expected = gaussian_quantiles().numpy()
     left.plot(expected, expected, color="0.6", linewidth=1, label="Gaussian")
     for name in (*MAIN, *(kind for kind in SHOWN if kind in found)):
         is_main = name in MAIN
-        left.plot(expected, found[name].quantiles, linewidth=2 if is_main else 1, label=name)
+        left.plot(expected, found[name].quantiles.numpy(), linewidth=2 if is_main else 1, label=name)
     left.set(xlabel="quantiles of a Gaussian", ylabel="quantiles of the noise", title="Q–Q plot", ylim=(-6, 6))
     left.legend(fontsize=8)
     most = max(float(found[name].mean_square.max()) for name in MAIN)
     for axes, name in zip(maps, MAIN, strict=True):
-        shown = axes.imshow(found[name].mean_square, cmap="RdBu_r", vmin=2 - max(most, 1.2), vmax=max(most, 1.2))
+        shown = axes.imshow(
+            found[name].mean_square.numpy(), cmap="RdBu_r", vmin=2 - max(most, 1.2), vmax=max(most, 1.2)
+        )
         axes.set(title=f"mean square by place, {name}", xticks=[], yticks=[])
         figure.colorbar(shown, ax=axes, shrink=0.8)
     figure.tight_layout()

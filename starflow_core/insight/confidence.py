@@ -76,7 +76,7 @@ def confidence(
         log_dets = torch.stack([output.log_det for output in flow.transform(noised, given)])  # (blocks, K, T)
         total += log_dets.sum(1).unflatten(1, grid).cpu()
         on_progress(first + len(noised), draws)
-    by_block = total / (draws * flow.config.token_dim)
+    by_block = total / (draws * (x.numel() // (grid[0] * grid[1])))
     by_block[-1] -= _prior(flow, grid)
     if not by_block.isfinite().all():
         raise ValueError(f"The confidence overflows: these {flow.data} are too unlike those that the model knows.")
