@@ -10,11 +10,13 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
+from nodes.likelihood import in_words
 from starflow_core.cli.files import file_stem
+from starflow_core.insight.likelihood import Likelihood
 from starflow_core.png_text import png_text
 
 from .actions import Drawn
-from .gauge import gauges
+from .gauge import Gauge, gauges
 from .icons import icon
 from .pictures import png_address, shown_address
 
@@ -53,7 +55,7 @@ def _template() -> str:
         "</div>"
         f'<div class="goes">{goes}</div><span class="told" role="status"></span></div>'
         '<figcaption><div class="gauge" aria-hidden="true"><div></div></div><div class="words"></div>'
-        '<div class="numbers"></div></figcaption>'
+        '<div class="standing"></div><div class="numbers"></div></figcaption>'
     )
 
 
@@ -77,10 +79,16 @@ def drawn_cards(drawn: Sequence[Drawn], chosen: dict[str, Any], defaults: dict[s
             "name": f"{file_stem(one.prompt, one.seed)}.png",
             "alt": f"{one.prompt or 'a picture'}, seed {one.seed}",
             "seed": one.seed,
-            "words": gauge.words,
+            **_words(gauge, one.scored.likelihood, alone=len(drawn) == 1),
             "share": gauge.share,
             "bits": f"{one.scored.likelihood.bits_per_dim:.3f}",
         }
         for one, gauge in zip(drawn, gauges(found), strict=True)
     ]
     return json.dumps({"prompt": drawn[0].prompt, "settings": chosen, "defaults": defaults, "pictures": pictures})
+
+
+def _words(gauge: Gauge, found: Likelihood, *, alone: bool) -> dict[str, str]:
+    """Return how likely a picture is beside the others of its run, and beside those that the model has learnt."""
+    standing = in_words(found)
+    return {"words": standing, "standing": ""} if alone and standing else {"words": gauge.words, "standing": standing}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from nodes.declaration import Input, Socket
+from nodes.likelihood import in_words
 from nodes.sampling import sample
 from starflow_core.cli.files import file_stem, save_png
 from starflow_core.png_text import png_text
@@ -75,18 +77,25 @@ def _written(drawn: list[Drawn], folder: Path) -> list[tuple[str, str]]:
     for one in drawn:
         path = folder / f"{file_stem(one.prompt, one.seed)}.png"
         save_png(one.picture, path, png_text(one.prompt, one.seed, one.settings))
-        written.append((str(path), f"seed {one.seed} · {one.scored.likelihood.bits_per_dim:.3f} bits/dim"))
+        written.append((str(path), _caption(one)))
     return written
+
+
+def _caption(one: Drawn) -> str:
+    """Return the seed, and how likely the picture is, in words where there are any."""
+    found = one.scored.likelihood
+    return f"seed {one.seed} · {in_words(found) or f'{found.bits_per_dim:.3f} bits/dim'}"
 
 
 def table_of(drawn: list[Drawn]) -> str:
     """Return the likelihoods as an HTML table."""
     rows = [
-        f"<tr><td>{one.seed}</td><td>{one.scored.likelihood.bits_per_dim:.3f}</td>"
+        f"<tr><td>{one.seed}</td><td>{html.escape(in_words(one.scored.likelihood)) or '–'}</td>"
+        f"<td>{one.scored.likelihood.bits_per_dim:.3f}</td>"
         f"<td>{one.scored.likelihood.log_prob:.1f}</td></tr>"
         for one in drawn
     ]
-    head = "<tr><th>seed</th><th>bits per dimension</th><th>log-probability, nats</th></tr>"
+    head = "<tr><th>seed</th><th>how likely</th><th>bits per dimension</th><th>log-probability, nats</th></tr>"
     caption = "How likely the model finds each, given the prompt"
     return finished(f"<table><caption>{caption}</caption>{head}{''.join(rows)}</table>")
 
@@ -97,6 +106,7 @@ def details_of(drawn: list[Drawn]) -> list[dict[str, Any]]:
         {
             "prompt": one.prompt,
             "seed": one.seed,
+            "in_words": in_words(one.scored.likelihood),
             "bits_per_dim": one.scored.likelihood.bits_per_dim,
             "log_prob": one.scored.likelihood.log_prob,
             "settings": one.settings,

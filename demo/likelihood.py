@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import gradio as gr
 
 from nodes.declaration import Socket
-from nodes.likelihood import Scored, likelihood
+from nodes.likelihood import Scored, in_words, likelihood
 from starflow_core.insight.heatmap import heatmap
 
 from . import actions
@@ -41,7 +41,8 @@ def page() -> LikelihoodPage:
     """Build the page inside the current Gradio Blocks."""
     gr.Markdown(
         "How likely does the model find a picture, and **where is it odd**? Drop one, or several to rank them. "
-        "Yellow is likely, violet is not; fewer bits per dimension are likelier."
+        "Yellow is likely, violet is not. Fewer bits per dimension are likelier; they are below 0 where a density is "
+        "above 1."
     )
     with gr.Row():
         with gr.Column(scale=2):
@@ -112,8 +113,12 @@ def _table(ranked: list[tuple[str, Scored]]) -> str:
         found = one.likelihood
         error = f" ± {found.standard_error:.1f}" if len(found.draws) > 1 else ""
         rows.append(
-            f"<tr><td>{place}</td><td>{html.escape(name)}</td><td>{found.bits_per_dim:.4f}</td>"
+            f"<tr><td>{place}</td><td>{html.escape(name)}</td><td>{html.escape(in_words(found)) or '–'}</td>"
+            f"<td>{found.bits_per_dim:.4f}</td>"
             f"<td>{found.log_prob:.1f}{error}</td></tr>"
         )
-    head = "<tr><th>place</th><th>picture</th><th>bits per dimension</th><th>log-probability, nats</th></tr>"
+    head = (
+        "<tr><th>place</th><th>picture</th><th>how likely</th><th>bits per dimension</th>"
+        "<th>log-probability, nats</th></tr>"
+    )
     return f"<table><caption>Likeliest first</caption>{head}{''.join(rows)}</table>"

@@ -28,7 +28,7 @@ def _html(facts: dict[str, Any]) -> str:
     prompt = html.escape(facts["prompt"])
     steps = {
         "picture": ("Drawn", f"“{prompt}”, seed {facts['seed']}"),
-        "likelihood": ("Its likelihood", f"{facts['bits_per_dim']:.3f} bits/dim; yellow is likely"),
+        "likelihood": ("Its likelihood", f"{html.escape(facts['in_words'])}; yellow is likely"),
         "noise": ("Its noise", f"all {facts['numbers']:,} numbers of it"),
         "back": ("And back", f"the flow's error is {facts['error']:.0e}"),
     }

@@ -10,6 +10,7 @@ from PIL import Image
 from nodes import convert
 from nodes.anomaly import fit, score
 from nodes.conditioning import encode_text, label_class
+from nodes.confidence import measure
 from nodes.declaration import Node, Shown
 from nodes.likelihood import Scored, likelihood
 from nodes.loading import load
@@ -56,7 +57,7 @@ def work_of(node: Node, values: dict[str, Any]) -> float:
     model = scorer.model if isinstance(scorer, Scorer) else values.get("model")
     if not isinstance(model, Model):
         return 0.0
-    if node in (likelihood, match_prompts, pick, fit, score) and values.get("image") is not None:
+    if node in (likelihood, measure, match_prompts, pick, fit, score) and values.get("image") is not None:
         return _measuring_work(node, model, values)
     latent = values.get("noise") or values.get("latent")
     pictures = float(values.get("batch_size", 1))

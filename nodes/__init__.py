@@ -4,7 +4,7 @@ declaration.py   the declaration of a node: a function with its inputs and outpu
 values.py        the values on the wires, in ComfyUI's own layouts
 convert.py       conversion between those and the core's types
 host.py          the program that runs a node: models, memory, progress; local_host.py: the simplest one
-loading.py, conditioning.py, sampling.py, pictures.py, likelihood.py, inversion.py   the nodes
+loading.py, conditioning.py, sampling.py, pictures.py, likelihood.py, confidence.py, inversion.py   the nodes
 known.py         classes and sizes of models, not loaded; seen.py: maps over the part of a picture that a model sees
 catalogue.py     all of them; locales.py, their English texts for translations
 comfy.py, and comfy_*.py: models, memory, VAE, previews, display   ComfyUI's side; nothing else imports ComfyUI

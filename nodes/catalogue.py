@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .anomaly import fit, score
 from .conditioning import encode_text, label_class
+from .confidence import measure
 from .declaration import Node
 from .inversion import invert
 from .likelihood import likelihood
@@ -25,5 +26,6 @@ NODES: tuple[Node, ...] = (
     pick,
     fit,
     score,
+    measure,
     invert,
 )

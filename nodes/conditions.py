@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -48,6 +49,19 @@ def condition(host: Host, model: Model, conditioning: Conditioning | None, batch
     else:
         features = _features(model, conditioning)
     return None if features is None else features.expand(batch, *features.shape[1:])
+
+
+def says_something(host: Host, model: Model, conditioning: Conditioning | None) -> bool:
+    """Whether a CONDITIONING says what to draw: it is there, and neither no class nor the empty prompt."""
+    if conditioning is None:
+        return False
+    features = _features(model, conditioning)
+    if not features.is_floating_point():
+        return bool((features >= 0).any())
+    if model.text_encoder is None:
+        return True
+    nothing = encoded(host, model.text_encoder, [""]).to(features)
+    return features.shape != nothing.shape or not torch.equal(features, nothing)
 
 
 def of_prompts(host: Host, model: Model, prompts: Sequence[str]) -> Tensor:

@@ -16,7 +16,21 @@ from starflow_core.memory import forward_memory
 from starflow_core.progress import part_of
 
 from . import conditions, convert
-from .declaration import CONDITIONING, FLOAT, IMAGE, LATENT, MASK, MODEL, Number, Output, Seed, Shown, Socket, node
+from .declaration import (
+    CONDITIONING,
+    FLOAT,
+    IMAGE,
+    LATENT,
+    MASK,
+    MODEL,
+    STRING,
+    Number,
+    Output,
+    Seed,
+    Shown,
+    Socket,
+    node,
+)
 from .host import Host
 from .pictures import decoded, encoded
 from .seen import Seen
@@ -34,6 +48,7 @@ class Scored:
         """Data for `web/likelihood_view.js` as JSON, without the picture."""
         found = self.likelihood
         return {
+            "in_words": in_words(found),
             "log_prob": found.log_prob,
             "bits_per_dim": found.bits_per_dim,
             "standard_error": None if math.isnan(found.standard_error) else found.standard_error,
@@ -56,6 +71,13 @@ class Scored:
         Output("mask", MASK, "1 where the model finds the picture odd, 0 where it does not; of the picture's size"),
         Output("log_prob_each", FLOAT, "in nats, a list: one for each picture", is_list=True),
         Output("bits_per_dim_each", FLOAT, "a list: one for each picture", is_list=True),
+        Output(
+            "in_words",
+            STRING,
+            "how likely beside pictures that the model was trained to know, a list: one for each picture; empty where "
+            "that cannot be said",
+            is_list=True,
+        ),
     ),
     category="insight",
     aliases=(
@@ -84,6 +106,9 @@ def likelihood(
             score(flow, one, given, draws=draws, seed=seed, on_progress=part_of(report, i * draws, total))
             for i, one in enumerate(x)
         ]
+    if pipeline.reference is not None:
+        described = conditions.says_something(host, model, conditioning)
+        scores = [pipeline.compared(found, described=described) for found in scores]
     pictures = decoded(host, model, x)
     seen = Seen.of(model, image, pictures[0].size)
     log_probs, bits = [found.log_prob for found in scores], [found.bits_per_dim for found in scores]
@@ -94,8 +119,14 @@ def likelihood(
         seen.mask(torch.stack([oddness(found.noise_map, x[0].numel() // found.map.numel()) for found in scores])),
         log_probs,
         bits,
+        [in_words(found) for found in scores],
     )
     return Shown(outputs, [Scored(picture, found) for picture, found in zip(pictures, scores, strict=True)])
+
+
+def in_words(found: Likelihood) -> str:
+    """How likely a picture is beside others, in words; "" where that cannot be said."""
+    return str(found.standing or "")
 
 
 def data_of(host: Host, model: Model, image: Image | None, latent: Latent | None) -> torch.Tensor:

@@ -35,10 +35,13 @@ class Seen:
         size = (image.shape[2], image.shape[1])
         return cls(size, middle_box(size) if model.pipeline.flow.has_fixed_size else (0, 0, *size))
 
-    def heatmaps(self, maps: Sequence[Tensor]) -> Image:
-        """Maps (H', W') in nats by token as an IMAGE, their common range spread over the colours; unseen is black."""
+    def heatmaps(self, maps: Sequence[Tensor], between: tuple[float, float] | None = None) -> Image:
+        """Maps (H', W') in nats by token as an IMAGE; unseen is black.
+
+        The colours spread over the values `between`, or else over the common range of the maps.
+        """
         left, top, right, bottom = self.box
-        between = value_range(maps)
+        between = value_range(maps) if between is None else between
         image = torch.zeros(len(maps), self.size[1], self.size[0], 3)
         size = (right - left, bottom - top)
         image[:, top:bottom, left:right] = convert.image([heatmap(one, size, between) for one in maps])

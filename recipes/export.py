@@ -22,7 +22,7 @@ from starflow_core.sampling import SamplingDefaults
 from starflow_core.training.loop import device
 from starflow_core.weights.model_folder import EMBEDDED, VAE_WEIGHTS, embedded_models, read_config, save
 
-from . import autoencoder, classes, data, tarflow, text
+from . import autoencoder, classes, data, reference, tarflow, text
 from .config import Config, arguments
 from .figures import BEGIN, END
 from .flow import CHECKPOINT, TextToLatents, text_encoder
@@ -106,3 +106,4 @@ if __name__ == "__main__":
     for name in given.models or [given.config.model, *given.config.tarflow]:
         made = starflow_pipeline(given.config) if name == given.config.model else tarflow_pipeline(given.config, name)
         export(made, given.config.models / name)
+        reference.write(given.config, given.config.models / name)

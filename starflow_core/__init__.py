@@ -29,8 +29,12 @@ if TYPE_CHECKING:
     from .flow.starflow import StarFlow as StarFlow
     from .flow.tarflow import TarFlow as TarFlow
     from .insight.anomaly import Anomaly as Anomaly
+    from .insight.calibration import Calibration as Calibration
+    from .insight.confidence import Confidence as Confidence
+    from .insight.known_pictures import measure_reference as measure_reference
     from .insight.likelihood import Likelihood as Likelihood
     from .insight.match import Match as Match
+    from .insight.reference import Reference as Reference
     from .pipeline import Pipeline as Pipeline
     from .samplers import Jacobi as Jacobi
     from .samplers import Progress as Progress
@@ -46,7 +50,9 @@ _HOMES = {
     "Anomaly": "insight.anomaly",
     "Autoencoder": "codecs.autoencoder",
     "AutoencoderConfig": "codecs.autoencoder",
+    "Calibration": "insight.calibration",
     "Classes": "codecs.classes",
+    "Confidence": "insight.confidence",
     "FlowConfig": "flow.config",
     "StarFlowConfig": "flow.config",
     "FlowOutput": "flow.flow",
@@ -56,6 +62,7 @@ _HOMES = {
     "Pipeline": "pipeline",
     "Progress": "samplers",
     "PromptWarning": "codecs.prompt_warning",
+    "Reference": "insight.reference",
     "Sequential": "samplers",
     "Sampling": "sampling",
     "StarFlow": "flow.starflow",
@@ -66,6 +73,7 @@ _HOMES = {
     "TextEncoder": "codecs.text_encoder",
     "fetch": "weights.fetch",
     "load": "weights.model_folder",
+    "measure_reference": "insight.known_pictures",
     "save": "weights.model_folder",
 }
 __all__ = [*_HOMES, "__version__"]

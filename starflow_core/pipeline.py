@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
@@ -23,8 +23,10 @@ from .flow.guidance import Guidance
 from .flow.noise import seeded_noise
 from .images import AnyImage, as_rgb, checked_size, fitted_size, middle_square, psnr, to_images, to_tensor
 from .insight.best import best
+from .insight.confidence import Confidence, confidence
 from .insight.likelihood import Likelihood, denoise, denoised_at_once, score
 from .insight.match import Match, match
+from .insight.reference import Reference
 from .memory import sampling_memory
 from .samplers import Jacobi, ProgressCallback, Sampler
 from .sampling import Sampling, SamplingDefaults, chosen, guidance_options
@@ -75,6 +77,7 @@ class Pipeline:
         classes: of a class-conditional flow; None for one without classes. Names of classes take the place of
             prompts.
         keep_text_encoder: keep it in memory after encoding; otherwise new prompts read it again.
+        reference: likelihoods of known pictures, which others are compared with; None for no comparison.
 
     Raises:
         ValueError: the parts do not fit together.
@@ -90,9 +93,10 @@ class Pipeline:
         defaults: SamplingDefaults | None = None,
         classes: Classes | None = None,
         keep_text_encoder: bool = True,
+        reference: Reference | None = None,
     ) -> None:
         self.flow, self.autoencoder, self.text_encoder, self.name = flow, autoencoder, text_encoder, name
-        self.classes, self.keep_text_encoder = classes, keep_text_encoder
+        self.classes, self.keep_text_encoder, self.reference = classes, keep_text_encoder, reference
         self.defaults = defaults or SamplingDefaults()
         self._check_parts_fit()
 
@@ -223,7 +227,37 @@ class Pipeline:
         check_draws(draws)
         condition = self.scored_condition(prompt)
         x = self.encode(image, size=size)[0]
-        return score(self.flow, x, condition, draws=draws, seed=seed)
+        return self.compared(score(self.flow, x, condition, draws=draws, seed=seed), described=bool(prompt))
+
+    def compared(self, found: Likelihood, *, described: bool) -> Likelihood:
+        """A likelihood with its standing among the pictures of the reference, if it compares with them.
+
+        Args:
+            found: of a picture or of latents, under this model.
+            described: whether a prompt or a class was given.
+        """
+        if self.reference is None:
+            return found
+        height, width = (self.multiple * tokens for tokens in found.map.shape)
+        return replace(found, standing=self.reference.standing(found.log_prob, (width, height), described=described))
+
+    def confidence(
+        self,
+        image: AnyImage,
+        prompt: str | None = None,
+        *,
+        draws: int = 4,
+        seed: int = 0,
+        size: int | Sequence[int] | None = None,
+    ) -> Confidence:
+        """How sure the model is of a picture, drawn or given, and where; arguments as for `score`.
+
+        Raises:
+            ValueError: the picture cannot be read, or an argument is out of range.
+        """
+        check_draws(draws)
+        condition = self.scored_condition(prompt)
+        return confidence(self.flow, self.encode(image, size=size)[0], condition, draws=draws, seed=seed)
 
     def match(
         self,

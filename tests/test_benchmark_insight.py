@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from benchmarks.insight import methods, pictures
+from benchmarks.insight import calibration, confidence, correlation, methods, pictures
 from benchmarks.insight.methods import METHODS, Looked, auroc
+from starflow_core.flow.noise import seeded_noise
 from starflow_core.pipeline import Pipeline
 from starflow_core.weights.model_folder import load
 
@@ -89,3 +92,76 @@ def test_8_bit_pictures_get_their_own_noise() -> None:
     grey = np.full((32, 32, 3), 128, np.uint8)
     expected = model.score(Image.fromarray(grey), draws=methods.DRAWS).log_prob
     assert methods.look(model, grey[None]).log_prob.tolist() == pytest.approx([expected], rel=1e-4)
+
+
+# Confidence
+
+
+def test_rank_correlation_is_that_of_scipy() -> None:
+    stats = pytest.importorskip("scipy.stats")
+    generator = torch.Generator().manual_seed(0)
+    first = torch.randn(60, generator=generator)
+    for second in (first + torch.randn(60, generator=generator), -first, (first > 0).float(), first.round()):
+        expected = stats.spearmanr(first.numpy(), second.numpy()).statistic
+        assert correlation.spearman(first, second) == pytest.approx(expected, abs=1e-6)
+
+
+def test_interval_holds_the_correlation_and_narrows_with_pictures() -> None:
+    generator = torch.Generator().manual_seed(0)
+    widths = []
+    for count in (30, 300):
+        first = torch.randn(count, generator=generator)
+        found = correlation.correlation(first, first + torch.randn(count, generator=generator))
+        assert found.low < found.value < found.high
+        widths.append(found.high - found.low)
+    assert widths[1] < widths[0] / 2
+    assert str(correlation.Correlation(0.5, 0.25, 0.75)) == "0.50 [0.25, 0.75]"
+
+
+def test_mean_correlation_is_over_the_places_of_each_picture() -> None:
+    """Pictures that differ as wholes do not count."""
+    places = torch.arange(8.0).expand(5, 8)
+    shifts = 100 * torch.arange(5.0)[:, None]
+    assert correlation.mean_correlation(places + shifts, -places + shifts).value == pytest.approx(-1)
+
+
+def test_errors_are_measured_as_they_are_described(pipeline: Pipeline) -> None:
+    images = np.stack([np.asarray(one) for one in pipeline.generate(["owl", "red heart"], seed=1)])
+    found = confidence.measured(pipeline, images)
+    T = 64
+    assert found.confidence.shape == found.following.shape == found.denoised.shape == (2, T)
+    sure = [pipeline.confidence(Image.fromarray(one), draws=confidence.DRAWS) for one in images]
+    assert found.confidence.mean(1).tolist() == pytest.approx([one.score for one in sure], abs=1e-4)
+    assert (found.following > 0).all()
+    assert float(found.denoised.mean()) < pipeline.flow.config.noise_std**2  # less than the noise that it had
+    assert (found.psnr > 15).all()
+    assert (found.redrawn > 10).all()
+
+
+def test_next_error_is_scale_times_noise_of_the_deepest_block(pipeline: Pipeline) -> None:
+    """x = mean + scale·z: the error of the mean is what the scale and the noise make of it."""
+    flow = pipeline.flow
+    x, condition = 0.5 * seeded_noise((16, 8, 8), 0, 1), pipeline.condition([""])
+    outputs = list(flow.transform(x, condition))
+    found = confidence._next_error(pipeline, x, condition)
+    block = flow.blocks[-1]
+    assert len(block.attn_blocks) == max(len(one.attn_blocks) for one in flow.blocks)
+    _, scale = block.affine(block.reorder(outputs[-2].tokens), condition, flow.rotary(block, (8, 8), condition))
+    expected = (block.reorder(scale) * outputs[-1].tokens).square().mean(-1)
+    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+
+
+# Calibration
+
+
+def test_calibration_is_printed_and_plotted(
+    pipeline: Pipeline, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drawn = np.stack([np.asarray(one) for one in pipeline.generate("owl", count=3, seed=1)])
+    calibration.report(pipeline, {"training": drawn, "held-out": drawn[:2], "noise": drawn[:1]}, tmp_path)
+    output = capsys.readouterr().out
+    assert "| training, 3 pictures |" in output
+    assert "| 4 of 4 |" in output
+    assert "By place, held-out pictures" in output
+    with Image.open(tmp_path / "starflow-mini.png") as plot:
+        assert plot.width > 600

@@ -12,6 +12,7 @@ import torch
 from PIL import Image
 
 from starflow_core.insight.evaluation import Entry, Protocol, measure
+from starflow_core.insight.reference import FILE
 from starflow_core.pipeline import Pipeline
 from starflow_core.samplers import Sequential
 from starflow_core.weights.model_folder import EMBEDDED, embedded_models, load
@@ -56,6 +57,39 @@ def test_model_is_small_and_has_a_card(name: str) -> None:
     assert f"# {name}" in card
     assert "license: apache-2.0" in card
     assert "## Limits" in card
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_model_has_a_reference_of_its_own_size_and_of_both_conditions(name: str) -> None:
+    found = embedded(name).reference
+    assert found is not None
+    assert (EMBEDDED / name / FILE).stat().st_size < 10_000
+    assert found.size == (embedded(name).trained_side,) * 2
+    assert found.kind == "held out"
+    assert found.described is not None
+    assert found.plain.number >= 100
+    card = (EMBEDDED / name / "README.md").read_text(encoding="utf-8")
+    assert f"{found.plain.number} pictures" in card
+    assert "held-out names" in card
+
+
+def share_below(name: str, image: Image.Image) -> float:
+    standing = embedded(name).score(image).standing
+    assert standing is not None
+    return standing.share
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_noise_is_less_likely_than_nearly_all_and_what_a_model_knows_is_not(name: str) -> None:
+    side = embedded(name).trained_side
+    noise = np.random.default_rng(0).integers(64, 192, (side, side, 3), dtype=np.uint8)
+    assert share_below(name, Image.fromarray(noise)) < 0.05
+    known = {
+        "starflow-mini": lambda: embedded("starflow-mini").generate("owl")[0],
+        "tarflow-mini": lambda: embedded("tarflow-mini").generate("cat", seed=0)[0],
+        "tarflow-mini-8bit": lambda: Image.new("RGB", (side, side), "white"),
+    }
+    assert share_below(name, known[name]()) > 0.25
 
 
 @pytest.mark.parametrize("name", ["starflow-mini", "tarflow-mini"])

@@ -45,6 +45,7 @@ def strip(pipeline: Pipeline, prompt: str = PROMPT, seed: int = SEED) -> tuple[d
         "model": pipeline.name,
         "prompt": prompt,
         "seed": seed,
+        "in_words": str(found.standing),
         "bits_per_dim": round(found.bits_per_dim, 4),
         "numbers": z.numel(),
         "error": float((back - x).norm() / x.norm()),

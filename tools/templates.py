@@ -187,6 +187,28 @@ TEMPLATES = {
         ),
         (Frame("6", "normal ones"), Frame("12", "an odd one"), Frame("17", "where it is odd")),
     ),
+    "how_sure": Template(
+        "how sure is it, and where?",
+        (
+            (
+                Group("1 · Load", (("1",),), START),
+                Group(
+                    "2 · Three pictures",
+                    (("2", "3"), ("4",), ("5", "6")),
+                    "**2.** Three pictures of one prompt. For pictures of your own, put *Load Image* in their place.",
+                ),
+                Group(
+                    "3 · How sure, and where?",
+                    (("7",), ("8", "9")),
+                    "**3.** A flow predicts each place from what came before, and with it the error that it expects. "
+                    "The **heatmap** is brighter where it expects less, on one scale for all pictures; the **mask** is "
+                    "white where it knows nothing. The numbers are larger for pictures that it is surer of.",
+                    RESULT,
+                ),
+            ),
+        ),
+        (*(Frame("6", f"seed + {i}" if i else "“rocket”", i) for i in range(2)), Frame("9", "where it is sure")),
+    ),
     "invert": Template(
         "to noise, and back",
         (
@@ -260,7 +282,7 @@ KIND_COLOURS = {
     **dict.fromkeys(
         (
             *("STARFlowSampler", "STARFlowLikelihood", "STARFlowMatch", "STARFlowPickLikeliest", "STARFlowInvert"),
-            *("STARFlowAnomalyFit", "STARFlowAnomalyScore"),
+            *("STARFlowAnomalyFit", "STARFlowAnomalyScore", "STARFlowConfidence"),
         ),
         BLUE,
     ),

@@ -1,15 +1,19 @@
 // The likelihood of pictures: a heatmap over the picture, the value under the pointer, and a colour scale. Knows neither
 // ComfyUI nor the demo, which both show it.
 //
-// A picture is { source, map, stops, log_prob, bits_per_dim, standard_error }: its address, rows of log-probabilities in
-// nats by place, the colours from least to most likely, and its likelihood.
+// A picture is { source, map, stops, in_words, log_prob, bits_per_dim, standard_error }: its address, rows of
+// log-probabilities in nats by place, the colours from least to most likely, and its likelihood, first in words, which
+// are empty where there are none.
 
 export const STYLE = `
 .starflow-likelihood { display: flex; flex-direction: column; gap: 6px; height: 100%; min-height: 0; box-sizing: border-box;
     padding: 6px; font: 12px/1.4 sans-serif; color: var(--input-text, inherit); }
 .starflow-likelihood canvas { flex: 1 1 0; min-height: 0; width: 100%; object-fit: contain; image-rendering: pixelated;
     cursor: crosshair; }
+.starflow-likelihood .words { text-align: center; font-size: 13px; }
+.starflow-likelihood .words:empty { display: none; }
 .starflow-likelihood .value { text-align: center; min-height: 1.4em; }
+.starflow-likelihood .words:not(:empty) + .value { font-size: 11px; }
 .starflow-likelihood span { white-space: nowrap; }
 .starflow-likelihood .scale { flex: 1 1 auto; height: 10px; border-radius: 3px; }
 .starflow-likelihood .row { display: flex; justify-content: space-between; gap: 8px; align-items: center; }
@@ -37,6 +41,7 @@ export class LikelihoodView {
         this.root = make("div", "starflow-likelihood");
         this.canvas = make("canvas", "", this.root);
         this.canvas.role = "img";
+        this.words = make("div", "words", this.root);
         this.value = make("div", "value", this.root);
         const ends = make("div", "row", this.root);
         this.low = make("span", "", ends);
@@ -82,10 +87,13 @@ export class LikelihoodView {
 
     summarise() {
         if (!this.found) return;
-        const { log_prob, bits_per_dim, standard_error } = this.found;
+        const { in_words, log_prob, bits_per_dim, standard_error } = this.found;
         const spread = standard_error === null ? "" : ` ± ${standard_error.toFixed(1)}`;
-        this.value.textContent = `${bits_per_dim.toFixed(3)} bits/dim, ${log_prob.toFixed(1)}${spread} nats`;
-        this.canvas.ariaLabel = `heatmap of the likelihood, over the picture: ${this.value.textContent}`;
+        const why = bits_per_dim < 0 ? " (below 0, as a density can be above 1)" : "";
+        this.words.textContent = in_words ?? "";
+        this.value.textContent = `${bits_per_dim.toFixed(3)} bits/dim${why}, ${log_prob.toFixed(1)}${spread} nats`;
+        const told = in_words ? `${in_words}; ${this.value.textContent}` : this.value.textContent;
+        this.canvas.ariaLabel = `heatmap of the likelihood, over the picture: ${told}`;
     }
 
     draw() {

@@ -58,8 +58,12 @@ def look(pipeline: Pipeline, pixels: np.ndarray) -> Looked:
         maps.append(of_map)
         statistics.append(of_noise)
     every = torch.cat(maps)
-    bits = torch.tensor([lossless_bits(one) for one in pixels], dtype=torch.float64)
-    return Looked(pixels, every.sum(1), every, torch.cat(statistics), bits)
+    return Looked(pixels, every.sum(1), every, torch.cat(statistics), webp_bits_of(pixels))
+
+
+def webp_bits_of(pixels: np.ndarray) -> Tensor:
+    """Bits of a lossless file of each picture (n, S, S, 3), (n,)."""
+    return torch.tensor([lossless_bits(one) for one in pixels], dtype=torch.float64)
 
 
 def lossless_bits(pixels: np.ndarray) -> float:

@@ -1,7 +1,7 @@
 // Cards of drawn pictures: each has the picture, its likelihood in words, and buttons for further actions.
 //
 // The component's value is the JSON text of { prompt, settings, defaults, pictures: [{ shown, file, name, alt, seed,
-// words, share, bits }] }. While pictures are being drawn, they have `shown` and `alt` only; before that, they are empty.
+// words, standing, share, bits }] }. While pictures are being drawn, they have `shown` and `alt` only; before that, they are empty.
 
 class Cards {
     constructor(root, upload, trigger) {
@@ -41,7 +41,10 @@ class Cards {
         if (!isDone) return;
         Object.assign(find("a"), { href: picture.file, download: picture.name });
         find(".words").textContent = picture.words;
-        find(".numbers").textContent = `seed ${picture.seed} · ${picture.bits} bits/dim`;
+        find(".standing").textContent = find(".standing").title = picture.standing;
+        const numbers = find(".numbers");
+        numbers.textContent = `seed ${picture.seed} · ${picture.bits} bits/dim`;
+        numbers.title = Number(picture.bits) < 0 ? "below 0, as a density can be above 1" : "";
         const gauge = find(".gauge");
         gauge.hidden = picture.share === null;
         gauge.firstElementChild.style.width = `${Math.round(100 * (picture.share ?? 0))}%`;

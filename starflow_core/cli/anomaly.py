@@ -5,17 +5,16 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .files import check_writable, save_map
-from .inputs import Asked, add_input_options, asked_pictures
+from .inputs import add_input_options, asked_pictures
 from .names import Target, output_path
 from .options import HAS_LEARNT_A_DISTRIBUTION, add_model_options, load_model, new_command
-from .pictures import Work, add_table_options, do, one_line
+from .pictures import Work, add_table_options, do, map_files, one_line
 
 if TYPE_CHECKING:
     from ..insight.anomaly import Oddity
@@ -96,7 +95,7 @@ def _score(options: argparse.Namespace) -> int:
     folder = Path(options.map_dir) if options.map_dir else None
     asked = asked_pictures(options, leave_out=[folder] if folder else [])
     options.model = options.model or Anomaly.model_of(options.scorer)
-    keep = partial(_save_map, _map_files(asked, folder)) if folder else None
+    keep = partial(_save_map, map_files(asked, folder)) if folder else None
     return do(Work(asked, partial(_measure, options.scorer), _as_line, _as_json, keep), options)
 
 
@@ -105,18 +104,6 @@ def _measure(file: str, pipeline: Pipeline) -> AnomalyMeasure:
     from ..insight.measures import AnomalyMeasure
 
     return AnomalyMeasure(Anomaly.load(file, pipeline))
-
-
-def _map_files(asked: Sequence[Asked], folder: Path) -> list[Path]:
-    """Where the map of each picture goes.
-
-    Raises:
-        ValueError: two pictures have the same name.
-    """
-    name, times = Counter(picture.name for picture in asked).most_common(1)[0]
-    if times > 1:
-        raise ValueError(f"Two of the pictures are named {name}, and so would their maps be; score one of them alone.")
-    return [folder / f"{picture.name}.png" for picture in asked]
 
 
 def _save_map(files: Sequence[Path], number: int, picture: Picture, found: Oddity) -> None:

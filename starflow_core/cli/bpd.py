@@ -59,8 +59,37 @@ def _bpd(options: argparse.Namespace) -> None:
         f"{len(table.measurements)} pictures: {mean:.4f} ± {error:.4f} bits/dim "
         f"(mean and its standard error, {options.draws} importance draw{'s' if options.draws > 1 else ''} each)"
     )
+    if words := _in_words(pipeline, table, options.draws):
+        print(words)
     if failures:
         raise ValueError(f"{len(failures)} pictures could not be measured and are not in the mean.")
+
+
+def _in_words(pipeline: Pipeline, table: Table, draws: int) -> str:
+    """How likely the pictures are on average among those of the model's reference; "" where that cannot be said.
+
+    The reference's likelihoods are means of logarithms, which those of several importance draws do not compare with.
+    """
+    from ..insight.evaluation import mean_and_error
+    from ..insight.likelihood import log_prob_of
+    from ..insight.reference import Standing
+
+    side, known = pipeline.trained_side, pipeline.reference
+    if known is None or draws > 1:
+        return ""
+    standings = [
+        known.standing(
+            log_prob_of(measured.bits_per_dim, 3 * side**2, pipeline.flow.levels),
+            (side, side),
+            described=bool(measured.label),
+        )
+        for measured in table.measurements
+    ]
+    found = [standing for standing in standings if standing is not None]
+    if len(found) < len(standings):
+        return ""
+    average, _ = mean_and_error([standing.share for standing in found])
+    return f"A picture of them is, on average, {Standing(average, found[0].number, found[0].kind)}."
 
 
 def _wanted(options: argparse.Namespace, files: list[Path], table: Table) -> list[Entry]:

@@ -31,6 +31,8 @@ def _info(options: argparse.Namespace) -> None:
     print(f"  text: {f'{pipeline.text_encoder.tokens} tokens' if pipeline.text_encoder else 'none'}")
     print(f"  classes: {', '.join(pipeline.classes.names) if pipeline.classes else 'none'}")
     defaults = pipeline.defaults
+    known = pipeline.reference
+    print(f"  reference: {f'{known.plain.number} pictures, {known.pictures}' if known else 'none'}")
     denoised = "on" if defaults.denoise else "off"
     print(f"  defaults: guidance {defaults.guidance:g}, temperature {defaults.temperature:g}, denoise {denoised}")
     if (folder / "README.md").is_file():

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from . import anomaly, bpd, convert, fetch, generate, info, match, models, reconstruct, score
+from . import anomaly, bpd, confidence, convert, fetch, generate, info, match, models, reconstruct, reference, score
 from .remarks import remarks_told
 from .streams import printable
 
@@ -16,8 +16,10 @@ COMMANDS = (
     score,
     match,
     anomaly,
+    confidence,
     reconstruct,
     bpd,
+    reference,
     fetch,
     models,
     convert,

@@ -6,6 +6,7 @@ import argparse
 import itertools
 import sys
 import unicodedata
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -73,6 +74,18 @@ def checked_map_file(options: argparse.Namespace, asked: Sequence[Asked]) -> Pat
     path = output_path(options.map, MAP_KINDS)
     check_writable(Target(path, is_asked_for=True))
     return path
+
+
+def map_files(asked: Sequence[Asked], folder: Path) -> list[Path]:
+    """Where the map of each picture goes.
+
+    Raises:
+        ValueError: two pictures have the same name.
+    """
+    name, times = Counter(picture.name for picture in asked).most_common(1)[0]
+    if times > 1:
+        raise ValueError(f"Two of the pictures are named {name}, and so would their maps be; score one of them alone.")
+    return [folder / f"{picture.name}.png" for picture in asked]
 
 
 @dataclass(frozen=True)

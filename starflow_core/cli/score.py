@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from ..insight.likelihood import Likelihood
     from ..insight.measure import Picture
 
+BELOW_ZERO = "below 0, as a density can be above 1"
+
 
 def add(commands: Any) -> None:
     """Add the command."""
@@ -46,10 +48,13 @@ def _save_map(file: Path, _: int, picture: Picture, likelihood: Likelihood) -> N
 
 
 def _as_line(path: str, picture: Picture, likelihood: Likelihood) -> str:
+    """The likelihood in words where the model has a reference, with the numbers after it."""
     error = f" ± {likelihood.standard_error:.1f}" if len(likelihood.draws) > 1 else ""
-    bits = f"{likelihood.bits_per_dim:.4f} bits/dim, log-likelihood {likelihood.log_prob:.1f}{error} nats"
+    why = f" ({BELOW_ZERO})" if likelihood.bits_per_dim < 0 else ""
+    numbers = f"{likelihood.bits_per_dim:.4f} bits/dim{why}, log-likelihood {likelihood.log_prob:.1f}{error} nats"
+    words = f"{likelihood.standing}; {numbers}" if likelihood.standing else numbers
     changed = change(picture.size, picture.image.size, picture.is_cut)
-    return f"{one_line(path)}: {bits}{f' ({changed})' if changed else ''}"
+    return f"{one_line(path)}: {words}{f' ({changed})' if changed else ''}"
 
 
 def _as_json(options: argparse.Namespace, path: str, picture: Picture, likelihood: Likelihood) -> str:
@@ -63,6 +68,8 @@ def _as_json(options: argparse.Namespace, path: str, picture: Picture, likelihoo
             "standard_error": likelihood.standard_error if len(likelihood.draws) > 1 else None,
             "bits_per_dim": likelihood.bits_per_dim,
             "draws": options.draws,
+            "in_words": str(likelihood.standing) if likelihood.standing else None,
+            "share_below": likelihood.standing.share if likelihood.standing else None,
             "map": likelihood.map.tolist(),
         }
     )

@@ -173,12 +173,7 @@ class FlowBlock(nn.Module):
             rotary: the whole table, of prefix and image positions.
             dtype: to compute the prediction in.
         """
-        condition = self.condition(given, dtype)
-        h = self._embed(self.with_start(tokens)[:, :-1].to(dtype), condition, 0)
-        if condition.prefix is not None:
-            h = torch.cat([condition.prefix, h], dim=1)
-        h = self._transform(h, rotary and rotary[: h.shape[1]], AttentionState())
-        mean, scale = self._affine(h[:, condition.length :])
+        mean, scale = self.affine(tokens, given, rotary, dtype)
         free = self.free_tokens
         z = (tokens[:, free:] - mean) / scale
         log_det = -scale.log().sum(-1)
@@ -186,6 +181,17 @@ class FlowBlock(nn.Module):
             z = torch.cat([tokens[:, :free], z], dim=1)
             log_det = F.pad(log_det, (free, 0))
         return z, log_det
+
+    def affine(
+        self, tokens: Tensor, given: Tensor | None, rotary: Rotary | None, dtype: torch.dtype = torch.float32
+    ) -> Affine:
+        """The predicted map of each token but the `free_tokens`, from those before it; arguments as for `forward`."""
+        condition = self.condition(given, dtype)
+        h = self._embed(self.with_start(tokens)[:, :-1].to(dtype), condition, 0)
+        if condition.prefix is not None:
+            h = torch.cat([condition.prefix, h], dim=1)
+        h = self._transform(h, rotary and rotary[: h.shape[1]], AttentionState())
+        return self._affine(h[:, condition.length :])
 
     def _embed(self, contexts: Tensor, condition: Condition, start: int) -> Tensor:
         h = self.proj_in(contexts)

@@ -14,6 +14,7 @@ from ..flow.flow import Flow
 from ..flow.noise import SEEDS, check_seed, seeded_noise, seeded_uniform
 from ..flow.tokens import patchify
 from ..progress import OnProgress, part_of
+from .reference import Standing
 
 DRAW_BATCH = 8  # noise draws at once, so that memory does not grow with their number
 DENOISED_AT_ONCE = 1024  # tokens of pictures to denoise together: each keeps all of its activations
@@ -31,6 +32,8 @@ class Likelihood:
         draws: (K,), the log-probability of each draw, in nats.
         noise_map: (H/p, W/p), ‖z‖² by token, the mean over the draws; z is the flow's noise. Under the model, ‖z‖² of
             one draw follows the χ² law with D degrees of freedom, D being the dimensions of a token.
+        standing: how the picture stands among those that the model was trained to know, in words as text; None where
+            the model has no reference, or one that does not compare.
     """
 
     log_prob: float
@@ -38,6 +41,7 @@ class Likelihood:
     map: Tensor
     draws: Tensor
     noise_map: Tensor
+    standing: Standing | None = None
 
     @property
     def standard_error(self) -> float:
@@ -52,6 +56,11 @@ def bits_per_dim(log_prob: float, dimensions: int, levels: float = 1.0) -> float
     density into one per step.
     """
     return (math.log(levels) - log_prob / dimensions) / math.log(2)
+
+
+def log_prob_of(bits: float, dimensions: int, levels: float = 1.0) -> float:
+    """Nats of a whole image from its bits per dimension: the inverse of `bits_per_dim`."""
+    return dimensions * (math.log(levels) - bits * math.log(2))
 
 
 def with_training_noise(flow: Flow, x: Tensor, seed: int, draws: int) -> Tensor:

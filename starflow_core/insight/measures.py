@@ -1,9 +1,10 @@
-"""Three measures of many pictures: likelihood, match with prompts, oddness."""
+"""Measures of many pictures: likelihood, confidence, match with prompts, oddness."""
 
 from __future__ import annotations
 
 import copy
 import hashlib
+import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from PIL import Image
 from ..flow.noise import check_seed
 from ..pipeline import Pipeline, check_draws
 from .anomaly import Anomaly, Oddity, tiles_at_once
+from .confidence import Confidence, confidence
 from .likelihood import Likelihood, scored_at_once, scores
 from .match import Match, match
 from .measure import Column, Measure, Picture, in_table
@@ -60,7 +62,8 @@ class ScoreMeasure(Measure[Likelihood]):
             x = self.pipeline.encode_all([pictures[place].image for place in places])
             how = {name: self.settings[name] for name in ("draws", "seed")}
             found |= zip(places, scores(self.pipeline.flow, x, self.condition, **how), strict=True)
-        return [found[place] for place in range(len(pictures))]
+        described = bool(self.settings["prompt"])
+        return [self.pipeline.compared(found[place], described=described) for place in range(len(pictures))]
 
     def told(self, picture: Picture, result: Likelihood) -> dict[str, Any]:
         return {
@@ -70,6 +73,44 @@ class ScoreMeasure(Measure[Likelihood]):
             **dict(zip(("width", "height"), picture.size, strict=True)),
             **dict(zip(("scored_width", "scored_height"), picture.image.size, strict=True)),
         }
+
+
+class ConfidenceMeasure(Measure[Confidence]):
+    """How sure a model is of pictures.
+
+    Args:
+        pipeline: the model.
+        prompt: what the pictures show; None for anything.
+        draws: number of noise draws to average over.
+        seed: of the first draw.
+
+    Raises:
+        ValueError: the model takes no prompts, the class is unknown, or a number is out of range.
+    """
+
+    name = "confidence"
+    values = (Column("confidence", float), Column("expected_error", float))
+    asked = (Column("prompt", str), Column("draws", int), Column("seed", int))
+
+    def __init__(self, pipeline: Pipeline, prompt: str | None = None, *, draws: int = 4, seed: int = 0) -> None:
+        check_draws(draws)
+        check_seed(seed)
+        self.condition = pipeline.scored_condition(prompt)
+        super().__init__(pipeline, {"prompt": in_table(prompt or ""), "draws": draws, "seed": seed})
+
+    @property
+    def at_once(self) -> int:
+        return scored_at_once(_grid(self.pipeline), self.settings["draws"])
+
+    def measure(self, pictures: Sequence[Picture]) -> list[Confidence]:
+        how = {name: self.settings[name] for name in ("draws", "seed")}
+        return [
+            confidence(self.pipeline.flow, self.pipeline.encode_all([picture.image])[0], self.condition, **how)
+            for picture in pictures
+        ]
+
+    def told(self, picture: Picture, result: Confidence) -> dict[str, Any]:
+        return {"confidence": result.score, "expected_error": math.exp(-result.score)}
 
 
 class MatchMeasure(Measure[Match]):

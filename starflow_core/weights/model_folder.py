@@ -5,6 +5,7 @@ model.safetensors           or shards, with model.safetensors.index.json
 text_encoder/, tokenizer/   as transformers writes them; of a flow that reads text
 vae/                        as diffusers writes it; of a flow of latents. Its weights may be those of an embedded
                             model, which "vae_weights" in config.json then names
+reference.json              likelihoods of known pictures, which others are compared with; may be missing
 README.md                   the model card, with the licence
 """
 
@@ -27,6 +28,8 @@ from ..flow.config import AnyFlowConfig, StarFlowConfig, TarFlowConfig
 from ..flow.flow import Flow
 from ..flow.starflow import StarFlow
 from ..flow.tarflow import TarFlow
+from ..insight import reference
+from ..insight.reference import Reference
 from ..progress import OnProgress, part_of
 from ..sampling import SamplingDefaults
 from .tensors import check_weights, read_json, read_weights, save_tensors, shards
@@ -104,6 +107,7 @@ def load(
     device = checked_device(device)
     config = read_config(folder)
     defaults = _in_folder(folder, SamplingDefaults.from_dict, config.get("sampling", {}))
+    known = Reference.load(folder)
     _, kind = KINDS[config["model_type"]]
     flow_config = read_flow_config(folder)
     dtypes = _dtypes(dtype, folder, device, dequantized=flow_config.noise_std == 0)
@@ -124,8 +128,9 @@ def load(
     weights = read_weights(folder, WEIGHTS, part_of(on_progress, sum(sizes), total))
     flow: Flow = _in_folder(folder, kind.from_state_dict, flow_config, weights, dtype=dtypes["flow"], **place)
     on_progress(total, total)
+    more = {"keep_text_encoder": keep_text_encoder, "reference": _fitting(known, flow)}
     names = {"name": folder.name, "defaults": defaults, "classes": classes}
-    return _in_folder(folder, Pipeline, flow, autoencoder, text_encoder, keep_text_encoder=keep_text_encoder, **names)
+    return _in_folder(folder, Pipeline, flow, autoencoder, text_encoder, **more, **names)
 
 
 def save(pipeline: Pipeline, folder: str | Path, *, dtype: torch.dtype | None = None) -> None:
@@ -150,6 +155,10 @@ def save(pipeline: Pipeline, folder: str | Path, *, dtype: torch.dtype | None = 
         save_tensors(_stored(autoencoder, dtype), folder / "vae" / VAE_WEIGHTS)
     if text_encoder is not None:
         text_encoder.save(folder / "text_encoder", folder / "tokenizer", dtype=dtype)
+    if known := _fitting(pipeline.reference, flow):
+        known.save(folder)
+    else:
+        (folder / reference.FILE).unlink(missing_ok=True)  # one of another model
 
 
 def write_config(
@@ -245,6 +254,11 @@ def _dtypes(
             raise ValueError(f"dtype names {', '.join(unknown)}; the parts are {', '.join(dtypes)}.")
         dtypes |= asked
     return dtypes
+
+
+def _fitting(known: Reference | None, flow: Flow) -> Reference | None:
+    """A reference; None where it was measured with other weights, as before a flow was trained further."""
+    return known if known is not None and known.fits(flow) else None
 
 
 def _vae_weights(folder: Path, config: Mapping[str, Any]) -> Path:

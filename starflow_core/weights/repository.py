@@ -10,7 +10,7 @@ from .table import AMLR, APACHE, MIT, Checkpoint, Licence, Part, RemoteFile
 
 # Files of a model folder; other files of a repository are not downloaded.
 WANTED = re.compile(
-    r"(config\.json|README\.md|LICENSE[^/]*|NOTICE[^/]*|origin\.json|model[\w.-]*\.safetensors(\.index\.json)?"
+    r"(config\.json|reference\.json|README\.md|LICENSE[^/]*|NOTICE[^/]*|origin\.json|model[\w.-]*\.safetensors(\.index\.json)?"
     r"|text_encoder/[\w.-]+\.(json|safetensors)|tokenizer/[\w.-]+\.(json|txt|model)|vae/[\w.-]+\.(json|safetensors))"
 )
 

@@ -386,6 +386,38 @@ def test_score_prints_a_line_a_picture(picture: str, capsys: pytest.CaptureFixtu
     assert " ± " in lines[0]
 
 
+def test_score_says_in_words_how_likely_a_picture_is(
+    workplace: Path, pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipeline.generate("owl")[0].save("owl.png")
+    Image.open("owl.png").resize((64, 48)).save("wide.png")
+    assert cli.main(["score", "owl.png", "wide.png"]) == 0
+    owl, wide = capsys.readouterr().out.splitlines()
+    assert owl.startswith("owl.png: likelier than ")
+    assert " of pictures of the kind the model was trained to know; " in owl
+    assert owl.endswith(" nats")
+    assert "likel" not in wide.partition(" bits/dim")[0]  # another size does not compare
+    for said in ([], ["--prompt", "owl"], ["--prompt", ""]):
+        assert cli.main(["score", "owl.png", "--json", *said]) == 0
+        row = json.loads(capsys.readouterr().out)
+        expected = pipeline.score("owl.png", *said[1:]).standing
+        assert expected is not None
+        assert (row["in_words"], row["share_below"]) == (str(expected), expected.share)
+    assert cli.main(["score", "wide.png", "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    assert (row["in_words"], row["share_below"]) == (None, None)
+
+
+def test_bits_below_zero_are_explained(workplace: Path, pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
+    pipeline.generate("red heart")[0].save("heart.png")
+    assert pipeline.score("heart.png", "red heart").bits_per_dim < 0
+    assert cli.main(["score", "heart.png", "--prompt", "red heart"]) == 0
+    assert " bits/dim (below 0, as a density can be above 1), log-likelihood " in capsys.readouterr().out
+    Image.effect_noise((64, 64), 90).convert("RGB").save("noise.png")
+    assert cli.main(["score", "noise.png"]) == 0
+    assert "below 0" not in capsys.readouterr().out
+
+
 def test_single_draw_has_no_error(picture: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["score", picture, "--draws", "1"]) == 0
     assert "±" not in capsys.readouterr().out

@@ -86,6 +86,10 @@ def test_created_picture_is_that_of_the_command_and_says_how_it_was_made(visitor
         assert Path(entry["image"]).name == f"a-red-heart-{5 + i}.png"
         assert f"seed {5 + i}" in entry["caption"]
     assert [one["seed"] for one in details] == [5, 6]
+    for one, entry in zip(details, pictures, strict=True):
+        assert "the model was trained to know" in one["in_words"]
+        assert one["in_words"] in entry["caption"]
+        assert one["in_words"] in table
 
 
 def test_picture_of_a_class_is_that_of_the_command(visitor: Client, tmp_path: Path) -> None:
@@ -105,6 +109,7 @@ def test_likelihoods_are_those_of_the_command_and_are_ranked(
     assert numbers[0]["bits_per_dim"] < numbers[1]["bits_per_dim"]
     assert len(maps) == 2
     assert "photo.png" in table
+    assert ["likel" in one["in_words"] for one in numbers] == [True, False]  # the photo's shape is not the reference's
     capsys.readouterr()
     command = ["score", str(photo), "--prompt", "a red heart", "--draws", "2", "--seed", "3", "--json"]
     assert cli.main(command) == 0
@@ -135,12 +140,13 @@ def test_nodes_go_hand_in_hand_by_handles(visitor: Client, tmp_path: Path) -> No
     cli.main(["generate", "a red heart", "--seed", "5", "-o", str(tmp_path / "heart.png")])
     with Image.open(pictures[0]["image"]) as found, Image.open(tmp_path / "heart.png") as expected:
         assert found.tobytes() == expected.tobytes()
-    log_prob, bits, heatmap, mask, *by_picture, _ = visitor.predict(
+    log_prob, bits, heatmap, mask, log_probs, all_bits, words, _ = visitor.predict(
         model, handle_file(pictures[0]["image"]), conditioning=positive, api_name="/STARFlowLikelihood"
     )
     assert (log_prob > 0) == (bits < 0)
     assert len(heatmap) == len(mask) == 1
-    assert by_picture == [[log_prob], [bits]]
+    assert [log_probs, all_bits] == [[log_prob], [bits]]
+    assert "likel" in words[0]
     noise, _ = visitor.predict(model, latent=latent, conditioning=positive, api_name="/STARFlowInvert")
     back, _ = visitor.predict(model, positive, noise=noise, guidance=0, api_name="/STARFlowSampler")
     again, _ = visitor.predict(model, back, api_name="/STARFlowDecode")

@@ -14,6 +14,7 @@ from demo.components import as_image
 from demo.uploads import KEPT_PIXELS
 from demo.work import MOST_WORK, check, work_of
 from nodes.anomaly import fit, score
+from nodes.confidence import measure
 from nodes.likelihood import likelihood
 from nodes.match import match_prompts
 from nodes.picking import pick
@@ -31,6 +32,7 @@ def batch(count: int, side: int = 64) -> torch.Tensor:
 def test_measuring_counts_pictures_prompts_draws_and_tiles(model: Any) -> None:
     """In drawn pictures, each as much as sixteen likelihoods."""
     assert work_of(likelihood, {"model": model, "image": batch(2), "draws": 8}) == 1
+    assert work_of(measure, {"model": model, "image": batch(4), "draws": 8}) == 2
     assert work_of(match_prompts, {"model": model, "image": batch(2), "prompts": "a\n\nb\nc", "draws": 4}) == 2
     assert work_of(pick, {"model": model, "image": batch(8), "draws": 4}) == 4
     assert work_of(fit, {"model": model, "image": batch(16), "draws": 2}) == 2

@@ -12,7 +12,7 @@ import pytest
 import torch
 from node_runs import BY_ID, run
 
-from nodes import convert, locales
+from nodes import conditions, convert, locales
 from nodes.catalogue import NODES
 from nodes.declaration import REQUIRED, Choice, Flag, Node, Number, Seed, Socket, Text
 from nodes.local_host import LocalHost
@@ -37,6 +37,7 @@ FROZEN = {
     "STARFlowPickLikeliest": ["model", "image", "conditioning", "count", "draws", "seed"],
     "STARFlowAnomalyFit": ["model", "image", "false_positive_rate", "draws", "seed"],
     "STARFlowAnomalyScore": ["anomaly", "image"],
+    "STARFlowConfidence": ["model", "image", "conditioning", "draws", "seed"],
     "STARFlowInvert": ["model", "image", "latent", "conditioning"],
 }
 
@@ -69,10 +70,11 @@ def test_nodes_are_found_by_other_words() -> None:
     assert known["STARFlowInvert"].category == known["STARFlowLikelihood"].category == "insight"
     lists = {node.id: [output.name for output in node.outputs if output.is_list] for node in NODES}
     assert {name: listed for name, listed in lists.items() if listed} == {
-        "STARFlowLikelihood": ["log_prob_each", "bits_per_dim_each"],
+        "STARFlowLikelihood": ["log_prob_each", "bits_per_dim_each", "in_words"],
         "STARFlowMatch": ["best", "score", "probability"],
         "STARFlowPickLikeliest": ["score"],
         "STARFlowAnomalyScore": ["score", "p_value"],
+        "STARFlowConfidence": ["confidence_each"],
     }
 
 
@@ -230,7 +232,7 @@ def test_likelihood_is_that_of_the_pipeline(starflow: tuple[Model, Any]) -> None
     text = run("TextEncode", text_encoder=encoder, text="red heart")
     pipeline = load("starflow-mini", device="cpu")
     picture = pipeline.generate("red heart")[0]
-    log_prob, bits, heatmap, mask, log_probs, all_bits = run(
+    log_prob, bits, heatmap, mask, log_probs, all_bits, words = run(
         "Likelihood", model=model, image=convert.image([picture]), conditioning=text, draws=3, seed=5
     )
     expected = pipeline.score(picture, "red heart", draws=3, seed=5)
@@ -239,6 +241,8 @@ def test_likelihood_is_that_of_the_pipeline(starflow: tuple[Model, Any]) -> None
     assert heatmap.shape == (1, 64, 64, 3)
     assert mask.shape == (1, 64, 64)
     assert (log_probs, all_bits) == ([log_prob], [bits])
+    assert words == [str(expected.standing)]
+    assert "likel" in words[0]
     assert mask.max() == 0  # nothing is odd about a picture of the model's own
 
 
@@ -251,6 +255,31 @@ def test_likelihood_of_several_pictures_is_their_mean(tarflow: Model) -> None:
     assert both[4] == pytest.approx([one[0] for one in alone], rel=1e-5)
     assert both[5] == pytest.approx([one[1] for one in alone], rel=1e-5)
     assert both[2].shape == (2, 32, 32, 3)
+
+
+def test_likelihood_is_told_in_words_under_its_own_condition(tarflow: Model) -> None:
+    images = torch.rand(1, 32, 32, 3, generator=torch.Generator().manual_seed(0))
+    picture = convert.pictures(images)[0]
+    pipeline = load("tarflow-mini", device="cpu")
+    for name in ("cat", ""):
+        label = run("ClassLabel", model=tarflow, name=name)
+        [words] = run("Likelihood", model=tarflow, image=images, conditioning=label)[6]
+        assert words == str(pipeline.score(picture, name or None).standing)
+        assert words
+
+
+def test_empty_prompt_says_nothing_of_a_picture(starflow: tuple[Model, Any]) -> None:
+    model, encoder = starflow
+    asked = {text: run("TextEncode", text_encoder=encoder, text=text) for text in ("", "cat")}
+    said = {text: conditions.says_something(LocalHost(), model, given) for text, given in asked.items()}
+    assert said == {"": False, "cat": True}
+    assert not conditions.says_something(LocalHost(), model, None)
+
+
+def test_likelihood_of_another_size_is_not_told_in_words(starflow: tuple[Model, Any]) -> None:
+    model, _ = starflow
+    images = torch.rand(1, 48, 96, 3, generator=torch.Generator().manual_seed(0))
+    assert run("Likelihood", model=model, image=images, draws=1)[6] == [""]
 
 
 # What does not fit

@@ -27,6 +27,7 @@ from recipes import (
     judge,
     meaning,
     plot,
+    reference,
     tarflow,
 )
 from recipes.config import Config, arguments, load_config
@@ -34,6 +35,8 @@ from recipes.evaluate import Evaluation
 from recipes.pictures.picture import Picture
 from recipes.pool import Pool
 from starflow_core.codecs.classes import NO_CLASS
+from starflow_core.insight import known_pictures
+from starflow_core.insight import reference as reference_of_core
 from starflow_core.insight.scoring import LogProbs
 from starflow_core.pipeline import Pipeline
 from starflow_core.training import loop, mixed_precision
@@ -133,6 +136,45 @@ def test_trained_model_is_exported_loaded_and_draws(trained: Config, tmp_path: P
     assert image.size == (16, 16)
     assert np.isfinite(pipeline.score(image, "red heart").bits_per_dim)
     assert pipeline.reconstruct(image).latent_error < 1e-3
+
+
+def test_exported_model_brings_what_its_likelihoods_are_compared_with(
+    trained: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reference_of_core, "LEAST_PICTURES", 4)
+    monkeypatch.setattr(reference, "LEAST_PICTURES", 4)
+    monkeypatch.setattr(known_pictures, "LEAST_PICTURES", 4)
+    export.export(export.starflow_pipeline(trained), tmp_path / "model")
+    reference.write(trained, tmp_path / "model")
+    found = load(tmp_path / "model", device="cpu").reference
+    pictures = data.load(trained)
+    is_held_out = len(pictures.unseen) >= 4
+    expected = pictures.unseen if is_held_out else pictures.trained
+    assert found is not None
+    assert found.kind == ("held out" if is_held_out else "trained on")
+    assert found.size == (16, 16)
+    assert found.described is not None
+    assert found.plain.number == found.described.number == min(len(expected), reference.PICTURES)
+
+
+def test_model_of_too_few_pictures_gets_no_reference(
+    trained: Config, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(reference, "LEAST_PICTURES", 10**6)
+    export.export(export.tarflow_pipeline(trained, "drawing"), tmp_path / "model")
+    reference.write(trained, tmp_path / "model")
+    assert load(tmp_path / "model", device="cpu").reference is None
+    assert "too few pictures" in capsys.readouterr().out
+
+
+def test_first_models_are_known_by_their_weights() -> None:
+    listed = reference._first()
+    for name, weights in listed["weights"].items():
+        pipeline = load(name, device="cpu")
+        assert reference_of_core.identity(pipeline.flow) == weights
+    classes_of_first = load("tarflow-mini-8bit", device="cpu").classes
+    assert classes_of_first is not None
+    assert set(listed["names"].values()) <= set(classes_of_first.names)
 
 
 def test_exported_encoder_has_the_trained_features_in_one_table(trained: Config, tmp_path: Path) -> None:

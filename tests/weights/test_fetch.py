@@ -270,9 +270,10 @@ def test_offline_mode_is_respected(hub: Hub, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_repository_in_our_layout_is_fetched_without_the_rest(hub: Hub) -> None:
     hub.files |= {"a/model/train.py": b"x", "a/model/text_encoder/config.json": b"{}", "a/model/x.pth": b"x"}
+    hub.files |= {"a/model/reference.json": b"{}", "a/model/vae/reference.json.py": b"x"}
     folder = fetch.fetch("a/model")
     assert files_of(folder) == [
-        *("README.md", "config.json", "model.safetensors", "origin.json"),
+        *("README.md", "config.json", "model.safetensors", "origin.json", "reference.json"),
         os.path.join("text_encoder", "config.json"),
     ]
     assert [stored.name for stored in Store().all()] == ["a/model"]

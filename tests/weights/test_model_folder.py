@@ -25,6 +25,7 @@ from starflow_core.codecs.autoencoder import Autoencoder, AutoencoderConfig
 from starflow_core.codecs.classes import Classes
 from starflow_core.codecs.text_encoder import TextEncoder
 from starflow_core.flow.config import StarFlowConfig
+from starflow_core.insight.reference import Reference
 from starflow_core.pipeline import Pipeline
 from starflow_core.sampling import SamplingDefaults
 from starflow_core.weights.model_folder import (
@@ -129,6 +130,47 @@ def test_saved_model_draws_and_scores_as_before(folder: Path) -> None:
     assert torch.equal(after.generate_latents("cat", seed=2), before.generate_latents("cat", seed=2))
     image = Image.effect_noise((8, 8), 60)
     assert after.score(image, "cat").log_prob == before.score(image, "cat").log_prob
+
+
+def small_reference(pipeline: Pipeline, mean: float = 0.0) -> Reference:
+    values = [mean + number for number in range(50)]
+    return Reference.of(pipeline.flow, values, values, pictures="noise", size=(8, 8), draws=1, seed=0)
+
+
+def test_reference_goes_with_the_model(tmp_path: Path) -> None:
+    pipeline = Pipeline(random_flow(FLOW), small_pipeline().autoencoder, new_text_encoder())
+    pipeline.reference = small_reference(pipeline)
+    save(pipeline, tmp_path / "model")
+    assert small_load(tmp_path / "model").reference == pipeline.reference
+    save(small_load(tmp_path / "model"), tmp_path / "halved", dtype=torch.bfloat16)
+    assert small_load(tmp_path / "halved").reference == pipeline.reference
+    assert small_load(tmp_path / "halved", dtype=torch.bfloat16).reference == pipeline.reference
+
+
+def test_reference_of_other_weights_says_nothing_and_is_not_kept(folder: Path, tmp_path: Path) -> None:
+    trained = Pipeline(random_flow(FLOW, seed=1), small_pipeline().autoencoder, new_text_encoder())
+    stale = small_reference(small_pipeline())
+    trained.reference = stale
+    save(trained, tmp_path / "trained")
+    assert not (tmp_path / "trained" / "reference.json").exists()
+    stale.save(tmp_path / "trained")
+    assert small_load(tmp_path / "trained").reference is None
+    stale.save(folder)
+    assert small_load(folder).reference == stale
+    save(trained, folder)  # over another model's folder
+    assert not (folder / "reference.json").exists()
+
+
+def test_model_without_a_reference_loads_and_scores(folder: Path) -> None:
+    assert not (folder / "reference.json").exists()
+    loaded = small_load(folder)
+    assert loaded.reference is None
+    assert loaded.score(Image.effect_noise((8, 8), 60)).standing is None
+
+
+def test_damaged_reference_is_refused_in_a_sentence(folder: Path) -> None:
+    (folder / "reference.json").write_text('{"format": "starflow-reference-1", "quantiles": [NaN]}')
+    assert "starflow reference" in refused(folder, "reference.json")
 
 
 def test_all_files_are_written(folder: Path) -> None:
