@@ -60,7 +60,7 @@ def looked(count: int, shift: float = 0.0, seed: int = 0) -> Looked:
     generator = torch.Generator().manual_seed(seed)
     numbers = torch.randn(count, 12, generator=generator, dtype=torch.float64) + shift
     pixels = np.full((count, 32, 32, 3), 128, np.uint8) + picture(seed, 32) // 64
-    return Looked(pixels, numbers[:, 0], numbers[:, :6], numbers, 1000 + 50 * numbers[:, 11])
+    return Looked(pixels, numbers[:, 0], numbers[:, :6], numbers, numbers[:, 6:], 1000 + 50 * numbers[:, 11])
 
 
 @pytest.mark.parametrize("name", ["typicality", "distance of the map", "fit of the noise"])

@@ -13,6 +13,7 @@ from PIL import Image
 from torch import Tensor
 
 from starflow_core.images import to_tensor
+from starflow_core.insight.anomaly import content
 from starflow_core.insight.gaussian import Gaussian
 from starflow_core.insight.likelihood import with_training_noise
 from starflow_core.insight.noise_statistics import noise_statistics
@@ -32,6 +33,7 @@ class Looked:
         log_prob: (n,), in nats.
         maps: (n, T), in nats by token.
         statistics: (n, F), of the noise.
+        content: (n, width), the mean hidden state of the last block's middle layer.
         webp: (n,), bits of a lossless file.
     """
 
@@ -39,6 +41,7 @@ class Looked:
     log_prob: Tensor
     maps: Tensor
     statistics: Tensor
+    content: Tensor
     webp: Tensor
 
 
@@ -46,19 +49,22 @@ class Looked:
 def look(pipeline: Pipeline, pixels: np.ndarray) -> Looked:
     """Measure pictures; average the flow's results over the noise draws."""
     flow, condition = pipeline.flow, pipeline.condition([""])
-    maps, statistics = [], []
+    found: list[tuple[Tensor, ...]] = []
     for first in range(0, len(pixels), AT_ONCE):
         images = torch.stack([to_tensor(Image.fromarray(one)) for one in pixels[first : first + AT_ONCE]])
         x = images if pipeline.autoencoder is None else pipeline.autoencoder.encode(images)
         noised = torch.cat([with_training_noise(flow, one, 0, DRAWS) for one in x])
         given = None if condition is None else condition.expand(len(noised), *condition.shape[1:])
-        output = flow(noised, given)
-        found = (output.log_prob_map.flatten(1).double(), noise_statistics(output.z, flow.config.patch_size))
-        of_map, of_noise = (one.unflatten(0, (len(x), DRAWS)).mean(1) for one in found)
-        maps.append(of_map)
-        statistics.append(of_noise)
-    every = torch.cat(maps)
-    return Looked(pixels, every.sum(1), every, torch.cat(statistics), webp_bits_of(pixels))
+        states: list[Tensor] = []
+        output = flow(noised, given, states=states)
+        by_draw = (
+            output.log_prob_map.flatten(1).double(),
+            noise_statistics(output.z, flow.config.patch_size),
+            content(states),
+        )
+        found.append(tuple(one.unflatten(0, (len(x), DRAWS)).mean(1) for one in by_draw))
+    maps, statistics, shown = (torch.cat(one) for one in zip(*found, strict=True))
+    return Looked(pixels, maps.sum(1), maps, statistics, shown, webp_bits_of(pixels))
 
 
 def webp_bits_of(pixels: np.ndarray) -> Tensor:
@@ -110,8 +116,14 @@ def map_distance(normal: Looked, others: Looked) -> Tensor:
 
 
 def noise_fit(normal: Looked, others: Looked) -> Tensor:
-    """Mahalanobis distance of the noise's statistics: what `Anomaly` does."""
+    """Mahalanobis distance of the noise's statistics."""
     return Gaussian.fit(normal.statistics).distance(others.statistics)
+
+
+def noise_and_content(normal: Looked, others: Looked) -> Tensor:
+    """Mahalanobis distance of the noise's statistics and of the hidden states: what `Anomaly` does."""
+    fitted, seen = (torch.cat([one.statistics, one.content], 1) for one in (normal, others))
+    return Gaussian.fit(fitted).distance(seen)
 
 
 # Rivals without a flow
@@ -163,6 +175,7 @@ METHODS: dict[str, Method] = {
     "three oddest tokens": oddest_tokens,
     "distance of the map": map_distance,
     "fit of the noise": noise_fit,
+    "fit of the noise, and content": noise_and_content,
     "rival: WebP's bits": webp_bits,
     "rival: colours and edges": colours_and_edges,
     "rival: principal components": principal_components,

@@ -163,7 +163,12 @@ class FlowBlock(nn.Module):
         return self._affine(h)
 
     def forward(
-        self, tokens: Tensor, given: Tensor | None, rotary: Rotary | None, dtype: torch.dtype = torch.float32
+        self,
+        tokens: Tensor,
+        given: Tensor | None,
+        rotary: Rotary | None,
+        dtype: torch.dtype = torch.float32,
+        states: list[Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Data → noise: tokens (B, T, D) → the transformed tokens and their log-determinants (B, T), float32.
 
@@ -172,8 +177,10 @@ class FlowBlock(nn.Module):
             given: text features or class labels, as for `condition`.
             rotary: the whole table, of prefix and image positions.
             dtype: to compute the prediction in.
+            states: receives the hidden states after each layer, (B, N, width), of the contexts of all N tokens but the
+                `free_tokens`.
         """
-        mean, scale = self.affine(tokens, given, rotary, dtype)
+        mean, scale = self.affine(tokens, given, rotary, dtype, states)
         free = self.free_tokens
         z = (tokens[:, free:] - mean) / scale
         log_det = -scale.log().sum(-1)
@@ -183,14 +190,21 @@ class FlowBlock(nn.Module):
         return z, log_det
 
     def affine(
-        self, tokens: Tensor, given: Tensor | None, rotary: Rotary | None, dtype: torch.dtype = torch.float32
+        self,
+        tokens: Tensor,
+        given: Tensor | None,
+        rotary: Rotary | None,
+        dtype: torch.dtype = torch.float32,
+        states: list[Tensor] | None = None,
     ) -> Affine:
         """The predicted map of each token but the `free_tokens`, from those before it; arguments as for `forward`."""
         condition = self.condition(given, dtype)
         h = self._embed(self.with_start(tokens)[:, :-1].to(dtype), condition, 0)
         if condition.prefix is not None:
             h = torch.cat([condition.prefix, h], dim=1)
-        h = self._transform(h, rotary and rotary[: h.shape[1]], AttentionState())
+        h = self._transform(h, rotary and rotary[: h.shape[1]], AttentionState(), states)
+        if states is not None:
+            states[:] = [state[:, condition.length :] for state in states]
         return self._affine(h[:, condition.length :])
 
     def _embed(self, contexts: Tensor, condition: Condition, start: int) -> Tensor:
@@ -199,13 +213,17 @@ class FlowBlock(nn.Module):
             h = h + self.reorder(self.pos_embed[None])[:, start : start + h.shape[1]].to(h)
         return h if condition.bias is None else h + condition.bias.to(h)
 
-    def _transform(self, h: Tensor, rotary: Rotary | None, attention: AttentionState) -> Tensor:
+    def _transform(
+        self, h: Tensor, rotary: Rotary | None, attention: AttentionState, states: list[Tensor] | None = None
+    ) -> Tensor:
         # For a gradient with respect to the data alone, the backward pass recomputes a layer's activations. Storing
         # them would take ten times the memory, and keep every weight that was cast or moved.
         is_recomputed = h.requires_grad and attention.cache is None and not self.proj_out.weight.requires_grad
         for i, layer in enumerate(self.attn_blocks):
             step = partial(layer, rotary=rotary, state=attention, layer=i)
             h = recomputed(step, h) if is_recomputed else step(h)
+            if states is not None:
+                states.append(h)
         if attention.cache is not None:
             attention.cache.advance(h.shape[1])
         return h

@@ -121,19 +121,21 @@ class Flow(Computing):
         """Whether it is a flow of 8-bit pictures, trained with uniform noise within their steps."""
         return self.data == "pictures" and self.config.noise_std == 0
 
-    def forward(self, x: Tensor, condition: Tensor | None = None) -> FlowOutput:
+    def forward(self, x: Tensor, condition: Tensor | None = None, *, states: list[Tensor] | None = None) -> FlowOutput:
         """Data → noise, with the exact log-likelihood.
 
         Args:
             x: data (B, C, H, W).
             condition: of each datum; a subclass says of which kind.
+            states: receives the hidden states after each layer of the last block, (B, T, width): what its transformer
+                makes of the data. Without a start token they are T − 1.
 
         Raises:
             ValueError: a shape does not fit the model.
         """
         grid = self.grid(x)
         log_det: Tensor | float = 0.0
-        for output in self.transform(x, condition):
+        for output in self.transform(x, condition, states=states):
             log_det = log_det + output.log_det
         noise, log_prob_map = self._densities(output.tokens, log_det, grid)
         return FlowOutput(unpatchify(noise, grid, self.config), log_prob_map.sum((1, 2)), log_prob_map)
@@ -165,19 +167,28 @@ class Flow(Computing):
         _, log_prob_map = self._densities(tokens, log_det, grid)
         return log_prob_map.unflatten(0, (len(x), P))
 
-    def transform(self, x: Tensor, condition: Tensor | None = None) -> Iterator[BlockOutput]:
+    def transform(
+        self, x: Tensor, condition: Tensor | None = None, *, states: list[Tensor] | None = None
+    ) -> Iterator[BlockOutput]:
         """The output of each block in turn, from data to noise; arguments as for `forward`."""
         grid = self.grid(x)
         condition = self.checked_condition(condition, len(x))
-        yield from self._through(self.blocks, patchify(x.to(self.device, torch.float32), self.config), condition, grid)
+        tokens = patchify(x.to(self.device, torch.float32), self.config)
+        yield from self._through(self.blocks, tokens, condition, grid, states)
 
     def _through(
-        self, blocks: Sequence[FlowBlock], tokens: Tensor, condition: Tensor | None, grid: tuple[int, int]
+        self,
+        blocks: Sequence[FlowBlock],
+        tokens: Tensor,
+        condition: Tensor | None,
+        grid: tuple[int, int],
+        states: list[Tensor] | None = None,
     ) -> Iterator[BlockOutput]:
         """The output of some blocks in turn, given tokens (B, T, D) in raster order."""
         for block in blocks:
             given = condition if block.is_conditioned else None
-            z, log_det = block(block.reorder(tokens), given, self.rotary(block, grid, given), self.dtype)
+            seen = states if block is self.blocks[-1] else None
+            z, log_det = block(block.reorder(tokens), given, self.rotary(block, grid, given), self.dtype, seen)
             tokens = block.reorder(z)
             yield BlockOutput(tokens, block.reorder(log_det))
 

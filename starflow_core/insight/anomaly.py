@@ -36,7 +36,7 @@ LEAST_PICTURES = 8
 FOLDS = 5
 LARGE = 1.5  # times the model's size; pictures from this size on are scored tile by tile
 MOST = 1e6  # the largest score
-FORMAT = "starflow-anomaly-1"
+FORMAT = "starflow-anomaly-2"
 
 
 @dataclass(frozen=True)
@@ -74,8 +74,9 @@ class Oddity:
     """How odd a picture is.
 
     Attributes:
-        score: the Mahalanobis distance of the noise statistics of its oddest tile from those of normal pictures, in
-            standard deviations; larger is odder. It is at most a million, which stands for numbers that overflow.
+        score: the Mahalanobis distance of the oddest tile from normal ones, in standard deviations: of the statistics
+            of its noise, and of what the flow's last block makes of it. Larger is odder. It is at most a million,
+            which stands for numbers that overflow.
         p_value: the share of normal pictures that are at least as odd, estimated as (1 + k)/(1 + n): of n normal
             pictures, each scored by a fit on others, k are at least as odd.
         is_odd: whether the p-value is at most the false-positive rate.
@@ -90,7 +91,7 @@ class Oddity:
 
 
 class _Seen(NamedTuple):
-    """Results for the N tiles of a picture: statistics (N, F) and mean squares (N, h, w) of their noise."""
+    """Results for the N tiles of a picture: statistics (N, F), and mean squares (N, h, w) of their noise."""
 
     statistics: Tensor
     squares: Tensor
@@ -99,14 +100,15 @@ class _Seen(NamedTuple):
 class Anomaly:
     """A scorer of pictures that was fitted on normal ones; `fit` or `load` makes it.
 
-    A flow maps what it has learnt to Gaussian noise; the noise of an odd picture has other statistics. The scorer also
-    finds simple pictures, which are odd although they are likelier than normal ones (arXiv 1810.09136).
+    A flow maps what it has learnt to Gaussian noise; the noise of an odd picture has other statistics. So the scorer
+    also finds simple pictures, which are odd although they are likelier than normal ones (arXiv 1810.09136). The hidden
+    states of the flow's last block add what a picture shows (as in arXiv 1807.03888).
 
     Args:
         pipeline: the model.
         settings: how pictures are scored.
         condition: the flow's condition for the prompt of the settings.
-        normal: the Gaussian fitted to the noise statistics of normal tiles.
+        normal: the Gaussian fitted to the statistics of normal tiles.
         places: (2, h, w), mean and standard deviation, over normal tiles, of the mean square of each place's noise.
         calibration: (n,), ascending: the scores of normal pictures, each by a fit on others.
     """
@@ -272,7 +274,8 @@ def _read(file: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 def _fits(tensors: dict[str, Tensor], pipeline: Pipeline) -> bool:
     """Whether the tensors of a file have the shapes that this model gives, and hold numbers."""
     config = pipeline.flow.config
-    F, side = 4 * config.in_channels + config.trained_side**2 + 1, config.trained_side
+    side, width = config.trained_side, config.block(config.num_blocks - 1).width
+    F = 4 * config.in_channels + side**2 + 1 + width
     shapes = {"mean": (F,), "scale": (F,), "whitening": (F, F), "places": (2, side, side)}
     found = {name: tuple(tensor.shape) for name, tensor in tensors.items() if name != "calibration"}
     scores = tensors.get("calibration", torch.zeros(0))
@@ -316,11 +319,20 @@ def _seen_together(
         x = pipeline.encode_all(part)
         noised = torch.cat([with_training_noise(flow, one, settings.seed % SEEDS, settings.draws) for one in x])
         given = None if condition is None else condition.expand(len(noised), *condition.shape[1:])
-        z = flow(noised, given).z.cpu()
-        by_draw = (noise_statistics(z, patch), mean_squares(z.double(), patch))
+        states: list[Tensor] = []
+        z = flow(noised, given, states=states).z.cpu()
+        by_draw = (torch.cat([noise_statistics(z, patch), content(states)], 1), mean_squares(z.double(), patch))
         found.append(tuple(one.unflatten(0, (len(x), settings.draws)).mean(1) for one in by_draw))
     by_picture = (torch.cat(one).split(counts) for one in zip(*found, strict=True))
     return [_Seen(*one) for one in zip(*by_picture, strict=True)]
+
+
+def content(states: Sequence[Tensor]) -> Tensor:
+    """What each datum shows, to the flow, (B, width) float64: the mean hidden state of its last block's middle layer.
+
+    The last layer's serve the prediction of the next token, and tell less.
+    """
+    return states[(len(states) - 1) // 2].mean(1).double().cpu()
 
 
 def tiles_at_once(flow: Flow, number: int, draws: int) -> int:

@@ -57,7 +57,9 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(
     output, errors = capsys.readouterr()
     assert output.startswith(f"{picture}: confidence ")
     assert output.endswith("(70×60 pixels, scaled to 72×56)\n")
-    assert [line.startswith("starflow: ") for line in errors.splitlines()] == [True, True]
+    *named, summary = errors.splitlines()
+    assert [line.startswith("starflow: ") for line in named] == [True, True]
+    assert summary == "starflow: 2 of 3 pictures could not be measured."
 
 
 @pytest.mark.parametrize(

@@ -460,3 +460,20 @@ def test_learned_positions_are_for_the_trained_grid_only(
 def test_guidance_out_of_range_is_refused(case: Case, guidance: float) -> None:
     with pytest.raises(ValueError, match=f"guidance is {guidance}"):
         case.flow.inverse(case.x, case.condition, guidance=guidance, unconditional=case.unconditional)
+
+
+def test_states_are_those_of_each_layer_of_the_last_block(case: Case) -> None:
+    flow, block = case.flow, case.flow.blocks[-1]
+    expected: list[Tensor] = []
+    hooks = [layer.register_forward_hook(lambda *given: expected.append(given[2])) for layer in block.attn_blocks]
+    states: list[Tensor] = []
+    plain = flow(case.x, case.condition)
+    del expected[:]
+    output = flow(case.x, case.condition, states=states)
+    for hook in hooks:
+        hook.remove()
+    T = math.prod(flow.grid(case.x)) - block.free_tokens
+    assert len(states) == len(block.attn_blocks)
+    assert all(state.shape[1] == T for state in states)
+    assert all(torch.equal(state, one[:, -T:]) for state, one in zip(states, expected, strict=True))
+    assert torch.equal(output.z, plain.z)
