@@ -24,6 +24,7 @@ from PIL import Image
 
 from nodes.catalogue import NODES
 from starflow_core.cli import main as cli
+from starflow_core.weights.model_folder import embedded_models
 
 OUR_FAULT_LOGGED = "unexpected"  # in demo/errors.py
 SMALL = {"aspect_ratio": "width and height", "width": 32, "height": 32}
@@ -173,6 +174,8 @@ def test_space_runs_from_its_own_folder(tmp_path: Path) -> None:
     make_space.make(tmp_path / "space")
     with pytest.raises(ValueError, match="not empty"):
         make_space.make(tmp_path / "space")
+    models = tmp_path / "space" / "starflow_core" / "models"
+    assert all((models / name / "reference.json").is_file() for name in embedded_models())
     front = (tmp_path / "space" / "README.md").read_text().split("---")[1]
     assert f"sdk_version: {gradio.__version__}" in front
     (tmp_path / "run").mkdir()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from demo.cards import _words
 from demo.gauge import gauges
 from starflow_core.insight.likelihood import Likelihood
+from starflow_core.insight.reference import Standing
 
 
 def found(log_prob: float, error: float = 1.0) -> Likelihood:
@@ -55,3 +59,27 @@ def test_single_draw_counts_as_exact() -> None:
         Likelihood(value, 0.0, torch.zeros(1, 1), torch.tensor([value]), torch.zeros(1, 1)) for value in (0.0, -1.0)
     )
     assert words(first, second) == ["likeliest of these 2", "least likely of these 2"]
+
+
+# Beside what the model has learnt
+
+
+def stood(found_: Likelihood, share: float) -> Likelihood:
+    return replace(found_, standing=Standing(share, 160, "held out"))
+
+
+def test_picture_alone_is_told_beside_what_the_model_has_learnt() -> None:
+    likely = stood(found(10.0), 0.83)
+    assert _words(gauges([likely])[0], likely, alone=True) == {"words": str(likely.standing), "standing": ""}
+    unknown = found(10.0)  # of a model without a reference
+    assert _words(gauges([unknown])[0], unknown, alone=True) == {
+        "words": "draw more to compare it with",
+        "standing": "",
+    }
+
+
+def test_several_pictures_are_told_beside_each_other_as_well() -> None:
+    both = [stood(found(10.0), 0.83), stood(found(90.0), 0.99)]
+    told = [_words(gauge, one, alone=False) for gauge, one in zip(gauges(both), both, strict=True)]
+    assert [one["words"] for one in told] == ["least likely of these 2", "likeliest of these 2"]
+    assert [one["standing"] for one in told] == [str(one.standing) for one in both]
