@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from .files import save_map
 from .inputs import add_input_options, asked_pictures
-from .options import new_command
+from .options import HAS_LEARNT_A_DISTRIBUTION, new_command
 from .pictures import Work, add_table_options, do, map_files, one_line
 from .sizes import change
 
@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
     command.add_argument(
         "--map-dir", metavar="DIR", help="write a map for each picture into this folder; the brighter, the surer"
     )
-    add_table_options(command)
+    add_table_options(command, model=HAS_LEARNT_A_DISTRIBUTION)
 
 
 def _confidence(options: argparse.Namespace) -> int:

@@ -13,19 +13,21 @@ from PIL import Image
 from starflow_core.cli import main as cli
 from starflow_core.pipeline import Pipeline
 
+MINI = ("--model", "starflow-mini")
+
 
 def test_line_says_how_sure_and_what_it_expects(
     workplace: Path, pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pipeline.generate("owl")[0].save("owl.png")
-    assert cli.main(["confidence", "owl.png", "--draws", "2", "--seed", "3", "--prompt", "owl"]) == 0
+    assert cli.main(["confidence", "owl.png", "--draws", "2", "--seed", "3", "--prompt", "owl", *MINI]) == 0
     found = pipeline.confidence("owl.png", "owl", draws=2, seed=3)
     expected = f"owl.png: confidence {found.score:.3f}; expects to be {math.exp(-found.score):.2g} off, of 0.2 "
     assert capsys.readouterr().out == f"{expected}(all but noise known) to 1 (nothing known)\n"
 
 
 def test_json_has_what_the_library_says(picture: str, pipeline: Pipeline, capsys: pytest.CaptureFixture[str]) -> None:
-    assert cli.main(["confidence", picture, "--json", "--draws", "2"]) == 0
+    assert cli.main(["confidence", picture, "--json", "--draws", "2", *MINI]) == 0
     row = json.loads(capsys.readouterr().out)
     found = pipeline.confidence(picture, draws=2)
     assert row == {
@@ -53,7 +55,7 @@ def test_what_cannot_be_read_is_named_and_the_rest_goes_on(
     workplace: Path, picture: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (workplace / "words.png").write_text("words")
-    assert cli.main(["confidence", "words.png", picture, "missing.png", "--draws", "1"]) == 1
+    assert cli.main(["confidence", "words.png", picture, "missing.png", "--draws", "1", *MINI]) == 1
     output, errors = capsys.readouterr()
     assert output.startswith(f"{picture}: confidence ")
     assert output.endswith("(70×60 pixels, scaled to 72×56)\n")
