@@ -49,11 +49,12 @@ def _confidence(options: argparse.Namespace) -> int:
 
 
 def _save_map(files: Sequence[Path], number: int, picture: Picture, found: Confidence) -> None:
-    """Write the map as a picture of the picture's own size."""
+    """Write the map as a picture of the picture's own size, or of the square that was looked at."""
     from ..insight.heatmap import heatmap
 
     files[number].parent.mkdir(parents=True, exist_ok=True)
-    save_map(found.map, heatmap(found.map, picture.image.size, found.bounds), files[number])
+    size = picture.image.size if picture.is_cut else picture.size
+    save_map(found.map, heatmap(found.map, size, found.bounds), files[number])
 
 
 def _as_line(path: str, picture: Picture, found: Confidence) -> str:
