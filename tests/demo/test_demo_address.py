@@ -53,7 +53,7 @@ def test_values_have_the_types_of_their_fields(monkeypatch: pytest.MonkeyPatch) 
     ("name", "value", "message"),
     [
         ("guidance", "much", "In the address: Guidance is 'much', and must be a number"),
-        ("width", "4096", "In the address: Width is 4096.0, and must be a whole number from 8 to 256"),
+        ("width", "4096", "In the address: Width is 4096.0, and must be a whole number from 8 to 512"),
         ("seed", "1.5", "In the address: Seed is '1.5', and must be a whole number."),
         ("flag", "maybe", "In the address: Flag is 'maybe', and must be true or false."),
         ("model", "starflow-3b", "In the address: Model is 'starflow-3b', and must be one of starflow-mini"),

@@ -251,7 +251,7 @@ def test_cancelled_work_ends(demo: Demo, tmp_path: Path) -> None:
         ({"width": 20_000, "aspect_ratio": "width and height"}, "(?i)greater|width"),
         (
             {"width": 4096, "height": 4096, "aspect_ratio": "width and height"},
-            "Width is 4096.* to 256",
+            "Width is 4096.* to 512",
         ),
         ({"batch_size": 17}, "(?i)greater|batch"),
         ({"aspect_ratio": "1:1000"}, "must be one of"),

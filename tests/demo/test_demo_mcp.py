@@ -100,8 +100,8 @@ def test_schemas_stand_alone_and_have_the_true_ranges(tools: dict[str, Any]) -> 
         assert "$ref" not in json.dumps(tool.inputSchema), tool.name
     create = tools["create"].inputSchema["properties"]
     assert "from 1 to 16" in create["batch_size"]["description"]
-    assert "from 8 to 256" in create["width"]["description"]
-    assert "from 8 to 256" in create["height"]["description"]
+    assert "from 8 to 512" in create["width"]["description"]
+    assert "from 8 to 512" in create["height"]["description"]
     assert "4096" not in json.dumps(tools["STARFlowSampler"].inputSchema)
     assert " 64" not in json.dumps(tools["STARFlowSampler"].inputSchema["properties"]["batch_size"])
     assert create["batch_size"]["default"] == 1
@@ -194,7 +194,7 @@ def test_progress_is_told_where_it_is_asked_for(demo: Demo) -> None:
     [
         ("create", {"prompt": "x", "seed": -1}, "Seed is -1"),
         ("create", {"prompt": "x", "batch_size": 64}, "Batch size is 64, and must be a whole number from 1 to 16"),
-        ("create", {"prompt": "x", "width": 4096}, "Width is 4096, and must be a whole number from 8 to 256"),
+        ("create", {"prompt": "x", "width": 4096}, "Width is 4096, and must be a whole number from 8 to 512"),
         ("create", {"prompt": "x", "model": "starflow-3b"}, "'starflow-3b' is not one of ['starflow-mini'"),
         ("likelihood", {"pictures": []}, "no picture yet"),
         ("likelihood", {"pictures": ["https://example.com/a.png"]}, "an address that this server returned"),
