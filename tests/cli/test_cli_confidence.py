@@ -88,3 +88,12 @@ def test_two_pictures_of_a_name_would_share_a_map(workplace: Path, capsys: pytes
         Image.new("RGB", (64, 64)).save(f"{folder}/same.png")
     assert cli.main(["confidence", "a/same.png", "b/same.png", "--map-dir", "maps"]) == 1
     assert "Two of the pictures are named same.png" in capsys.readouterr().err
+
+
+def test_table_has_what_the_library_says(picture: str, pipeline: Pipeline, workplace: Path) -> None:
+    assert cli.main(["confidence", picture, "--draws", "2", *MINI, "-o", "sure.jsonl"]) == 0
+    (row,) = map(json.loads, (workplace / "sure.jsonl").read_text().splitlines())
+    found = pipeline.confidence(picture, draws=2)
+    assert row["confidence"] == pytest.approx(found.score)
+    assert row["expected_error"] == pytest.approx(math.exp(-found.score))
+    assert (row["image"], row["error"], row["model"], row["draws"]) == (picture, None, "starflow-mini", 2)
