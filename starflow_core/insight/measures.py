@@ -18,7 +18,7 @@ from .anomaly import Anomaly, Oddity, tiles_at_once
 from .confidence import Confidence, confidence
 from .likelihood import Likelihood, scored_at_once, scores
 from .match import Match, match
-from .measure import Column, Measure, Picture, in_table
+from .measure import Column, Measure, Picture, T, in_table
 from .scoring import at_once
 from .tiles import Tiles
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 
-class ScoreMeasure(Measure[Likelihood]):
-    """The likelihood of pictures.
+class _Given(Measure[T]):
+    """A measure of pictures given one prompt, over noise draws.
 
     Args:
         pipeline: the model.
-        prompt: what the pictures show; None for the unconditional likelihood.
+        prompt: what the pictures show; None for anything.
         draws: number of noise draws to average over.
         seed: of the first draw.
 
@@ -39,11 +39,6 @@ class ScoreMeasure(Measure[Likelihood]):
         ValueError: the model takes no prompts, the class is unknown, or a number is out of range.
     """
 
-    name = "score"
-    values = (
-        *(Column(name, float) for name in ("log_prob", "standard_error", "bits_per_dim")),
-        *(Column(name, int) for name in ("width", "height", "scored_width", "scored_height")),
-    )
     asked = (Column("prompt", str), Column("draws", int), Column("seed", int))
 
     def __init__(self, pipeline: Pipeline, prompt: str | None = None, *, draws: int = 4, seed: int = 0) -> None:
@@ -55,6 +50,16 @@ class ScoreMeasure(Measure[Likelihood]):
     @property
     def at_once(self) -> int:
         return scored_at_once(_grid(self.pipeline), self.settings["draws"])
+
+
+class ScoreMeasure(_Given[Likelihood]):
+    """The likelihood of pictures."""
+
+    name = "score"
+    values = (
+        *(Column(name, float) for name in ("log_prob", "standard_error", "bits_per_dim")),
+        *(Column(name, int) for name in ("width", "height", "scored_width", "scored_height")),
+    )
 
     def measure(self, pictures: Sequence[Picture]) -> list[Likelihood]:
         found: dict[int, Likelihood] = {}
@@ -75,32 +80,11 @@ class ScoreMeasure(Measure[Likelihood]):
         }
 
 
-class ConfidenceMeasure(Measure[Confidence]):
-    """How sure a model is of pictures.
-
-    Args:
-        pipeline: the model.
-        prompt: what the pictures show; None for anything.
-        draws: number of noise draws to average over.
-        seed: of the first draw.
-
-    Raises:
-        ValueError: the model takes no prompts, the class is unknown, or a number is out of range.
-    """
+class ConfidenceMeasure(_Given[Confidence]):
+    """How sure a model is of pictures."""
 
     name = "confidence"
     values = (Column("confidence", float), Column("expected_error", float))
-    asked = (Column("prompt", str), Column("draws", int), Column("seed", int))
-
-    def __init__(self, pipeline: Pipeline, prompt: str | None = None, *, draws: int = 4, seed: int = 0) -> None:
-        check_draws(draws)
-        check_seed(seed)
-        self.condition = pipeline.scored_condition(prompt)
-        super().__init__(pipeline, {"prompt": in_table(prompt or ""), "draws": draws, "seed": seed})
-
-    @property
-    def at_once(self) -> int:
-        return scored_at_once(_grid(self.pipeline), self.settings["draws"])
 
     def measure(self, pictures: Sequence[Picture]) -> list[Confidence]:
         how = {name: self.settings[name] for name in ("draws", "seed")}
