@@ -15,6 +15,7 @@ from .inputs import add_input_options, asked_pictures
 from .names import Target, output_path
 from .options import HAS_LEARNT_A_DISTRIBUTION, add_model_options, load_model, new_command
 from .pictures import Work, add_table_options, do, map_files, one_line
+from .progress import picture_bar
 
 if TYPE_CHECKING:
     from ..insight.anomaly import Oddity
@@ -56,20 +57,13 @@ def add(commands: Any) -> None:
 
 
 def _fit(options: argparse.Namespace) -> int:
-    from tqdm import tqdm
-
     from ..insight.anomaly import Anomaly, Settings
 
     Settings(options.prompt, options.draws, options.seed, bool(options.tiled), options.false_positive_rate)
     file = output_path(options.output, FILE_KINDS)
     check_writable(Target(file, is_asked_for=True))
     failures: list[str] = []
-    with tqdm(disable=None, leave=False, unit="picture") as bar:
-
-        def report(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
+    with picture_bar() as report:
         scorer = Anomaly.fit(
             load_model(options),
             options.folder,

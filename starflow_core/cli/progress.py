@@ -24,6 +24,20 @@ def progress_bar(what: str) -> Iterator[Callable[[Progress], None]]:
         yield report
 
 
+@contextmanager
+def picture_bar() -> Iterator[Callable[[int, int], None]]:
+    """A progress bar over pictures; yields the callback that moves it, which takes the numbers of done and of all."""
+    from tqdm import tqdm
+
+    with tqdm(disable=None, leave=False, unit="picture") as bar:
+
+        def report(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        yield report
+
+
 def say(line: str, file: TextIO | None = None) -> None:
     """Print a line above the bar, where there is one; to the standard output unless told otherwise."""
     from tqdm import tqdm

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from .options import add_model_options, load_model, new_command
+from .progress import picture_bar
 
 
 def add(commands: Any) -> None:
@@ -45,13 +46,11 @@ def add(commands: Any) -> None:
 
 
 def _reference(options: argparse.Namespace) -> int:
-    from tqdm import tqdm
-
     from ..insight.evaluation import pictures_in
     from ..insight.known_pictures import measure_reference
-    from ..weights.model_folder import DEFAULT_MODEL, EMBEDDED, model_folder
+    from ..weights.model_folder import EMBEDDED, model_folder
 
-    target = model_folder(options.model or DEFAULT_MODEL)
+    target = model_folder(options.model)
     if target.resolve().parent == EMBEDDED.resolve():
         raise ValueError(
             f"{target.name} comes with the package, and with a reference of its own; name another model, or the folder "
@@ -59,12 +58,7 @@ def _reference(options: argparse.Namespace) -> int:
         )
     files = pictures_in(options.folder)
     failures: list[str] = []
-    with tqdm(disable=None, leave=False, unit="picture") as bar:
-
-        def report(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
+    with picture_bar() as report:
         made = measure_reference(
             load_model(options),
             files,

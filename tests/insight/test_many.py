@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import threading
 from pathlib import Path
 from typing import Any
@@ -53,8 +54,8 @@ def test_scores_are_those_of_each_picture_alone(pipeline: Pipeline, files: list[
 
 
 def test_draws_beyond_those_computed_together_are_the_same(pipeline: Pipeline, files: list[str]) -> None:
-    (batch,) = measured(ScoreMeasure(pipeline, draws=11), sources(*files[:2]))
-    for file, found in zip(files, batch, strict=False):
+    batches = measured(ScoreMeasure(pipeline, draws=11), sources(*files[:2]))
+    for file, found in zip(files[:2], itertools.chain(*batches), strict=True):
         assert found.result.draws == pytest.approx(pipeline.score(file, draws=11).draws, rel=1e-5)
 
 
