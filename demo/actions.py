@@ -88,8 +88,9 @@ def vary(
         exact = {**sampling, "guidance": 0.0, "variation": 0.0, "sampler": "sequential"}
         returned = one(sample, host, model=model, positive=given, noise=noise, **exact)
         back = convert.pictures(one(decode, host, model=model, latent=returned))[0]
-        repeated: Latent = {**noise, "samples": noise["samples"].expand(count, -1, -1, -1)}
-        anew = one(sample, host, model=model, positive=given, negative=steered, noise=repeated, **sampling)
+        asked = {**sampling, "variation": 0.0, "strength": sampling["variation"], "batch_size": count}
+        repeated: Latent = {**latent, "samples": latent["samples"].expand(count, -1, -1, -1)}
+        anew = one(sample, host, model=model, positive=given, negative=steered, latent=repeated, **asked)
         return Inverted(
             picture=fitted,
             back=back,
@@ -139,4 +140,5 @@ def outputs_of(node: Node, host: DemoHost, values: dict[str, Any]) -> tuple[Any,
 def _had(host: DemoHost, value: Any) -> Any:
     if not isinstance(value, Again):
         return value
-    return BY_ID[value.node](host, **dict(value.values)).outputs[value.output]
+    given = {name: _had(host, one) for name, one in value.values}  # a model may be made of another
+    return BY_ID[value.node](host, **given).outputs[value.output]

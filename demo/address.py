@@ -18,7 +18,7 @@ from .errors import warn
 from .limits import here
 
 SCRIPT = Path(__file__).parent / "web" / "address.js"
-TABS = ("create", "likelihood", "back", "developers")
+TABS = ("create", "likelihood", "insight", "back", "edit", "developers")
 
 
 def address() -> Any:

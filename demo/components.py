@@ -25,6 +25,7 @@ from nodes.declaration import (
     Seed,
     Socket,
     Text,
+    is_file,
 )
 
 from .icons import icon
@@ -49,13 +50,15 @@ def component(given: Input, **changed: Any) -> Any:
     given = here(given)
     if isinstance(given.field, Socket):
         return _socket(given, given.field, **changed)
+    if is_file(given):
+        return _handle_choice(label=given.label, info=given.field.help, **changed)
     made = _field(given, **changed)
     # The messages of Gradio's own checks do not name the field; those of `checked` do.
-    made.preprocess = _as_given
+    made.preprocess = as_given
     return made
 
 
-def _as_given(payload: Any) -> Any:
+def as_given(payload: Any) -> Any:
     return payload
 
 
@@ -156,6 +159,12 @@ def as_image(paths: str | list[str] | None) -> Any:
     scale = min(1.0, math.sqrt(KEPT_PIXELS / (len(pictures) * width * height)))
     size = (max(1, int(scale * width)), max(1, int(scale * height)))
     return convert.image([picture if picture.size == size else ImageOps.fit(picture, size) for picture in pictures])
+
+
+def as_mask(paths: str | list[str] | None) -> Any:
+    """Return uploaded pictures as a MASK, as `as_image` does; white is 1."""
+    image = as_image(paths)
+    return None if image is None else image.mean(-1)
 
 
 def as_pictures(type: str, value: Any) -> Any:

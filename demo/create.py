@@ -88,7 +88,6 @@ def page() -> CreatePage:
     )
     for ended in (working.then, working.failure):
         ended(None, js="() => starflow.busy(false)", **PRIVATE)
-    working.failure(lambda: finished(""), outputs=told, **PRIVATE)
     cancels(stop, told, working, said="Stopped.")
     filled = [(given, settings[given.name]) for given in (MODEL_NAME, NEGATIVE, *SETTINGS)]
     return CreatePage(shown, [(PROMPT_OF_ADDRESS, prompt), *filled])

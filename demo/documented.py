@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, get_type_hints
 
-from nodes.declaration import IMAGE, MASK, Choice, Flag, Input, Number, Seed, Socket, Text
+from nodes.declaration import IMAGE, MASK, Choice, Flag, Input, Number, Seed, Socket, Text, is_file
 
 from .limits import SEEDS, BrowserSeed, here
 
@@ -41,6 +41,8 @@ def parameter(given: Input, name: str = "") -> Parameter:
         told += f" (one of {', '.join(field.names())})"
     if isinstance(field, Socket) and field.type not in (IMAGE, MASK):
         told += f" (a handle of a {field.type})"
+    if is_file(given):
+        told += " (a handle of a file)"
     return Parameter(name or given.name, kind, told, not given.is_required)
 
 

@@ -15,8 +15,9 @@ from nodes.likelihood import Scored
 from nodes.pictures import decode
 from nodes.sampling import chosen_or_none, datum_shape, sample
 from nodes.values import Conditioning, Latent, Model
+from starflow_core.drawing import Job
 from starflow_core.flow.noise import seeded_noise
-from starflow_core.png_text import settings_of
+from starflow_core.png_text import drawn_with, settings_of
 from starflow_core.sampling import Sampling
 
 from .accelerator import accelerated
@@ -79,8 +80,10 @@ def draw_all(model_name: str, wanted: Sequence[Wanted], watch: Watch) -> list[li
     else:
         latent = _at_once(host, model, wanted, positive, negative)
     pictures = iter(convert.pictures(one(decode, host, model=model, latent=latent)))
+    # Of a batch with others, the file does not tell what they asked for.
+    together = drawn_with([Job(wanted[0].prompt, seed, seed) for seed in _seeds(wanted[0])]) if len(wanted) == 1 else {}
     return [
-        [_drawn(watch, host, model, positive, request, seed, next(pictures)) for seed in _seeds(request)]
+        [_drawn(watch, host, model, positive, request, seed, next(pictures), together) for seed in _seeds(request)]
         for request, (_, positive, _) in zip(wanted, asked, strict=True)
     ]
 
@@ -143,9 +146,10 @@ def _drawn(
     wanted: Wanted,
     seed: int,
     picture: Image.Image,
+    together: dict[str, Any],
 ) -> Drawn:
     watch.step(1.0)
-    settings = _settings(model, wanted.negative, wanted.sampling)
+    settings = _settings(model, wanted.negative, wanted.sampling) | together
     return Drawn(picture, wanted.prompt, seed, settings, scored(host, model, positive, picture))
 
 

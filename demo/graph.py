@@ -84,11 +84,14 @@ class Runner:
         return documented(run, node.id, node.help, [parameter(given) for given in node.inputs])
 
     def _read(self, given: Input, value: Any, hold: Hold) -> Any:
-        if not (isinstance(given.field, Socket) and given.field.type in PICTURES and value):
+        field = given.field
+        if not (isinstance(field, Socket) and field.type in PICTURES and value):
             return read(given, value, self._handles)
         held = hold.hold(value if is_file(value) else {"path": value})["path"]
         batch = self._batches.get(Path(held).name)
-        return read(given, held, self._handles) if batch is None else batch
+        if batch is None:
+            return read(given, held, self._handles)
+        return batch if field.type == IMAGE else batch[..., 0]
 
     def _written(self, output: Output, value: Any, result: Any) -> Any:
         """Return a result as the canvas takes it: pictures as a file, a list as text, any other as it is."""

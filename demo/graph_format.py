@@ -10,15 +10,31 @@ import torch
 
 from nodes import convert
 from nodes.catalogue import NODES
-from nodes.declaration import FLOAT, IMAGE, LATENT, MASK, VAE, Flag, Input, Node, Number, Output, Seed, Socket, Text
-from nodes.values import Image, Latent
+from nodes.declaration import (
+    FLOAT,
+    IMAGE,
+    LATENT,
+    MASK,
+    VAE,
+    Choice,
+    Flag,
+    Input,
+    Node,
+    Number,
+    Output,
+    Seed,
+    Socket,
+    Text,
+)
+from nodes.values import Image, Latent, Mask
 from starflow_core.images import to_images
 
 WORKFLOWS = Path(__file__).parent.parent / "workflows"
 MUTED = 2  # the mode of a muted node, in ComfyUI
 NOTES = ("MarkdownNote", "Note")
+CHANNELS = ("red", "green", "blue")
 # ComfyUI's nodes that show a value, with the kind of the value in a `gr.Workflow`.
-SHOWN = {"SaveImage": "image", "PreviewImage": "image", "PreviewAny": "text"}
+SHOWN = {"SaveImage": "image", "SaveAnimatedWEBP": "image", "PreviewImage": "image", "PreviewAny": "text"}
 
 Json = dict[str, Any]
 
@@ -146,8 +162,12 @@ def _decoded(host: Any, samples: Latent, vae: Any) -> Image:
     return convert.image([to_images(vae.decode(one[None]))[0] for one in scaled])
 
 
-def _as_picture(host: Any, mask: Image) -> Image:
-    return mask
+def _as_picture(host: Any, mask: Mask) -> Image:
+    return mask[..., None].expand(*mask.shape, 3)
+
+
+def _as_mask(host: Any, image: Image, channel: str) -> Mask:
+    return image[..., CHANNELS.index(channel)]
 
 
 def _plain(host: Any, width: int, height: int, batch_size: int, color: int) -> Image:
@@ -179,6 +199,17 @@ NATIVE = (
         (Input("mask", Socket("such as that of STARFlow Likelihood", MASK)),),
         (Output("image", IMAGE),),
         _as_picture,
+    ),
+    Node(
+        "ImageToMask",
+        "Convert Image to Mask",
+        "Takes a channel of a picture as a mask.",
+        (
+            Input("image", Socket("a picture", IMAGE)),
+            Input("channel", Choice("which becomes the mask", CHANNELS), CHANNELS[0]),
+        ),
+        (Output("mask", MASK),),
+        _as_mask,
     ),
     Node(
         "EmptyImage",

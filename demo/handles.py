@@ -11,6 +11,8 @@ from typing import Any
 
 from torch import Tensor
 
+from .stored import Stored
+
 SECONDS = 3600.0  # for which a handle is kept after its last use
 PER_VISITOR = 64
 BYTES_PER_VISITOR = 256 * 2**20
@@ -105,9 +107,11 @@ class Handles:
 
 
 def size_of(value: Any) -> int:
-    """Return the bytes of the tensors in a value, which may be nested lists, tuples and dictionaries."""
+    """Return the bytes of the tensors and files in a value, which may be nested lists, tuples and dictionaries."""
     if isinstance(value, Tensor):
         return value.nbytes
+    if isinstance(value, Stored):
+        return len(value.data)
     if isinstance(value, dict):
         return sum(map(size_of, value.values()))
     return sum(map(size_of, value)) if isinstance(value, (list, tuple)) else 0

@@ -1,13 +1,17 @@
-"""The host that the nodes run in: it loads models, limits memory and reports progress."""
+"""The host that the nodes run in: it loads models, limits memory, reports progress and keeps files."""
 
 from __future__ import annotations
 
+import itertools
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
+from nodes.files import Save, checked_prefix
 from nodes.local_host import LocalHost
 from nodes.values import Model, Placed
 from starflow_core.progress import OnProgress
@@ -15,6 +19,7 @@ from starflow_core.samplers import Progress
 
 from .models import MODELS
 from .steps import Watch
+from .stored import Stored, named
 
 MOST_MEMORY = 4 * 2**30  # bytes of a job, without the model's weights
 
@@ -60,3 +65,13 @@ class DemoHost(LocalHost):
     def steps(self) -> OnProgress:
         """Make other work than sampling cancellable too; the shown progress stays that of the sampling."""
         return lambda done, total: self._watch.step(self._share)
+
+    def saving(self, prefix: str, suffix: str, size: tuple[int, int]) -> Save:
+        checked = checked_prefix(prefix, Path(os.sep))
+        numbers = itertools.count(1)
+        return lambda data: Stored.of(named(checked, next(numbers), suffix), data)
+
+    def read(self, name: str, suffix: str) -> bytes:
+        if not isinstance(name, Stored):
+            raise ValueError("Only files that were made here are read; run STARFlow Compress first.")
+        return name.data

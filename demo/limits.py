@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from nodes.declaration import Choice, Input, Number, Seed
+from nodes.declaration import Choice, Input, Number, Seed, is_file
 from starflow_core.images import MAX_AREA
 
 from .models import available, trained_side
@@ -38,6 +38,8 @@ def here(given: Input) -> Input:
         return dataclasses.replace(given, field=dataclasses.replace(field, most=longest_side()))
     if isinstance(field, Choice) and given.name == "model":
         return dataclasses.replace(given, field=Choice("those on this machine", available))
+    if is_file(given):
+        return dataclasses.replace(given, field=dataclasses.replace(field, help="from STARFlow Compress"))
     return given
 
 

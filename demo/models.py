@@ -10,6 +10,7 @@ from typing import Any
 from nodes.local_host import OWN, LocalHost
 from nodes.values import Model, Placed
 from starflow_core.codecs.autoencoder import AutoencoderConfig
+from starflow_core.codecs.classes import Classes
 from starflow_core.weights.model_folder import (
     DEFAULT_MODEL,
     embedded_models,
@@ -39,8 +40,9 @@ def licence_notice(name: str) -> str:
 
 
 def classes_of(name: str) -> list[str]:
-    """Return the classes of a class-conditional model; an empty list for other models."""
-    return list(read_config(model_folder(name)).get("classes", []))
+    """Return the names of the classes of a class-conditional model; an empty list for other models."""
+    entries = read_config(model_folder(name)).get("classes", [])
+    return list(Classes(tuple(entries)).names) if entries else []
 
 
 def trained_side(name: str) -> int:

@@ -9,11 +9,11 @@ from typing import Any
 import gradio as gr
 
 from nodes.catalogue import NODES
-from nodes.declaration import FLOAT, STRING, Input, Node, Seed, Socket
+from nodes.declaration import FLOAT, IMAGE, STRING, Input, Node, Seed, Socket, is_file
 
 from . import actions
 from .accelerator import ONE_AT_A_TIME
-from .components import PICTURES, as_image, as_pictures, component, is_handle, seed_row, shown
+from .components import PICTURES, as_image, as_mask, as_pictures, component, is_handle, seed_row, shown
 from .documented import documented, parameter
 from .errors import friendly, warn
 from .fields import buttons, cancels
@@ -21,6 +21,7 @@ from .handles import Handles
 from .limits import here
 from .status import drawing, finished, status
 from .steps import Done
+from .stored import FILE
 
 HANDLES = Handles()
 
@@ -55,7 +56,7 @@ def page() -> None:
     gr.Markdown(
         "The nodes of the ComfyUI pack, one by one. Models, latents and conditioning stay on the server, and go from "
         "node to node by their handles: run **STARFlow Loader** first, and what it made can be chosen in the others. "
-        "Handles are yours alone, and are let go when you leave, or an hour after their last use."
+        "So do files. Handles are yours alone, and are let go when you leave, or an hour after their last use."
     )
     panels = []
     for node in NODES:
@@ -80,11 +81,13 @@ def _panel(node: Node) -> Panel:
 
 def _handle_fields(panel: Panel) -> list[HandleField]:
     """Return the fields of a panel that take handles."""
-    return [
-        HandleField(field, given.field.type, given.is_required)
-        for field, given in zip(panel.inputs, panel.node.inputs, strict=True)
-        if isinstance(given.field, Socket) and is_handle(given.field.type)
-    ]
+    fields = []
+    for field, given in zip(panel.inputs, panel.node.inputs, strict=True):
+        if is_file(given):
+            fields.append(HandleField(field, FILE, True))
+        elif isinstance(given.field, Socket) and is_handle(given.field.type):
+            fields.append(HandleField(field, given.field.type, given.is_required))
+    return fields
 
 
 def _connect(panel: Panel, choices: Sequence[HandleField]) -> None:
@@ -98,8 +101,8 @@ def _connect(panel: Panel, choices: Sequence[HandleField]) -> None:
         show_progress="minimal",
         **ONE_AT_A_TIME,
     )
-    if any(is_handle(output.type) for output in node.outputs):
-        fresh = {output.type for output in node.outputs}
+    fresh = {FILE if output.is_file else output.type for output in node.outputs}
+    if any(map(is_handle, fresh)):
         fields = [one for one in choices if one.type in fresh]
         running.success(_refresh(fields), outputs=[one.field for one in fields], api_visibility="private", queue=False)
     cancels(panel.stop, panel.told, running)
@@ -143,20 +146,26 @@ def read(given: Input, value: Any, handles: Handles) -> Any:
         ValueError: the value is out of range, no picture, or no handle of the right type, or it is missing.
     """
     field = given.field
+    if is_file(given) and value:
+        return handles.get(str(value), FILE)
     if not isinstance(field, Socket):
         return here(given).checked(value)
     if not value:
         if given.is_required:
             raise ValueError(f"There is no {given.label} yet; it comes {field.help}. Run that node first.")
         return None
-    return as_image(value) if field.type in PICTURES else handles.get(str(value), field.type)
+    if field.type in PICTURES:
+        return as_image(value) if field.type == IMAGE else as_mask(value)
+    return handles.get(str(value), field.type)
 
 
 def results_of(node: Node, values: Sequence[Any], handles: Handles, owner: str) -> list[Any]:
     """Convert the outputs of a node to numbers, pictures and handles."""
     results: list[Any] = []
     for output, value in zip(node.outputs, values, strict=True):
-        if output.type in (FLOAT, STRING):
+        if output.is_file:
+            results.append([handles.put(owner, FILE, str(one), one) for one in value])
+        elif output.type in (FLOAT, STRING):
             results.append(value)
         elif output.type in PICTURES:
             results.append(as_pictures(output.type, value))

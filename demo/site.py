@@ -12,7 +12,7 @@ import gradio as gr
 
 from starflow_core.weights.model_folder import DEFAULT_MODEL
 
-from . import create, create_endpoint, developers, inversion, likelihood, node_panels
+from . import create, create_endpoint, developers, edit, insight, inversion, likelihood, node_panels
 from .address import TABS, address, arrives
 from .doors import Doors
 from .folder import own_folder
@@ -43,13 +43,18 @@ def build() -> Doors:
                 drawn = create.page()
             with gr.Tab("Likelihood", id="likelihood") as likelihood_tab:
                 measured = likelihood.page()
+            with gr.Tab("Insight", id="insight") as insight_tab:
+                insight.page()
             with gr.Tab("Noise and back", id="back") as back_tab:
                 inverted = inversion.page()
+            with gr.Tab("Edit", id="edit") as edit_tab:
+                edit.page()
             with gr.Tab("For developers", id="developers") as developers_tab:
                 developers.page()
         create_endpoint.endpoint()
         gr.Markdown(FOOTER, elem_id="footer")
-        for name, tab in zip(TABS, (create_tab, likelihood_tab, back_tab, developers_tab), strict=True):
+        every = (create_tab, likelihood_tab, insight_tab, back_tab, edit_tab, developers_tab)
+        for name, tab in zip(TABS, every, strict=True):
             tab.select(None, js=f"() => starflow.tab({name!r}, {TABS[0]!r})", **IN_BROWSER)
         arrives(address(), tabs, drawn.fields)
         _sends(drawn.cards.odd, [*measured, tabs], "[{ image: file, caption: null }]", "likelihood", "measure", "")

@@ -9,6 +9,10 @@ import gradio as gr
 CLASS = "status"  # web/page.js makes these elements live regions when the page has loaded
 
 
+# A script that takes what the line shows, and gives it back unless it is a progress.
+WITHOUT_PROGRESS = "(shown) => (String(shown).includes('<progress') ? '<div></div>' : shown)"
+
+
 def status(text: str = "") -> Any:
     return gr.HTML(finished(text), elem_classes=[CLASS], padding=False)
 

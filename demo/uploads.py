@@ -18,6 +18,7 @@ T = TypeVar("T")
 MAX_FILE = 20 * 2**20  # bytes
 MAX_PIXELS = 50_000_000  # a camera's picture; a file of a few kilobytes can decompress to far more
 MAX_PICTURES = 16
+MAX_NORMAL = 48  # normal pictures, beside which others may be odd
 MAX_TOGETHER = 4 * MAX_PIXELS  # in all pictures of a job
 KEPT_PIXELS = 2**22  # a larger picture is reduced; no model uses as many
 STRIP = 2**20  # pixels that are converted at once
@@ -71,7 +72,7 @@ def opened(path: str | None) -> Image.Image:
     return all_opened([path])[0]
 
 
-def all_opened(paths: Sequence[str], reading: Reading | None = None) -> list[Image.Image]:
+def all_opened(paths: Sequence[str], reading: Reading | None = None, *, most: int = MAX_PICTURES) -> list[Image.Image]:
     """Read the uploaded pictures of one job as RGB, each reduced to at most `KEPT_PIXELS`.
 
     Raises:
@@ -80,8 +81,8 @@ def all_opened(paths: Sequence[str], reading: Reading | None = None) -> list[Ima
     """
     if not paths:
         raise ValueError("There is no picture yet; drop one into the field, or choose a file.")
-    if len(paths) > MAX_PICTURES:
-        raise ValueError(f"These are {len(paths)} pictures; {MAX_PICTURES} at once is the most.")
+    if len(paths) > most:
+        raise ValueError(f"These are {len(paths)} pictures; {most} at once is the most.")
     reading = reading or Reading()
     together = sum(_checked_pixels(path, reading) for path in paths)
     if together > MAX_TOGETHER:

@@ -9,23 +9,28 @@ from PIL import Image
 
 from nodes import convert
 from nodes.anomaly import fit, score
+from nodes.compression import compress
 from nodes.conditioning import encode_text, label_class
 from nodes.confidence import measure
 from nodes.declaration import Node, Shown
+from nodes.inpainting import fill_masked
 from nodes.likelihood import Scored, likelihood
 from nodes.loading import load
 from nodes.match import match_prompts
+from nodes.morph import morph
 from nodes.picking import pick
-from nodes.sampling import SIZE
+from nodes.sampling import SIZE, sample
 from nodes.values import Conditioning, Model, Scorer
 from starflow_core.images import checked_size
 from starflow_core.insight import tiles
-from starflow_core.insight.anomaly import LARGE
+from starflow_core.insight.oddity import LARGE
 
 from .host import DemoHost
 
 # The unit of work is one drawn picture of the size that the model was trained at.
 MOST_WORK = 16.0
+ROUND, STEP = 0.5, 0.2  # of the unit: a picture drawn without guidance; a likelihood and its gradient
+CODED = 2**16  # pixels that are compressed without loss in that time
 DRAWS = 16  # draws of noise for a likelihood that take as long as one drawn picture
 
 
@@ -53,21 +58,36 @@ def work_of(node: Node, values: dict[str, Any]) -> float:
     Raises:
         ValueError: the model makes no pictures of this size.
     """
+    if node is compress and values.get("image") is not None:
+        return float(values["image"][..., 0].numel() / CODED)
     scorer = values.get("anomaly")
     model = scorer.model if isinstance(scorer, Scorer) else values.get("model")
     if not isinstance(model, Model):
         return 0.0
     if node in (likelihood, measure, match_prompts, pick, fit, score) and values.get("image") is not None:
         return _measuring_work(node, model, values)
+    if node is fill_masked:
+        return _filling_work(values)
     latent = values.get("noise") or values.get("latent")
-    pictures = float(values.get("batch_size", 1))
+    pictures = float(values.get("frames" if node is morph else "batch_size", 1))
     if latent is not None:
         samples = latent["samples"]
-        pictures = len(samples) * samples[0, 0].numel() * model.pipeline.factor**2 / model.pipeline.trained_side**2
+        is_repeated = node is sample and values.get("noise") is None and len(samples) == 1
+        number = values.get("batch_size", 1) if is_repeated else len(samples)
+        pictures = number * samples[0, 0].numel() * model.pipeline.factor**2 / model.pipeline.trained_side**2
     elif values.get("aspect_ratio") == SIZE:
         size = checked_size((values["width"], values["height"]), model.pipeline.trained_side, model.pipeline.multiple)
         pictures *= math.prod(size) / model.pipeline.trained_side**2
     return scoring_work(pictures, values.get("draws", 1)) if node is likelihood else pictures
+
+
+def _filling_work(values: dict[str, Any]) -> float:
+    """Return the work of filling the holes of some pictures, in the unit of `MOST_WORK`."""
+    settings = {given.name: given.default for given in fill_masked.inputs} | values
+    image, latent = settings["image"], settings["latent"]
+    number = len(image) if image is not None else len(latent["samples"]) if latent is not None else 0
+    passes = 2 if settings["guidance"] else 1
+    return float(number * settings["count"] * (ROUND * settings["rounds"] + STEP * passes * settings["steps"]))
 
 
 def _measuring_work(node: Node, model: Model, values: dict[str, Any]) -> float:

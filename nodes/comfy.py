@@ -10,10 +10,13 @@ from typing import Any
 import torch
 from comfy_api.latest import ComfyExtension, io
 
+from starflow_core.png_text import IN_ONE, Origin, in_one
+
 from .catalogue import NODES
 from .comfy_host import ComfyHost
 from .comfy_preview import has_own_latents
-from .comfy_ui import likelihood_ui
+from .comfy_ui import ui_of
+from .compression import SUFFIX
 from .declaration import (
     CATEGORY,
     FLOAT,
@@ -29,6 +32,7 @@ from .declaration import (
     Seed,
     Socket,
     Text,
+    is_file,
 )
 from .known import drawn_sizes
 from .loading import models
@@ -59,10 +63,28 @@ def comfy_node(node: Node, host: ComfyHost) -> type[io.ComfyNode]:
             # ComfyUI runs nodes in inference mode, whose tensors have no gradients; denoising needs them.
             with torch.inference_mode(False), torch.no_grad():
                 shown = node(host, **values)
-            return io.NodeOutput(*shown.outputs, ui=likelihood_ui(shown.details) if node.shows else None)
+            sign(shown.details, cls.hidden)
+            return io.NodeOutput(*shown.outputs, ui=ui_of(shown.details) if node.shows else None)
+
+    StarFlowNode.__name__ = node.id
+    return _of_files(node, StarFlowNode, host) if reads_files(node) else StarFlowNode
+
+
+def _of_files(node: Node, plain: type[io.ComfyNode], host: ComfyHost) -> type[io.ComfyNode]:
+    """A node that runs again when a file that it reads has changed."""
+
+    class StarFlowNode(plain):
+        @classmethod
+        def fingerprint_inputs(cls, **values: Any) -> Any:
+            names = [values.get(given.name) for given in node.inputs if is_file(given)]
+            return [host.version(name, SUFFIX) for name in names if isinstance(name, str)]  # None along a wire
 
     StarFlowNode.__name__ = node.id
     return StarFlowNode
+
+
+def reads_files(node: Node) -> bool:
+    return any(map(is_file, node.inputs))
 
 
 def schema(node: Node) -> io.Schema:
@@ -74,7 +96,7 @@ def schema(node: Node) -> io.Schema:
         description=node.help,
         inputs=[comfy_input(given) for given in node.inputs],
         outputs=[comfy_output(output) for output in node.outputs],
-        hidden=[io.Hidden.unique_id, io.Hidden.dynprompt] if reads_latents(node) else [],
+        hidden=[io.Hidden.unique_id, io.Hidden.dynprompt, io.Hidden.extra_pnginfo] if reads_latents(node) else [],
         is_output_node=node.shows,
         **_of_newer_versions(node),
     )
@@ -89,6 +111,17 @@ def _of_newer_versions(node: Node) -> dict[str, Any]:
 
 def reads_latents(node: Node) -> bool:
     return any(isinstance(given.field, Socket) and given.field.type == LATENT for given in node.inputs)
+
+
+def sign(details: Any, hidden: Any) -> None:
+    """Let the PNG files of the pictures say how they were drawn, beside the graph.
+
+    Save Image writes all that the extra data of a graph holds, each in a text chunk of its own. It does not say which
+    sampler a picture comes from, so all that ran are listed.
+    """
+    extra = getattr(hidden, "extra_pnginfo", None)
+    if isinstance(details, Origin) and isinstance(extra, dict):
+        extra[IN_ONE] = [*extra.get(IN_ONE, []), in_one(details)]
 
 
 def check_sources(node: Node, values: Mapping[str, Any], hidden: Any) -> None:

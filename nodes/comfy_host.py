@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,12 +15,13 @@ import folder_paths
 from comfy_execution.utils import get_executing_context
 from server import PromptServer
 
+from starflow_core.lora.adapter import Lora
 from starflow_core.progress import OnProgress
 from starflow_core.samplers import Progress
-from starflow_core.weights.store import Store, add_place, find
+from starflow_core.weights.store import Store, add_lora_place, add_place, find
 from starflow_core.weights.table import CHECKPOINTS
 
-from . import comfy_models, comfy_progress
+from . import comfy_models, comfy_progress, files
 from .comfy_preview import previewer
 from .values import Model, Placed
 
@@ -33,6 +34,8 @@ def add_models_folder() -> None:
     folder_paths.add_model_folder_path(FOLDER, str(Path(folder_paths.models_dir) / FOLDER))
     for path in map(Path, folder_paths.get_folder_paths(FOLDER)):
         add_place(Store(path / ".fetching", models=path))
+    for path in map(Path, folder_paths.get_folder_paths("loras")):
+        add_lora_place(path)
 
 
 class ComfyHost:
@@ -45,6 +48,9 @@ class ComfyHost:
         if name in CHECKPOINTS and find(name) is None:
             self._fetch(name, accept_licence)
         return comfy_models.load(name, dtype, self.steps())
+
+    def with_loras(self, model: Model, loras: Sequence[tuple[Lora, float]]) -> Model:
+        return comfy_models.with_loras(model, loras)
 
     def _fetch(self, name: str, accept_licence: bool) -> None:
         """Download a model to `models/starflow`, with a progress bar; the user can cancel it."""
@@ -92,3 +98,26 @@ class ComfyHost:
 
     def steps(self) -> OnProgress:
         return comfy_progress.bar()
+
+    def saving(self, prefix: str, suffix: str, size: tuple[int, int]) -> files.Save:
+        root = Path(folder_paths.get_output_directory())
+        checked = files.checked_prefix(prefix, root)
+        try:
+            folder, stem, *_ = folder_paths.get_save_image_path(checked, str(root), *size)
+        except OSError as error:
+            raise ValueError(f"The output folder cannot be written: {error.strerror or error}.") from None
+        return files.saving(root, Path(folder), stem, suffix)
+
+    def read(self, name: str, suffix: str) -> bytes:
+        return files.read(name, _roots(), suffix)
+
+    def version(self, name: str, suffix: str) -> Any:
+        """What changes when a file changes; None if it cannot be read."""
+        try:
+            return files.version(name, _roots(), suffix)
+        except ValueError:
+            return None
+
+
+def _roots() -> list[Path]:
+    return [Path(folder_paths.get_output_directory()), Path(folder_paths.get_input_directory())]

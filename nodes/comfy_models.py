@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,11 @@ from comfy.cli_args import args
 from torch import nn
 
 from starflow_core.codecs.text_encoder import TextEncoder
+from starflow_core.lora.adapter import Lora
+from starflow_core.lora.apply import with_loras as changed
 from starflow_core.pipeline import Pipeline
 from starflow_core.progress import OnProgress
+from starflow_core.quantization.formats import FORMATS
 from starflow_core.weights.model_folder import load as load_pipeline
 from starflow_core.weights.model_folder import model_folder, read_flow_config, size_of_weights
 
@@ -31,12 +36,16 @@ FLOAT8 = ("fp8_e4m3fn_text_enc", "fp8_e5m2_text_enc")
 def load(name: str, dtype: str, on_progress: OnProgress) -> tuple[Model, Placed | None, Any]:
     """See `host.Host.load`; `on_progress` gets the bytes read, and ends the loading by raising."""
     folder = model_folder(name)
-    stored = _dtype(folder) if dtype == OWN else getattr(torch, dtype)
+    stored = _dtype(folder) if dtype in (OWN, *FORMATS) else getattr(torch, dtype)
     computing = management.unet_manual_cast(stored, management.get_torch_device(), COMPUTING) or stored
     pipeline = load_pipeline(
         folder,
         device=management.unet_offload_device(),
-        dtype={"flow": stored, "text_encoder": _text_dtype(computing), "autoencoder": management.vae_dtype()},
+        dtype={
+            "flow": dtype if dtype in FORMATS else stored,
+            "text_encoder": _text_dtype(computing),
+            "autoencoder": management.vae_dtype(),
+        },
         keep_text_encoder=True,
         operations=comfy.ops.manual_cast,
         on_progress=on_progress,
@@ -46,6 +55,13 @@ def load(name: str, dtype: str, on_progress: OnProgress) -> tuple[Model, Placed 
     encoder = _placed_text_encoder(pipeline)
     model = Model(pipeline, flow, _placed_autoencoder(pipeline), encoder)
     return model, encoder, StarFlowVae(model, bring)
+
+
+def with_loras(model: Model, loras: Sequence[tuple[Lora, float]]) -> Model:
+    """See `host.Host.with_loras`; the flow with them is a part of its own, which ComfyUI moves and frees."""
+    pipeline = changed(model.pipeline, loras, operations=comfy.ops.manual_cast)
+    flow = _placed(pipeline.flow, management.get_torch_device(), management.unet_offload_device())
+    return replace(model, pipeline=pipeline, flow=flow)
 
 
 def bring(placed: Placed, memory: int) -> int:

@@ -1,4 +1,4 @@
-"""The likelihood node's message to the browser: numbers, the map, and the picture in ComfyUI's temporary folder."""
+"""Messages of nodes to the browser: likelihoods with their pictures in ComfyUI's temporary folder, and files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,14 @@ from typing import Any
 import folder_paths
 from PIL import Image
 
+from .compression import Written
 from .likelihood import Scored
+
+
+def ui_of(details: Sequence[Scored] | Sequence[Written]) -> dict[str, Any]:
+    """The message of a node that shows something."""
+    written = [str(one) for one in details if isinstance(one, Written)]
+    return {"text": written} if written else likelihood_ui([one for one in details if isinstance(one, Scored)])
 
 
 def likelihood_ui(scored: Sequence[Scored]) -> dict[str, Any]:

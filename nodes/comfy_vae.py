@@ -12,6 +12,8 @@ import comfy.model_management as management
 import torch
 from torch import Tensor
 
+from starflow_core.images import grey
+
 from . import convert
 from .comfy_progress import bar, cancellable
 from .pictures import PIXEL_MEMORY
@@ -41,7 +43,8 @@ class StarFlowVae:
             x = convert.data(self._model, {"samples": samples})
             if pipeline.autoencoder is not None:
                 x = self._each(pipeline.autoencoder.decode, x, x.shape[-1] * x.shape[-2] * pipeline.factor**2)
-            return ((x.clamp(-1, 1) + 1) / 2).movedim(1, -1).to(management.intermediate_device())
+            colours = x.expand(-1, 3, -1, -1) if x.shape[1] == 1 else x  # a flow of grey pictures
+            return ((colours.clamp(-1, 1) + 1) / 2).movedim(1, -1).to(management.intermediate_device())
 
     def encode(self, pixels: Tensor) -> Tensor:
         pipeline = self._model.pipeline
@@ -49,6 +52,8 @@ class StarFlowVae:
         height, width = (side - side % multiple for side in pixels.shape[1:3])
         with torch.inference_mode(False), torch.no_grad():
             x = pixels[:, :height, :width, :3].movedim(-1, 1) * 2 - 1
+            if pipeline.channels == 1:
+                x = grey(x)
             if pipeline.autoencoder is not None:
                 x = self._each(pipeline.autoencoder.encode, x, width * height)
             encoded: Tensor = convert.latent(self._model, x)["samples"]

@@ -30,7 +30,7 @@ def encode_text(
     prompt = words.plain(text)
     features = conditions.encoded(host, text_encoder, [prompt])
     conditions.tell_unread(host, text_encoder, [prompt])
-    return conditions.conditioning(features, "a model that reads text")
+    return conditions.conditioning(features, "a model that reads text", prompt)
 
 
 @node(
@@ -52,7 +52,8 @@ def label_class(
     classes = model.pipeline.classes
     if classes is None:
         raise ValueError(f"{model.pipeline.name} knows no classes; use STARFlow Text Encode instead.")
-    return conditions.conditioning(classes.encode([_chosen(name, class_name)]), "a model of classes")
+    chosen = _chosen(name, class_name)
+    return conditions.conditioning(classes.encode([chosen]), "a model of classes", chosen)
 
 
 def _chosen(name: str, class_name: str) -> str:

@@ -10,7 +10,8 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from .host import Host
-from .values import OF_MODEL, Conditioning, Model, Placed
+from .origin import prompt_mark
+from .values import OF_MODEL, PROMPT, Conditioning, Model, Placed
 
 PROMPT_MEMORY = 512 * 2**20  # bytes, for the activations of the largest text encoder on one prompt
 # Settings that ComfyUI's nodes write into a conditioning, by key: the node, and the value without effect.
@@ -32,9 +33,10 @@ SETTINGS: dict[str, tuple[str, Any]] = {
 }
 
 
-def conditioning(features: Tensor, kind: str) -> Conditioning:
-    """Features (1, L, D) or labels (1,) as a CONDITIONING; `kind` names the models that they fit."""
-    return [[features.float().cpu() if features.is_floating_point() else features.cpu(), {OF_MODEL: kind}]]
+def conditioning(features: Tensor, kind: str, prompt: str) -> Conditioning:
+    """Features (1, L, D) or labels (1,) of a prompt as a CONDITIONING; `kind` names the models that they fit."""
+    kept = features.float().cpu() if features.is_floating_point() else features.cpu()
+    return [[kept, {OF_MODEL: kind, PROMPT: prompt_mark(prompt, kept)}]]
 
 
 def condition(host: Host, model: Model, conditioning: Conditioning | None, batch: int) -> Tensor | None:
@@ -148,7 +150,7 @@ def _check_settings(more: Mapping[str, Any]) -> None:
     """Refuse settings of other nodes that a flow would silently ignore."""
     for key, value in more.items():
         node, nothing = SETTINGS.get(key, (f"a node that sets {key}", None))
-        if key == OF_MODEL or value is None or (not isinstance(value, Tensor) and value == nothing):
+        if key in (OF_MODEL, PROMPT) or value is None or (not isinstance(value, Tensor) and value == nothing):
             continue
         raise ValueError(
             f"This conditioning went through {node}, which a flow cannot heed: it has no timesteps and no areas, and "

@@ -12,11 +12,11 @@ from starflow_core.memory import forward_memory
 from starflow_core.progress import part_of
 
 from . import conditions
-from .declaration import CONDITIONING, FLOAT, IMAGE, MASK, MODEL, Number, Output, Seed, Socket, node
+from .declaration import CONDITIONING, FLOAT, IMAGE, MASK, MODEL, Number, Output, Seed, Shown, Socket, node
 from .host import Host
 from .pictures import decoded, encoded
 from .seen import Seen
-from .values import Conditioning, Image, Mask, Model
+from .values import Conditioning, Image, Model
 
 
 @node(
@@ -43,7 +43,7 @@ def measure(
     conditioning: Annotated[Conditioning | None, Socket("what the picture is thought to show", CONDITIONING)] = None,
     draws: Annotated[int, Number("noise draws that are averaged over", 1, 256, 1)] = 4,
     seed: Annotated[int, Seed("of the noise draws; it stays, so that figures compare")] = 0,
-) -> tuple[float, Image, Mask, list[float]]:
+) -> Shown:
     given = conditions.condition(host, model, conditioning, 1)
     x = encoded(host, model, image)
     flow = model.pipeline.flow
@@ -55,9 +55,10 @@ def measure(
         ]
     seen = Seen.of(model, image, decoded(host, model, x[:1])[0].size)
     scores = [one.score for one in found]
-    return (
+    outputs = (
         sum(scores) / len(scores),
         seen.heatmaps([one.map for one in found], bounds(flow)),
         seen.mask(torch.stack([doubt(one.map, flow) for one in found])),
         scores,
     )
+    return Shown(outputs, found)

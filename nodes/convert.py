@@ -72,6 +72,16 @@ def samples(latent: Latent) -> Tensor:
     return values
 
 
+def is_masked(latent: Latent) -> bool:
+    """Whether a LATENT has a mask, of Set Latent Noise Mask or VAE Encode (for Inpainting)."""
+    return isinstance(latent, dict) and latent.get("noise_mask") is not None
+
+
+def beside(latent: Latent) -> Latent:
+    """What a LATENT holds beside its values and a mask, which goes along with what is made of it."""
+    return {name: value for name, value in latent.items() if name not in ("samples", "noise_mask")}
+
+
 def unmasked(model: Model, latent: Latent) -> Tensor:
     """The same for a node that reads the whole latent; a mask is an error.
 
@@ -80,6 +90,33 @@ def unmasked(model: Model, latent: Latent) -> Tensor:
     """
     _check_mask(latent)
     return data(model, latent)
+
+
+def masked_data(model: Model, latent: Latent, mask: Mask | None) -> tuple[Tensor, Tensor]:
+    """A LATENT as data of a flow (B, C, H, W), and where it is drawn anew (B, 1, H, W).
+
+    Args:
+        model: whose latent it is.
+        latent: with a mask of its own, as Set Latent Noise Mask gives it, or without.
+        mask: a mask beside it; None for its own.
+
+    Raises:
+        ValueError: as for `data`; or there is no mask, or it has another shape, or there are two.
+    """
+    x, own = data(model, latent), latent.get("noise_mask")
+    if (mask is None) == (own is None):
+        told = "no mask; connect one, or use" if mask is None else "a mask of its own; connect no other, or leave out"
+        raise ValueError(f"This latent has {told} Set Latent Noise Mask.")
+    given = own if mask is None else mask
+    if not isinstance(given, Tensor) or given.ndim not in (2, 3, 4) or not given.numel():
+        got = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
+        raise ValueError(f"This mask is {got}; it must be (B, H, W).")
+    masks = given.float().reshape(-1, 1, *given.shape[-2:]).to(x.device)
+    if len(masks) not in (1, len(x)):
+        raise ValueError(f"These are {len(masks)} masks for {len(x)} latents; give one, or one for each.")
+    # A place is drawn anew if any pixel in it is.
+    holes = torch.nn.functional.adaptive_max_pool2d((masks >= 0.5).float(), x.shape[2:]).bool()
+    return x, holes.expand(len(x), -1, -1, -1)
 
 
 def noise_latent(model: Model, z: Tensor) -> Latent:
@@ -129,10 +166,11 @@ def _samples(latent: Latent) -> Tensor:
 
 
 def _check_mask(latent: Latent) -> None:
-    if latent.get("noise_mask") is not None:
+    if is_masked(latent):
         raise ValueError(
-            "This latent has a mask, of Set Latent Noise Mask or VAE Encode (for Inpainting), which a flow cannot "
-            "heed: it reads and draws whole pictures. Take the mask off, by connecting the latent from before it."
+            "This latent has a mask, of Set Latent Noise Mask or VAE Encode (for Inpainting), which cannot be heeded "
+            "here: whole pictures are read. STARFlow Inpaint, and the latent of STARFlow Sampler, draw the masked "
+            "places anew; or connect the latent from before the mask."
         )
 
 

@@ -93,10 +93,11 @@ class Seed(Field):
 
 @dataclass(frozen=True)
 class Text(Field):
-    """A text of at most `longest` characters, in a field of `lines` lines."""
+    """A text of at most `longest` characters, in a field of `lines` lines; with `is_file`, the name of a file."""
 
     lines: int = 1
     longest: int = 10_000
+    is_file: bool = False
 
     def checked(self, value: Any) -> str:
         if not isinstance(value, str):
@@ -175,14 +176,24 @@ class Input:
             raise ValueError(f"{self.label.capitalize()} {error}") from None
 
 
+def is_file(given: Input) -> bool:
+    """Whether an input is the name of a file."""
+    return isinstance(given.field, Text) and given.field.is_file
+
+
 @dataclass(frozen=True)
 class Output:
-    """An output of a node; with `is_list`, a list with one value per picture."""
+    """An output of a node; with `is_list`, a list with one value per picture.
+
+    Attributes:
+        is_file: of a text: it is the name of a file that the host has written.
+    """
 
     name: str
     type: str
     help: str = ""
     is_list: bool = False
+    is_file: bool = False
 
 
 @dataclass(frozen=True)

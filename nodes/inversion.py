@@ -41,15 +41,20 @@ def invert(
     conditioning: Annotated[Conditioning | None, Socket("what the picture shows", CONDITIONING)] = None,
 ) -> Latent:
     x = data_of(host, model, image, latent)
+    return convert.noise_latent(model, noise_of(host, model, x, conditions.condition(host, model, conditioning, 1)))
+
+
+def noise_of(host: Host, model: Model, x: torch.Tensor, condition: torch.Tensor | None) -> torch.Tensor:
+    """The flow's noise (B, C, H, W) of data, under one condition (1, …)."""
     flow = model.pipeline.flow
-    condition = conditions.condition(host, model, conditioning, 1)
     H, W = flow.grid(x)
     parts = x.split(max(1, TOKENS_AT_ONCE // (H * W)))
     report = host.steps()
+    report(0, len(x))
     z: list[torch.Tensor] = []
     with host.in_memory(model.flow, forward_memory(flow, len(parts[0]), (H, W), condition)), torch.no_grad():
         for part in parts:
             given = None if condition is None else condition.expand(len(part), *condition.shape[1:])
             z += flow(part, given).z
             report(len(z), len(x))
-    return convert.noise_latent(model, torch.stack(z))
+    return torch.stack(z)

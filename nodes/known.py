@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from starflow_core.codecs.autoencoder import AutoencoderConfig
+from starflow_core.codecs.classes import Classes
 from starflow_core.images import fitted_size
 from starflow_core.weights.model_folder import EMBEDDED, embedded_models, read_config, read_flow_config
 from starflow_core.weights.store import fetched
@@ -21,9 +22,8 @@ Found = TypeVar("Found")
 
 def class_names() -> list[str]:
     """The entry for no class, then the classes of all models on this machine."""
-    found = _read(lambda folder: read_config(folder).get("classes", []))
-    names = (name for classes in found.values() for name in classes if isinstance(name, str))
-    return list(dict.fromkeys([AS_NAMED, *names]))
+    found = _read(lambda folder: Classes(tuple(read_config(folder).get("classes", []))).names)
+    return list(dict.fromkeys([AS_NAMED, *(name for names in found.values() for name in names)]))
 
 
 def drawn_sizes() -> dict[str, dict[str, tuple[int, int]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+from starflow_core.quantization import NAMES
 from starflow_core.weights.model_folder import DEFAULT_MODEL, embedded_models
 from starflow_core.weights.store import fetched
 from starflow_core.weights.table import CHECKPOINTS
@@ -38,7 +39,13 @@ def load(
     model: Annotated[
         str, Choice("embedded ones work at once; others are fetched when they are first asked for", models)
     ] = DEFAULT_MODEL,
-    dtype: Annotated[str, Choice("of the flow's weights; by default what suits the device", DTYPES)] = "default",
+    dtype: Annotated[
+        str,
+        Choice(
+            "of the flow's weights; int8, fp8 and int4 take the least memory; by default what suits",
+            (*DTYPES, *NAMES),
+        ),
+    ] = "default",
     accept_licence: Annotated[
         bool, Flag("of a model that is to be fetched: Apple's are for research only, see the help of this node")
     ] = False,

@@ -11,7 +11,7 @@ from starflow_core.insight.scoring import at_once
 from starflow_core.memory import forward_memory
 
 from . import conditions, words
-from .declaration import FLOAT, IMAGE, MODEL, STRING, Number, Output, Seed, Socket, Text, node
+from .declaration import FLOAT, IMAGE, MODEL, STRING, Number, Output, Seed, Shown, Socket, Text, node
 from .host import Host
 from .pictures import decoded, encoded
 from .seen import Seen
@@ -48,7 +48,7 @@ def match_prompts(
     prompts: Annotated[str, Text("what it may show, one a line", lines=5)] = "",
     draws: Annotated[int, Number("noise draws that are averaged over", 1, 256, 1)] = 4,
     seed: Annotated[int, Seed("of the noise draws; it stays, so that figures compare")] = 0,
-) -> tuple[list[str], Image, list[float], list[float], str]:
+) -> Shown:
     asked = [words.plain(line.strip()) for line in prompts.splitlines() if line.strip()]
     if not asked:
         raise ValueError("There is no prompt to match; write one a line.")
@@ -59,22 +59,23 @@ def match_prompts(
     found = _matched(host, model, x, asked, given, draws, seed)
     seen = Seen.of(model, image, decoded(host, model, x[:1])[0].size)
     places = [int(one.scores.argmax()) for one in found]
-    return (
+    outputs = (
         [one.best for one in found],
         seen.heatmaps([one.maps[place] for one, place in zip(found, places, strict=True)]),
         [float(one.scores[place]) for one, place in zip(found, places, strict=True)],
         [float(one.posterior[place]) for one, place in zip(found, places, strict=True)],
         "\n\n".join(_report(one) for one in found),
     )
+    return Shown(outputs, found)
 
 
 def _matched(
     host: Host, model: Model, x: Tensor, prompts: list[str], given: Tensor, draws: int, seed: int
 ) -> list[Match]:
-    flow = model.pipeline.flow
+    flow, weight = model.pipeline.flow, model.pipeline.prompt_weight
     batch = at_once(flow.grid(x), len(x) * draws * len(given))
     with host.in_memory(model.flow, forward_memory(flow, batch, flow.grid(x), given[:1])):
-        return match(flow, x, prompts, given, draws=draws, seed=seed, on_progress=host.steps())
+        return match(flow, x, prompts, given, draws=draws, seed=seed, weight=weight, on_progress=host.steps())
 
 
 def _report(found: Match) -> str:

@@ -7,15 +7,19 @@ from typing import Annotated
 
 import torch
 
-from starflow_core.flow.noise import seeded_noise, varied
+from starflow_core.editing.vary import fresh_share, varied
+from starflow_core.flow.noise import seeded_noise
 from starflow_core.images import fitted_size
 from starflow_core.samplers import Sequential
 from starflow_core.sampling import Sampling
 
 from . import conditions, convert
-from .declaration import CONDITIONING, LATENT, MODEL, Choice, Number, Output, Seed, Socket, node
+from .declaration import CONDITIONING, LATENT, MODEL, Choice, Number, Output, Seed, Shown, Socket, node
 from .host import Host
+from .inversion import noise_of
 from .known import RATIOS
+from .masked_sampling import drawn_in_mask
+from .origin import origin_of, prompt_of
 from .values import Conditioning, Latent, Model
 
 OWN = -1.0  # guidance and temperature: the model's
@@ -30,7 +34,20 @@ DENOISE = ("default", "on", "off")
     "picture back.",
     outputs=(Output("latent", LATENT, "for STARFlow Decode or VAE Decode"),),
     category="sampling",
-    aliases=("normalizing flow", "TarFlow", "text to image", "generate", "draw", "KSampler", "jacobi", "variation"),
+    aliases=(
+        "normalizing flow",
+        "TarFlow",
+        "text to image",
+        "generate",
+        "draw",
+        "KSampler",
+        "jacobi",
+        "variation",
+        "image to image",
+        "img2img",
+        "inpainting",
+        "Set Latent Noise Mask",
+    ),
     essentials="Image Generation",
 )
 def sample(
@@ -69,8 +86,17 @@ def sample(
         float,
         Number("with noise connected: how much of it gives way to fresh noise of the seed; 0 keeps the picture"),
     ] = 0.0,
-) -> Latent:
+    latent: Annotated[
+        Latent | None,
+        Socket("a picture to start from, or to draw into where it has a mask; instead of a size or noise", LATENT),
+    ] = None,
+    strength: Annotated[
+        float, Number("with a latent connected: how far to depart from it; 0 keeps the picture, 1 draws another")
+    ] = 0.5,
+) -> Shown:
     pipeline = model.pipeline
+    if latent is not None and noise is not None:
+        raise ValueError("Both a latent and noise are connected; connect one of them.")
     own = None if noise is None else False  # a picture's own noise gives it back as it was
     chosen = Sampling(
         guidance=chosen_or_none(guidance),
@@ -78,23 +104,42 @@ def sample(
         sampler=Sequential() if sampler == "sequential" else pipeline.jacobi(tolerance),
         denoise=own if denoise == "default" else denoise == "on",
     )
-    if noise is not None:
+    if latent is not None and strength == 0:
+        convert.data(model, latent)  # what is no picture of the model is told
+        return Shown(({**convert.beside(latent), "samples": latent["samples"]},))
+    prompts = (prompt_of(positive), prompt_of(negative))
+    if latent is not None and convert.is_masked(latent):
+        asked = dataclasses.replace(chosen, seed=seed, count=batch_size)
+        drawn, used = drawn_in_mask(host, model, latent, positive, negative, asked)
+        origin = origin_of(model, used, sampler, tolerance, prompts, used.seeds(), edit="inpaint")
+        return Shown((drawn,), origin)
+    share = 1.0
+    if latent is not None:
+        x = convert.data(model, latent)
+        share = fresh_share(strength)
+        z = noise_of(host, model, x, conditions.condition(host, model, positive, 1))
+        z = z.expand(batch_size, -1, -1, -1) if len(z) == 1 else z
+        z = varied(z, pipeline.temperature(chosen) * seeded_noise(z.shape[1:], seed, len(z)).to(z), strength)
+    elif noise is not None:
         z = convert.noise(model, noise)
         z = varied(z, pipeline.temperature(chosen) * seeded_noise(z.shape[1:], seed, len(z)), variation)
     else:
         shape = datum_shape(model, aspect_ratio, width, height)
         z = pipeline.temperature(chosen) * seeded_noise(shape, seed, batch_size)
-    is_guided = pipeline.guidance(chosen).strength > 0
+    is_guided = pipeline.guidance(chosen, share).strength > 0
     condition = conditions.condition(host, model, positive, len(z))
     unconditional = conditions.condition(host, model, negative, len(z)) if is_guided else None
     condition, unconditional = conditions.of_one_length(condition, unconditional)
     batch = min(len(z), pipeline.at_once(z.shape[1:], condition, chosen))
     with host.in_memory(model.flow, pipeline.memory(batch, z.shape[1:], condition, chosen)) as free:
         chosen = dataclasses.replace(chosen, memory=free)
-        x = pipeline.draw(z, condition, unconditional, chosen, host.progress(model))
+        x = pipeline.draw(z, condition, unconditional, chosen, host.progress(model), share=share)
     if not bool(torch.isfinite(x).all()):
         raise ValueError("Numbers grew beyond bounds; lower the guidance, or choose another seed.")
-    return convert.latent(model, x)
+    edit = {} if latent is None and noise is None else {"edit": "vary"}
+    seeds = Sampling(seed=seed, count=len(x)).seeds()
+    origin = origin_of(model, chosen, sampler, tolerance, prompts, seeds, **edit)
+    return Shown((convert.latent(model, x),), origin)
 
 
 def chosen_or_none(value: float) -> float | None:

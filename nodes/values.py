@@ -24,6 +24,7 @@ Latent: TypeAlias = dict[str, Any]
 Conditioning: TypeAlias = list[list[Any]]
 
 OF_MODEL = "starflow_model"  # in a conditioning: the kind of its features
+PROMPT = "starflow_prompt"  # in a conditioning: the prompt of its features, and their checksum
 NOISE_OF = "starflow_noise"  # in a latent: marks a flow's noise, and names its model
 
 

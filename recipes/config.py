@@ -28,6 +28,7 @@ class Config:
     flow: dict[str, Any]
     sampling: dict[str, Any]
     judge: dict[str, Any]
+    codec: dict[str, Any]
     tarflow: dict[str, dict[str, Any]]  # by the name of the model
 
     @property

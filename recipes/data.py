@@ -33,6 +33,11 @@ class Data:
     unseen: np.ndarray
     unknown: np.ndarray
 
+    @property
+    def shuffled_unseen(self) -> np.ndarray:
+        """`unseen` in a random order that is always the same; figures are measured on the first of them."""
+        return np.random.default_rng(0).permutation(self.unseen)
+
     def samples(self, seed: int, **shares: Any) -> Samples:
         """Return random samples of the pictures to train on; `shares` override defaults of `Settings`."""
         return Samples(self.pictures, self.held_out, Settings(**shares), seed, self.trained)

@@ -13,22 +13,20 @@ import torch
 from starflow_core.codecs.autoencoder import Autoencoder
 from starflow_core.codecs.classes import Classes
 from starflow_core.codecs.text_encoder import TextEncoder
-from starflow_core.flow.noise import seeded_noise
 from starflow_core.flow.starflow import StarFlow
 from starflow_core.flow.tarflow import TarFlow
 from starflow_core.pipeline import Pipeline
-from starflow_core.samplers.calibration import count_iterations
 from starflow_core.sampling import SamplingDefaults
+from starflow_core.training.finish import typical_iterations
 from starflow_core.training.loop import device
 from starflow_core.weights.model_folder import EMBEDDED, VAE_WEIGHTS, embedded_models, read_config, save
 
 from . import autoencoder, classes, data, reference, tarflow, text
 from .config import Config, arguments
-from .figures import BEGIN, END
+from .figures import FIGURES, marks
 from .flow import CHECKPOINT, TextToLatents, text_encoder
 
 TYPICAL = ("red heart", "smiling face", "dog face", "pizza")
-TYPICAL_CLASSES = 4
 
 
 def load(config: Config) -> tuple[TextToLatents, TextEncoder, Autoencoder]:
@@ -59,28 +57,17 @@ def tarflow_pipeline(config: Config, name: str) -> Pipeline:
 
 def export(pipeline: Pipeline, folder: Path) -> None:
     """Write the model folder; write its card only if there is none yet."""
-    pipeline.defaults = dataclasses.replace(pipeline.defaults, iterations=typical_iterations(pipeline))
+    typical = pipeline.classes.names if pipeline.classes else TYPICAL
+    pipeline.defaults = dataclasses.replace(pipeline.defaults, iterations=typical_iterations(pipeline, typical))
     # A flow of 8-bit pictures distinguishes steps that bfloat16 rounds away.
     save(pipeline, folder, dtype=torch.float16 if pipeline.flow.is_dequantized else torch.bfloat16)
     _share_vae(folder)
     card = folder / "README.md"
     if not card.exists():
-        card.write_text(f"# {pipeline.name}\n\n{BEGIN}\n{END}\n")
+        begin, end = marks(FIGURES)
+        card.write_text(f"# {pipeline.name}\n\n{begin}\n{end}\n")
     size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
     print(f"{folder}: {size / 1e6:.1f} MB")
-
-
-def typical_iterations(pipeline: Pipeline) -> tuple[int, ...]:
-    """Count the iterations of `Jacobi` by block, at default settings, for the hardest of a few prompts or classes."""
-    config, defaults = pipeline.flow.config, pipeline.defaults
-    typical = pipeline.classes.names[:TYPICAL_CLASSES] if pipeline.classes else TYPICAL
-    return count_iterations(
-        pipeline.flow,
-        defaults.temperature * seeded_noise((config.in_channels, config.img_size, config.img_size), 0, len(typical)),
-        pipeline.condition(typical),
-        guidance=defaults.guidance,
-        unconditional=pipeline.condition([""]),
-    )
 
 
 def _share_vae(folder: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from starflow_core.insight.evaluation import mean_and_error
 
 QUANTILE = 1.96  # of the normal distribution, for 95 %
-BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+FIGURES = "figures"
 
 
 @dataclass(frozen=True)
@@ -42,14 +42,20 @@ def table(figures: Sequence[Figure]) -> str:
     return "\n".join(["| | |", "| --- | --- |", *(f"| {figure.what} | {figure} |" for figure in figures)])
 
 
-def write(text: str, card: Path) -> None:
-    """Put a text between the marks on a card.
+def write(text: str, page: Path, name: str = FIGURES) -> None:
+    """Put a text between the marks of a name on a page, such as a model's card.
 
     Raises:
-        ValueError: the card has no such marks.
+        ValueError: the page has no such marks.
     """
-    before, begin, rest = card.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not end:
-        raise ValueError(f"{card} needs a line {BEGIN} and a line {END} after it, between which the figures go.")
-    card.write_text(f"{before}{begin}\n{text}\n{end}{after}")
+    begin, end = marks(name)
+    before, found, rest = page.read_text(encoding="utf-8").partition(begin)
+    _, ended, after = rest.partition(end)
+    if not found or not ended:
+        raise ValueError(f"{page} needs a line {begin} and a line {end} after it, between which the figures go.")
+    page.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}", encoding="utf-8")
+
+
+def marks(name: str) -> tuple[str, str]:
+    """The lines on a page before and after a text that is written there."""
+    return f"<!-- {name}: begin -->", f"<!-- {name}: end -->"

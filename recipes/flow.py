@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import random
 
 import numpy as np
@@ -16,9 +15,8 @@ from starflow_core.codecs.text_encoder import TextEncoder, masked_features
 from starflow_core.flow.config import StarFlowConfig
 from starflow_core.flow.starflow import StarFlow
 from starflow_core.pipeline import Pipeline
-from starflow_core.training.initialisation import start_as_identity
+from starflow_core.training.flows import bits_per_dim, hidden_weights, matrices, new_starflow, with_gaussian_noise
 from starflow_core.training.loop import Trainer, device
-from starflow_core.training.mixed_precision import edges_in_float32, training_operations
 from starflow_core.weights.model_folder import load
 
 from . import autoencoder, data, meaning, text
@@ -44,20 +42,16 @@ class TextToLatents(nn.Module):
 
     def bits_per_dim(self, latents: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
         """Mean bits per dimension of noised latents (B, C, H, W) given token ids (B, L)."""
-        log_prob = self.flow(latents, masked_features(self.text_encoder, ids, mask)).log_prob
-        return -log_prob.mean() / (math.log(2) * latents[0].numel())
+        return bits_per_dim(self.flow, latents, masked_features(self.text_encoder, ids, mask))
 
     def hidden_weights(self) -> list[Tensor]:
         """The matrices within all transformer layers."""
-        layers = [layer for block in self.flow.blocks for layer in block.attn_blocks]
-        layers += self.text_encoder.encoder.block
-        linears = (module for layer in layers for module in layer.modules() if isinstance(module, nn.Linear))
-        return [linear.weight for linear in linears]
+        return [*hidden_weights(self.flow), *matrices(self.text_encoder.encoder.block)]
 
 
 def build_flow(config: Config, txt_dim: int) -> StarFlow:
     settings = config.flow
-    flow = StarFlow(
+    return new_starflow(
         StarFlowConfig(
             in_channels=config.autoencoder["latent_channels"],
             img_size=config.data["image_size"] // 2 ** (len(config.autoencoder["block_out_channels"]) - 1),
@@ -71,14 +65,8 @@ def build_flow(config: Config, txt_dim: int) -> StarFlow:
             soft_clip=float(settings["soft_clip"]),
             noise_std=settings["noise_std"],
         ),
-        training_operations(device().type),
+        device(),
     )
-    edges_in_float32(flow)
-    for block in flow.blocks:
-        assert block.sos_embed is not None
-        nn.init.normal_(block.sos_embed)
-    start_as_identity(flow)
-    return flow
 
 
 def start_from(model: TextToLatents, encoder: TextEncoder, pipeline: Pipeline) -> None:
@@ -116,10 +104,6 @@ def latents_of(encoder: Autoencoder, images: np.ndarray) -> Tensor:
     return torch.cat([encoder.encode(as_tensor(chunk)) for chunk in chunks])
 
 
-def noised(latents: Tensor, std: float, generator: torch.Generator | None = None) -> Tensor:
-    return latents + std * torch.randn(latents.shape, generator=generator).to(latents)
-
-
 def train(config: Config) -> None:
     settings = config.flow
     torch.manual_seed(settings["seed"])
@@ -134,13 +118,13 @@ def train(config: Config) -> None:
 
     places = pictures.watched(HELD_OUT)
     generator = torch.Generator().manual_seed(settings["seed"])
-    unseen = noised(latents_of(images, pictures.images(places)), settings["noise_std"], generator)
+    unseen = with_gaussian_noise(latents_of(images, pictures.images(places)), settings["noise_std"], generator)
     tokens = encoder.tokenize([captions.caption(Shown(row), random.Random(row.id)) for row in pictures.rows(places)])
 
     def batch_loss(model: TextToLatents) -> Tensor:
         latents, said = pool.draw(settings["batch_size"])
         said = [_forgotten(caption, settings, samples.rng) for caption in said]
-        return model.bits_per_dim(noised(latents, settings["noise_std"]), *encoder.tokenize(said))
+        return model.bits_per_dim(with_gaussian_noise(latents, settings["noise_std"]), *encoder.tokenize(said))
 
     def held_out_bits(model: TextToLatents) -> float:
         return float(model.bits_per_dim(unseen, *tokens))

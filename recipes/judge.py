@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -113,11 +114,12 @@ def train(config: Config) -> None:
         return sum(rank < 5 for rank in ranks) / len(ranks)
 
     path = config.folder / CHECKPOINT
-    Trainer(build(config), batch_loss, path, settings, right_among_held_out, rng=samples.rng, autocast=False).run()
+    Trainer(build(config), batch_loss, path, settings, right_among_held_out, rng=samples.rng).run()
 
 
-def load(config: Config) -> Judge:
-    path = config.folder / CHECKPOINT
+def load(config: Config, path: Path | None = None) -> Judge:
+    """A trained judge, from its file; by default the one that was trained with the configuration."""
+    path = path or config.folder / CHECKPOINT
     if not path.exists():
         raise SystemExit("There is no judge yet; run `python -m recipes.judge` first.")
     matcher = build(config)

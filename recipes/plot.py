@@ -2,29 +2,17 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 
 from matplotlib.figure import Figure
+
+from starflow_core.training.log import curves
 
 from .config import arguments
 
 TARGET = Path("docs/training.png")
 HELD_OUT = dict.fromkeys(("autoencoder", "decoder"), "PSNR, dB, held-out pictures")
 OTHERS = "bits/dim"
-
-
-def curves(log: Path) -> dict[str, list[float]]:
-    """The columns of a log: `pictures`, `loss` and `held_out`."""
-    with log.open(newline="") as file:
-        rows = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-    # An interrupted training resumes from its last checkpoint, and logs the steps after it a second time.
-    kept: list[dict[str, float]] = []
-    for row in rows:
-        while kept and kept[-1]["pictures"] >= row["pictures"]:
-            kept.pop()
-        kept.append(row)
-    return {name: [row[name] for row in kept] for name in ("pictures", "loss", "held_out")}
 
 
 def plot(logs: list[Path]) -> Figure:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from starflow_core.codecs.autoencoder import Autoencoder
+from starflow_core.flow.precision import bfloat16_is_faster
 
 from .pictures.samples import Samples
 from .pixels import as_tensor
@@ -16,8 +17,11 @@ from .pixels import as_tensor
 class Pool:
     """The newest `capacity` samples: latents with their captions.
 
-    Drawing, changing and encoding a picture costs about as much as a training step with it. So each batch has only a
-    few new samples; the others are drawn from the pool.
+    Drawing, changing and encoding a picture costs a third of a training step with it. So a part of each batch is
+    new samples, and the others are drawn from the pool. A sample that is seen again and again is learnt by heart,
+    even among thousands: with a batch of 64 of which 8 were new, and a pool that had begun with 1,000, the loss of
+    training was 0.37 bits per dimension after 28,000 pictures, and 0.44 on new samples. Of new samples alone, 5,000
+    pictures lowered the held-out figure by 0.014, which those 28,000 had raised by 0.023.
 
     Args:
         samples: the source of new samples.
@@ -29,7 +33,7 @@ class Pool:
     """
 
     def __init__(
-        self, samples: Samples, encoder: Autoencoder, *, capacity: int, fresh: int, first: int = 1_000
+        self, samples: Samples, encoder: Autoencoder, *, capacity: int, fresh: int, first: int = 6_000
     ) -> None:
         self.samples, self.encoder = samples, encoder
         self.capacity, self.fresh, self.first = capacity, fresh, min(first, capacity)
@@ -54,8 +58,11 @@ class Pool:
     def _add(self, number: int) -> list[int]:
         """Draw, encode and keep new samples; return their places in the pool."""
         images, captions = self.samples.draw(number)
+        kind = self.encoder.device.type
+        with torch.autocast(kind, torch.bfloat16, enabled=bfloat16_is_faster(kind)):  # rounds by 1 %; noise is 20 %
+            latents = self.encoder.encode(as_tensor(images)).half().cpu()
         places = []
-        for latent, caption in zip(self.encoder.encode(as_tensor(images)).half().cpu(), captions, strict=True):
+        for latent, caption in zip(latents, captions, strict=True):
             if len(self.latents) < self.capacity:
                 places.append(len(self.latents))
                 self.latents.append(latent)

@@ -7,6 +7,7 @@ class. They are measured on the pictures of these names.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import random
 import warnings
@@ -20,6 +21,7 @@ from tqdm import tqdm
 
 from starflow_core.codecs.prompt_warning import PromptWarning
 from starflow_core.insight.known_pictures import measure_reference
+from starflow_core.insight.prompt_weight import measure_prompt_weight
 from starflow_core.insight.reference import LEAST_PICTURES, Reference, identity
 from starflow_core.pipeline import Pipeline
 from starflow_core.weights.model_folder import embedded_models, load, model_folder
@@ -33,6 +35,7 @@ from .pictures.picture import Picture
 FIRST = Path(__file__).with_name("first_models.json")
 FIRST_SETS = ("noto", "twemoji")
 PICTURES = 500
+RESERVED = 200  # of the shuffled held-out pictures, on which the figures of matching are measured
 
 
 @dataclass(frozen=True)
@@ -100,10 +103,28 @@ def write(config: Config, folder: Path) -> None:
     if len(found.images) < LEAST_PICTURES:
         print(f"{folder}: too few pictures for a reference; it has none.")
         return
-    made = measured(pipeline, found)
+    made = dataclasses.replace(measured(pipeline, found), prompt_weight=prompt_weight(config, pipeline))
     made.save(folder)
     number = 0 if made.described is None else made.described.number
     print(f"{folder}: compared with {made.pictures}; {made.plain.number} given nothing, {number} described")
+    print(f"{folder}: weight of prompts {made.prompt_weight}")
+
+
+def prompt_weight(config: Config, pipeline: Pipeline) -> float:
+    """Measure the weight of prompts on held-out pictures, save those that figures of matching are measured on."""
+    if not pipeline.is_conditional:
+        return 1.0
+    pictures = data.load(config, pipeline.trained_side)
+    reserved = set(pictures.shuffled_unseen[:RESERVED].tolist())
+    _, unseen = seen_and_unseen(pipeline, pictures)
+    places = np.array([place for place in unseen if place not in reserved], int)
+    if not len(places):
+        return 1.0
+    prompts = [_named(pipeline, row) for row in pictures.rows(places)]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", PromptWarning)
+        images = [Image.fromarray(image) for image in pictures.images(places)]
+        return measure_prompt_weight(pipeline, images, prompts) or 1.0
 
 
 def is_first(pipeline: Pipeline) -> bool:
@@ -129,10 +150,16 @@ def _first() -> dict[str, dict[str, str]]:
 
 def _said(pipeline: Pipeline, row: Picture) -> str:
     """The caption of a picture, or the name of its class; "" for no class."""
+    return _named(pipeline, row) if pipeline.classes else captions.caption(Shown(row), random.Random(row.id))
+
+
+def _named(pipeline: Pipeline, row: Picture) -> str:
+    """The name of a picture, or that of its class; "" for none that the model knows."""
     if pipeline.classes is None:
-        return captions.caption(Shown(row), random.Random(row.id))
+        return row.name
     label = classes.label(row)
-    return "" if label is None else classes.NAMES[label]
+    name = "" if label is None else classes.NAMES[label]
+    return name if name in pipeline.classes.names else ""
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from collections import Counter
 from itertools import accumulate
@@ -11,19 +10,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from starflow_core.codecs.classes import NO_CLASS
-from starflow_core.codecs.dequantization import dequantized
 from starflow_core.flow.config import TarFlowConfig
 from starflow_core.flow.tarflow import TarFlow
-from starflow_core.training.initialisation import STD, start_as_identity
+from starflow_core.training.flows import bits_per_dim, new_tarflow, noised
 from starflow_core.training.loop import Trainer, device
-from starflow_core.training.mixed_precision import edges_in_float32, training_operations
 
 from . import classes, data
 from .config import Config, arguments
-from .flow import noised as with_gaussian_noise
 from .pixels import as_tensor
 
 HELD_OUT = 256  # pictures for the held-out figure in the log
@@ -35,7 +31,7 @@ def checkpoint(config: Config, name: str) -> Path:
 
 def build(settings: dict[str, Any]) -> TarFlow:
     """An untrained flow, which is the identity."""
-    flow = TarFlow(
+    return new_tarflow(
         TarFlowConfig(
             in_channels=3,
             img_size=settings["image_size"],
@@ -46,28 +42,8 @@ def build(settings: dict[str, Any]) -> TarFlow:
             num_classes=len(classes.NAMES),
             noise_std=settings["noise_std"],
         ),
-        training_operations(device().type),
+        device(),
     )
-    edges_in_float32(flow)
-    for block in flow.blocks:
-        assert block.pos_embed is not None
-        assert block.class_embed is not None
-        nn.init.normal_(block.pos_embed, std=STD)
-        nn.init.normal_(block.class_embed, std=STD)
-    start_as_identity(flow)
-    return flow.to(device())
-
-
-def noised(flow: TarFlow, x: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Add the training noise of the flow to pictures (B, C, H, W) in [−1, 1]."""
-    if flow.is_dequantized:
-        return dequantized(x, torch.rand(x.shape, generator=generator).to(x))
-    return with_gaussian_noise(x, flow.config.noise_std, generator)
-
-
-def bits_per_dim(flow: TarFlow, x: Tensor, labels: Tensor) -> Tensor:
-    """Mean bits per dimension of noised pictures (B, C, H, W) in [−1, 1] given labels (B,), in 8-bit steps."""
-    return math.log2(flow.levels) - flow(x, labels).log_prob.mean() / (math.log(2) * x[0].numel())
 
 
 class Batches:

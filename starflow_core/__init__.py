@@ -20,6 +20,13 @@ if TYPE_CHECKING:
     from .codecs.classes import Classes as Classes
     from .codecs.prompt_warning import PromptWarning as PromptWarning
     from .codecs.text_encoder import TextEncoder as TextEncoder
+    from .compression import Codec as Codec
+    from .compression import CodecError as CodecError
+    from .editing.ascent import Ascent as Ascent
+    from .editing.canvas import grown as grown
+    from .editing.inpainting import Fill as Fill
+    from .editing.morph import Morph as Morph
+    from .editing.settings import Filling as Filling
     from .flow.config import FlowConfig as FlowConfig
     from .flow.config import StarFlowConfig as StarFlowConfig
     from .flow.config import TarFlowConfig as TarFlowConfig
@@ -34,8 +41,11 @@ if TYPE_CHECKING:
     from .insight.known_pictures import measure_reference as measure_reference
     from .insight.likelihood import Likelihood as Likelihood
     from .insight.match import Match as Match
+    from .insight.ratio import LikelihoodRatio as LikelihoodRatio
     from .insight.reference import Reference as Reference
     from .pipeline import Pipeline as Pipeline
+    from .recover.reproduce import Reproduction as Reproduction
+    from .recover.reproduce import reproduce as reproduce
     from .samplers import Jacobi as Jacobi
     from .samplers import Progress as Progress
     from .samplers import Sequential as Sequential
@@ -48,21 +58,29 @@ __version__ = "0.2.0"
 
 _HOMES = {
     "Anomaly": "insight.anomaly",
+    "Ascent": "editing.ascent",
     "Autoencoder": "codecs.autoencoder",
     "AutoencoderConfig": "codecs.autoencoder",
     "Calibration": "insight.calibration",
     "Classes": "codecs.classes",
+    "Codec": "compression",
+    "CodecError": "compression",
     "Confidence": "insight.confidence",
+    "Fill": "editing.inpainting",
+    "Filling": "editing.settings",
     "FlowConfig": "flow.config",
     "StarFlowConfig": "flow.config",
     "FlowOutput": "flow.flow",
     "Jacobi": "samplers",
     "Likelihood": "insight.likelihood",
+    "LikelihoodRatio": "insight.ratio",
     "Match": "insight.match",
+    "Morph": "editing.morph",
     "Pipeline": "pipeline",
     "Progress": "samplers",
     "PromptWarning": "codecs.prompt_warning",
     "Reference": "insight.reference",
+    "Reproduction": "recover.reproduce",
     "Sequential": "samplers",
     "Sampling": "sampling",
     "StarFlow": "flow.starflow",
@@ -72,8 +90,10 @@ _HOMES = {
     "TarFlowGuidance": "flow.guidance",
     "TextEncoder": "codecs.text_encoder",
     "fetch": "weights.fetch",
+    "grown": "editing.canvas",
     "load": "weights.model_folder",
     "measure_reference": "insight.known_pictures",
+    "reproduce": "recover.reproduce",
     "save": "weights.model_folder",
 }
 __all__ = [*_HOMES, "__version__"]

@@ -36,6 +36,15 @@ def open_image(path: os.PathLike[str] | str, name: str | None = None) -> Image.I
     return _read(path, path if name is None else name)
 
 
+def open_unchanged(path: os.PathLike[str] | str) -> Image.Image:
+    """A picture from a file, of the mode and the depth that it has there; of an animation, the first frame.
+
+    Raises:
+        ValueError: the file is missing, not a picture, damaged or too large.
+    """
+    return _read(path, path, unchanged=True)
+
+
 def decode_image(encoded: bytes, name: str = "This file") -> Image.Image:
     """A picture from the bytes of its file, as `open_image` reads it.
 
@@ -49,13 +58,15 @@ def decode_image(encoded: bytes, name: str = "This file") -> Image.Image:
     return _read(io.BytesIO(encoded), name)
 
 
-def _read(file: os.PathLike[str] | str | io.BytesIO, name: os.PathLike[str] | str) -> Image.Image:
+def _read(
+    file: os.PathLike[str] | str | io.BytesIO, name: os.PathLike[str] | str, unchanged: bool = False
+) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # the warning comes at half the limit
             with Image.open(file) as image:
                 image.load()
-                return _in_8_bits(name, image).copy()
+                return (image if unchanged else _in_8_bits(name, image)).copy()
     except FileNotFoundError:
         raise ValueError(f"There is no file {name}.") from None
     except IsADirectoryError:
@@ -169,14 +180,21 @@ def checked_size(size: int | Sequence[int] | None, side: int, multiple: int) -> 
     return width, height
 
 
-def to_tensor(image: Image.Image) -> Tensor:
-    """An RGB picture as (3, H, W) in [−1, 1], float32."""
-    return torch.from_numpy(np.array(image, dtype=np.uint8)).permute(2, 0, 1).float() / 127.5 - 1
+def to_tensor(image: Image.Image, channels: int = 3) -> Tensor:
+    """An RGB picture as (channels, H, W) in [−1, 1], float32: its colours, or grey as one channel."""
+    pixels = np.array(image if channels == 3 else image.convert("L"), dtype=np.uint8)
+    return torch.from_numpy(pixels).view(*pixels.shape[:2], channels).permute(2, 0, 1).float() / 127.5 - 1
+
+
+def grey(colours: Tensor) -> Tensor:
+    """Luma (B, 1, H, W) of colours (B, 3, H, W), by the weights of ITU-R BT.601, which Pillow takes too."""
+    return (colours * colours.new_tensor([0.299, 0.587, 0.114]).view(3, 1, 1)).sum(1, keepdim=True)
 
 
 def to_images(tensor: Tensor) -> list[Image.Image]:
-    """(B, 3, H, W), clamped to [−1, 1], as RGB pictures."""
-    pixels = ((tensor.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
+    """(B, 3, H, W), or grey (B, 1, H, W), clamped to [−1, 1], as RGB pictures."""
+    colours = tensor.expand(-1, 3, -1, -1)
+    pixels = ((colours.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).permute(0, 2, 3, 1).cpu().numpy()
     return [Image.fromarray(image) for image in pixels]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .flow.block import FlowBlock
 from .flow.config import BlockShape
@@ -11,6 +11,7 @@ from .flow.flow import Flow
 from .flow.guidance import Guidance
 from .flow.predictor import drafts_pay, is_guided
 from .insight.likelihood import denoised_at_once
+from .quantization.formats import number_of_weights
 from .samplers import Jacobi, Sampler, Sequential
 from .samplers.secant import RANK
 
@@ -21,6 +22,13 @@ TURNING, ATTENDING = 13, 5
 # Those that a layer keeps for the gradient: both norms' inputs, queries, keys, values, attention's output, and the
 # widened ones of the MLP; and the gradients themselves.
 KEPT, GRADIENTS = 6, 8
+# The same in the training of a LoRA, all float32: the norms' outputs, queries, keys and values before and after the
+# rotation, attention's output, and the widened ones before and after the MLP's nonlinearity; and the gradients.
+LEARNT, LEARNT_WIDE, LEARNT_GRADIENTS = 9, 2, 6
+# Numbers that are kept for each one of a LoRA: itself, its gradient, the optimizer's two moments, its average, and the
+# best average.
+COPIES = 6
+LEARNT_MATRICES = 2  # of attention, N × N per head
 # Tensors of the size of the tokens: the noise, the contexts, and their results; the secant has more.
 TOKENS = 8
 SECANT = 4 * RANK + 4
@@ -79,6 +87,44 @@ def denoising_memory(flow: Flow, batch: int, grid: tuple[int, int], condition: T
     return at_once * (kept + most) + table
 
 
+def tuning_memory(flow: Flow, batch: int, grid: tuple[int, int], condition: Tensor | None, *, rank: int) -> int:
+    """Bytes to train a LoRA of a flow whose layers' activations are computed anew on the way back.
+
+    Those of the base's weights are among them; those of an autoencoder and of a text encoder are not.
+
+    Args:
+        flow: the base, in the dtype that its weights are kept in.
+        batch: pictures a step.
+        grid: tokens (H', W') of each.
+        condition: as the flow takes it.
+        rank: r, of the LoRA.
+    """
+    tokens = grid[0] * grid[1]
+    kept = most = table = 0
+    for block in flow.blocks:
+        shape = block.shape
+        N = tokens + _text_tokens(shape, condition)
+        wide = N * shape.width * FLOAT32
+        kept += shape.layers * wide + tokens * TOKENS * shape.token_dim * FLOAT32
+        layer = (LEARNT + LEARNT_WIDE * shape.expansion + LEARNT_GRADIENTS) * wide
+        most = max(most, layer + _learnt_attention(flow, shape, N))
+        table = max(table, _rotary(shape, N, torch.float32))
+    weights = sum(parameter.numel() * parameter.itemsize for parameter in flow.parameters())
+    return weights + COPIES * FLOAT32 * _low_rank_numbers(flow, rank) + batch * (kept + most) + table
+
+
+def _low_rank_numbers(flow: Flow, rank: int) -> int:
+    """How many numbers a LoRA of all matrices within the transformer layers has."""
+    layers = [module for block in flow.blocks for layer in block.attn_blocks for module in layer.modules()]
+    return sum(rank * sum(module.weight.shape) for module in layers if isinstance(module, nn.Linear))
+
+
+def _learnt_attention(flow: Flow, shape: BlockShape, N: int) -> int:
+    """Bytes of attention's matrices in training, which a GPU's kernel does not store."""
+    heads = shape.width // shape.head_dim
+    return 0 if flow.device.type == "cuda" else LEARNT_MATRICES * heads * N * N * FLOAT32
+
+
 def _sampling(
     flow: Flow,
     block: FlowBlock,
@@ -106,7 +152,7 @@ def _sampling(
     window = min(tokens, getattr(sampler, "block_size", None) or tokens)
     solving, drafting = layer(max(window, text), flow.dtype), 0
     if getattr(sampler, "drafts", False) and drafts_pay(rows, tokens, flow.device, flow.dtype):
-        weights = sum(weight.numel() for weight in block.parameters())
+        weights = number_of_weights(block)
         drafting = BFLOAT16 * weights + cache(BFLOAT16) + layer(max(tokens, text), torch.bfloat16)
     state = batch * tokens * (TOKENS + SECANT) * D * FLOAT32
     return table + state + cache(flow.dtype.itemsize) + max(solving, drafting)

@@ -6,7 +6,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from PIL import Image
@@ -18,6 +19,13 @@ from .codecs.dequantization import requantized
 from .codecs.prompt_warning import warn
 from .codecs.text_encoder import TextEncoder
 from .drawing import Conditions, Job, Steps, checked_prompts, of_batch, planned
+from .editing.ascent import Ascent, ascend
+from .editing.canvas import Canvas
+from .editing.inpainting import Fill, Painter, inpaint
+from .editing.morph import Morph, morph
+from .editing.restyle import restyle
+from .editing.settings import Filling
+from .editing.vary import vary
 from .flow.flow import Flow
 from .flow.guidance import Guidance
 from .flow.noise import seeded_noise
@@ -26,10 +34,14 @@ from .insight.best import best
 from .insight.confidence import Confidence, confidence
 from .insight.likelihood import Likelihood, denoise, denoised_at_once, score
 from .insight.match import Match, match
-from .insight.reference import Reference
+from .insight.reference import Reference, identity
 from .memory import sampling_memory
+from .progress import OnProgress
 from .samplers import Jacobi, ProgressCallback, Sampler
 from .sampling import Sampling, SamplingDefaults, chosen, guidance_options
+
+if TYPE_CHECKING:
+    from .compression import Codec
 
 MAX_DRAWS = 10_000
 BATCH = 16
@@ -57,12 +69,22 @@ class Picture(NamedTuple):
 
     Attributes:
         asked: one of `Sampling.seeds`; another than `seed` where the picture is the best of several.
+        together: all pictures that were drawn at once with it, itself among them.
     """
 
     image: Image.Image
     prompt: str
     seed: int
     asked: int
+    together: tuple[Job, ...] = ()
+
+
+class Candidate(NamedTuple):
+    """What was drawn for a job, (C, H, W), with all jobs that were drawn at once."""
+
+    job: Job
+    x: Tensor
+    together: tuple[Job, ...]
 
 
 class Pipeline:
@@ -82,6 +104,9 @@ class Pipeline:
     Raises:
         ValueError: the parts do not fit together.
     """
+
+    # Identifies the weights from before LoRAs were added; None where none were.
+    adapted_from: str | None = None
 
     def __init__(
         self,
@@ -106,9 +131,9 @@ class Pipeline:
             raise ValueError(
                 f"it is a flow of {flow.data}, and goes {'without' if self.autoencoder else 'with'} an autoencoder."
             )
-        channels = 3 if self.autoencoder is None else self.autoencoder.config.latent_channels
-        if channels != flow.config.in_channels:
-            parts = "pictures have 3" if self.autoencoder is None else f"the autoencoder has {channels} latent"
+        taken = (1, 3) if self.autoencoder is None else (self.autoencoder.config.latent_channels,)
+        if flow.config.in_channels not in taken:
+            parts = "pictures have 1 or 3" if self.autoencoder is None else f"the autoencoder has {taken[0]} latent"
             raise ValueError(
                 f"{parts} channels, the flow takes {flow.config.in_channels}; they belong to different models."
             )
@@ -131,6 +156,18 @@ class Pipeline:
         parts = {"flow": self.flow, "autoencoder": self.autoencoder, "text encoder": encoder}
         return {name: part for name, part in parts.items() if part is not None}
 
+    @cached_property
+    def fingerprint(self) -> dict[str, str]:
+        """Digits that identify the weights of each part, whatever their dtype.
+
+        A text encoder has them if it is kept, and a part whose weights a host holds elsewhere has none.
+        """
+        parts = {"flow": self.flow, "autoencoder": self.autoencoder}
+        if self.text_encoder is not None and self.keep_text_encoder:
+            parts["text encoder"] = self.text_encoder.model
+        held = {name: part for name, part in parts.items() if part is not None}
+        return {name: identity(part) for name, part in held.items() if not any(w.is_meta for w in part.parameters())}
+
     def jacobi(self, tolerance: float = 0.01) -> Jacobi:
         """The fast sampler, with this model's iteration counts."""
         return Jacobi(tolerance=tolerance, iterations=self.defaults.iterations)
@@ -144,6 +181,11 @@ class Pipeline:
     def multiple(self) -> int:
         """The sides of pictures are multiples of this, in pixels."""
         return self.factor * self.flow.config.patch_size
+
+    @property
+    def channels(self) -> int:
+        """Channels of the pictures that the model sees: 3, or 1 where it sees any picture in grey."""
+        return self.flow.config.in_channels if self.autoencoder is None else 3
 
     @property
     def trained_side(self) -> int:
@@ -182,12 +224,12 @@ class Pipeline:
     ) -> Iterator[Picture]:
         """The pictures of `generate`, one by one, each as soon as it is finished; arguments as there."""
         overflowed = []
-        for jobs, x in self._drawn(prompt, sampling, progress):
+        for found, x in self._drawn(prompt, sampling, progress):
             finite = x.isfinite().all(dim=3).all(dim=2).all(dim=1).tolist()
-            overflowed += [job for job, is_finite in zip(jobs, finite, strict=True) if not is_finite]
-            for job, image, is_finite in zip(jobs, self.decode(x), finite, strict=True):
+            overflowed += [one.job for one, is_finite in zip(found, finite, strict=True) if not is_finite]
+            for one, image, is_finite in zip(found, self.decode(x), finite, strict=True):
                 if is_finite:
-                    yield Picture(image, *job)
+                    yield Picture(image, *one.job, one.together)
         if overflowed:
             listed = ", ".join(f"{job.prompt!r} of seed {job.seed}" for job in overflowed)
             raise ValueError(f"Numbers grew beyond bounds in {listed}; lower the guidance or choose another seed.")
@@ -275,7 +317,59 @@ class Pipeline:
         """
         check_draws(draws)
         conditions = self.matched_conditions(prompts)
-        return match(self.flow, self.encode(image, size=size), prompts, conditions, draws=draws, seed=seed)[0]
+        x = self.encode(image, size=size)
+        return match(self.flow, x, prompts, conditions, draws=draws, seed=seed, weight=self.prompt_weight)[0]
+
+    @property
+    def prompt_weight(self) -> float:
+        """The weight of scores in a posterior over prompts, as the reference says; 1 without one."""
+        return 1.0 if self.reference is None else self.reference.prompt_weight
+
+    def inpaint(
+        self,
+        image: AnyImage,
+        mask: AnyImage,
+        prompt: str | None = None,
+        filling: Filling | None = None,
+        *,
+        size: int | Sequence[int] | None = None,
+        progress: ProgressCallback | None = None,
+        **settings: Any,
+    ) -> list[Fill]:
+        """Draw parts of a picture anew; known pixels stay exactly as they were.
+
+        To draw beyond a picture's borders, pass what `starflow_core.grown` returns.
+
+        Args:
+            image: any picture, or the path of its file.
+            mask: of the picture's size; white is drawn anew.
+            prompt: what the whole picture shows, in words or as the name of a class; None for nothing in particular.
+            filling: the settings; by default those that did best by measurement.
+            size: the size at which the model works; by default that of `fit`.
+            progress: called after every step; an exception that it raises ends the work.
+            settings: by name, such as `seed=1, count=4`; they replace those of `filling`; see `Filling`.
+
+        Returns:
+            `count` fills, the likeliest first.
+
+        Raises:
+            ValueError: a picture cannot be read, the mask does not fit, or a setting is out of range.
+            TypeError: a setting is unknown.
+        """
+        chosen = replace(filling or Filling(), **settings)
+        canvas = self.canvas(image, mask, size=size)
+        self._check_takes(prompt)
+        both = self.condition([prompt or "", ""])  # at once, since each time may read the text encoder again
+        given, nothing = (None, None) if both is None else both.split(1)
+        return inpaint(self.painter(), canvas, given, nothing, chosen, progress)
+
+    def canvas(self, image: AnyImage, mask: AnyImage, *, size: int | Sequence[int] | None = None) -> Canvas:
+        """A picture with its mask, for this model; arguments and errors as for `inpaint`."""
+        return Canvas.of(image, mask, lambda seen: self.fit(seen, size=size), is_cut=self.flow.has_fixed_size)
+
+    def painter(self) -> Painter:
+        """What draws into pictures: this model's flow and autoencoder, with the fast sampler."""
+        return Painter(self.flow, self.autoencoder, self.jacobi())
 
     def matched_conditions(self, prompts: Sequence[str]) -> Tensor:
         """The flow's conditions of a match (1 + P, …): that of the empty prompt, then those of the prompts.
@@ -296,9 +390,12 @@ class Pipeline:
         Raises:
             ValueError: the model takes no prompts, or the class is unknown.
         """
-        if prompt is not None and not self.is_conditional:
-            raise ValueError(f"The model {self.name!r} knows no prompts; score the picture without one.")
+        self._check_takes(prompt)
         return self.condition([prompt or ""])
+
+    def _check_takes(self, prompt: str | None) -> None:
+        if prompt is not None and not self.is_conditional:
+            raise ValueError(f"The model {self.name!r} knows no prompts; leave the prompt away.")
 
     @torch.no_grad()
     def reconstruct(
@@ -316,6 +413,125 @@ class Pipeline:
             latent_error=float((back - x).norm() / x.norm()),
             psnr=psnr(decoded.clamp(-1, 1).cpu(), to_tensor(fitted)),
             noise=noise[0].cpu(),
+        )
+
+    def vary(
+        self,
+        image: AnyImage,
+        strength: float,
+        prompt: str = "",
+        sampling: Sampling | None = None,
+        *,
+        progress: ProgressCallback | None = None,
+        **settings: Any,
+    ) -> list[Image.Image]:
+        """Variations of a picture: a part of its noise gives way to fresh noise of the seed.
+
+        Args:
+            image: any picture, or the path of its file; see `AnyImage` and `fit`.
+            strength: from 0, which returns the picture, to 1, which draws what `generate` draws of the prompt and
+                seed; in between, the pictures depart from the first evenly. Guidance and denoising grow with it.
+            prompt: what the picture shows; "" for nothing.
+            sampling: the settings of the drawing; by default the model's own.
+            progress: called after every step; an exception that it raises ends the sampling.
+            settings: by name, such as `seed=1, count=4`; they replace those of `sampling`; see `Sampling`.
+
+        Raises:
+            ValueError: the picture cannot be read, or an argument is out of range; the message gives the range.
+            TypeError: a setting is unknown.
+        """
+        return vary(self, image, strength, prompt, chosen(sampling, settings), progress)
+
+    def restyle(
+        self,
+        image: AnyImage,
+        prompt: str,
+        to: str,
+        sampling: Sampling | None = None,
+        *,
+        progress: ProgressCallback | None = None,
+        **settings: Any,
+    ) -> Image.Image:
+        """A picture as something else: its noise under its own prompt, drawn under another.
+
+        Args:
+            image: any picture, or the path of its file; see `AnyImage` and `fit`.
+            prompt: what it shows.
+            to: what it shall show.
+            sampling: the settings; the picture's noise takes the place of a seed. Guidance is half of the model's own
+                by default: more of it changes the shape as well.
+            progress: as for `vary`.
+            settings: by name, as for `vary`.
+
+        Raises:
+            ValueError: the model takes no prompts, the picture cannot be read, or an argument is out of range.
+            TypeError: a setting is unknown.
+        """
+        return restyle(self, image, prompt, to, chosen(sampling, settings), progress)
+
+    def morph(
+        self,
+        a: AnyImage,
+        b: AnyImage,
+        frames: int = 16,
+        prompt: str = "",
+        to: str | None = None,
+        sampling: Sampling | None = None,
+        *,
+        progress: ProgressCallback | None = None,
+        **settings: Any,
+    ) -> Morph:
+        """The way from one picture to another: between their noises on a sphere, between their prompts on a line.
+
+        Args:
+            a: any picture, or the path of its file; see `AnyImage` and `fit`.
+            b: another.
+            frames: number of pictures, with both ends, from 2 to 256.
+            prompt: what the first shows; "" for nothing.
+            to: what the second shows; by default the same.
+            sampling: the settings. The sampler, size and memory count; and the temperature, by which the noise is
+                multiplied half way, and less so towards the ends. Guidance does not.
+            progress: as for `vary`.
+            settings: by name, as for `vary`.
+
+        Raises:
+            ValueError: the pictures are the same or of different sizes, one cannot be read, or an argument is out of
+                range.
+            TypeError: a setting is unknown.
+        """
+        ends = (prompt, prompt if to is None else to)
+        return morph(self, (a, b), ends, frames, chosen(sampling, settings), progress)
+
+    def ascend(
+        self,
+        image: AnyImage,
+        prompt: str | None = None,
+        *,
+        steps: int = 4,
+        strength: float = 1.0,
+        of: str = "likelihood",
+        seed: int = 0,
+        size: int | Sequence[int] | None = None,
+        on_progress: OnProgress = lambda done, total: None,
+    ) -> Ascent:
+        """A likelier picture, by steps up the gradient of the log-likelihood.
+
+        Args:
+            image: any picture, or the path of its file; see `AnyImage` and `fit`.
+            prompt: what it shows; None for the unconditional likelihood.
+            steps: number of steps, from 1 to 100.
+            strength: length of all steps together, in units of σ²·∇ log p, from 0 to 4; σ is that of the training
+                noise.
+            of: `likelihood` given the prompt; or `match`, its gain over no prompt.
+            seed: of the noise that gradients and likelihoods are averaged over.
+            size: scale the picture to this size instead.
+            on_progress: called after every step; an exception that it raises ends the work.
+
+        Raises:
+            ValueError: the picture cannot be read, or an argument is out of range.
+        """
+        return ascend(
+            self, image, prompt, steps=steps, strength=strength, of=of, seed=seed, size=size, on_progress=on_progress
         )
 
     def fit(self, image: AnyImage, *, size: int | Sequence[int] | None = None) -> Image.Image:
@@ -340,7 +556,7 @@ class Pipeline:
     @torch.no_grad()
     def encode_all(self, images: Sequence[Image.Image]) -> Tensor:
         """Pictures as `fit` returns them, all of one size, as data of the flow (N, C, H, W); otherwise as `encode`."""
-        pixels = torch.stack([to_tensor(image) for image in images])
+        pixels = torch.stack([to_tensor(image, self.channels) for image in images])
         return (pixels if self.autoencoder is None else self.autoencoder.encode(pixels)).to(self.flow.device)
 
     @torch.no_grad()
@@ -349,6 +565,16 @@ class Pipeline:
         if self.autoencoder is None:
             return to_images(requantized(x) if self.flow.is_dequantized else x)
         return [to_images(self.autoencoder.decode(one[None]))[0] for one in x]
+
+    def codec(self) -> Codec:
+        """Return the lossless codec, the same for every pipeline.
+
+        It has a flow of its own, of one block: range coding takes the predictions of a single block as they are, where
+        those of several need bits-back coding (arXiv 1905.08500).
+        """
+        from .compression import Codec  # its coder is a compiled library, which nothing else needs
+
+        return Codec()
 
     def condition(self, prompts: Sequence[str]) -> Tensor | None:
         """The flow's condition for prompts or names of classes, "" for no condition; None for an unconditional model.
@@ -367,7 +593,7 @@ class Pipeline:
 
     def _drawn(
         self, prompt: str | Sequence[str], sampling: Sampling, progress: ProgressCallback | None
-    ) -> Iterator[tuple[list[Job], Tensor]]:
+    ) -> Iterator[tuple[list[Candidate], Tensor]]:
         """Batches of the flow's data (B, C, H, W), each with its jobs."""
         prompts = checked_prompts(prompt)
         shape = self.shape(sampling.size)
@@ -376,28 +602,26 @@ class Pipeline:
         temperature, size = self.temperature(sampling), self.at_once(shape, conditions.encoded, sampling)
         waiting = planned(prompts, sampling)
         batches = [waiting[i : i + size] for i in range(0, len(waiting), size)]
-        candidates: list[tuple[Job, Tensor]] = []
+        candidates: list[Candidate] = []
         for number, batch in enumerate(batches):
             noise = temperature * torch.cat([seeded_noise(shape, job.seed, 1) for job in batch])
             condition = conditions.of(*(job.prompt for job in batch))
             report = progress and of_batch(progress, number, len(batches))
             x = self.draw(noise, condition, conditions.of(sampling.negative), sampling, report)
-            candidates += zip(batch, x, strict=True)
+            candidates += (Candidate(job, one, tuple(batch)) for job, one in zip(batch, x, strict=True))
             kept = []
             while len(candidates) >= sampling.best_of:
                 kept.append(self._best(candidates[: sampling.best_of], conditions, sampling))
                 del candidates[: sampling.best_of]
             if kept:
-                yield [job for job, _ in kept], torch.stack([x for _, x in kept])
+                yield kept, torch.stack([one.x for one in kept])
 
-    def _best(
-        self, candidates: list[tuple[Job, Tensor]], conditions: Conditions, sampling: Sampling
-    ) -> tuple[Job, Tensor]:
+    def _best(self, candidates: list[Candidate], conditions: Conditions, sampling: Sampling) -> Candidate:
         """The candidate that its prompt explains best; all have the same prompt."""
         if len(candidates) == 1:
             return candidates[0]
-        x = torch.stack([x for _, x in candidates])
-        given = conditions.of("", candidates[0][0].prompt)
+        x = torch.stack([one.x for one in candidates])
+        given = conditions.of("", candidates[0].job.prompt)
         return candidates[best(self.flow, x, given, clean=self.denoises(sampling))]
 
     def draw(
@@ -407,6 +631,8 @@ class Pipeline:
         unconditional: Tensor | None,
         sampling: Sampling,
         progress: ProgressCallback | None = None,
+        *,
+        share: float = 1.0,
     ) -> Tensor:
         """The flow's data (B, C, H, W), float32, from noise, `at_once` pictures at a time.
 
@@ -416,12 +642,16 @@ class Pipeline:
             unconditional: the condition that guidance steers away from, (B, …) or (1, …) for all.
             sampling: settings of the drawing; its seed, count, size and temperature are ignored, the noise has them.
             progress: called after every step; what it raises ends the drawing.
+            share: of fresh noise in the noise, s; the rest is a picture's own. The standard deviation of the noise to
+                remove is multiplied by s, and guidance by s⁴, since it moves a picture by itself; so 0 is the flow's
+                exact inverse.
 
         Raises:
             ValueError: a shape does not fit the model, or a setting is out of range.
         """
         size = self.at_once(noise.shape[1:], condition, sampling)
-        guidance, sampler, denoises = self.guidance(sampling), self.sampler(sampling), self.denoises(sampling)
+        guidance, sampler = self.guidance(sampling, share), self.sampler(sampling)
+        denoises, noise_std = share > 0 and self.denoises(sampling), share * self.flow.config.noise_std
         parts = [slice(first, first + size) for first in range(0, len(noise), size)]
         finished = []
         for number, part in enumerate(parts):
@@ -437,7 +667,9 @@ class Pipeline:
                 sampler=sampler,
                 progress=steps.sampled,
             )
-            finished.append(denoise(self.flow, x, given, report=steps.denoised) if denoises else x)
+            if denoises:
+                x = denoise(self.flow, x, given, noise_std=noise_std, report=steps.denoised)
+            finished.append(x)
         return torch.cat(finished)
 
     def shape(self, size: int | Sequence[int] | None) -> tuple[int, int, int]:
@@ -490,10 +722,10 @@ class Pipeline:
             raise ValueError(f"The model {self.name!r} was trained without Gaussian noise; there is none to take off.")
         return denoises
 
-    def guidance(self, sampling: Sampling) -> Guidance:
-        """The chosen guidance, or the model's own."""
+    def guidance(self, sampling: Sampling, share: float = 1.0) -> Guidance:
+        """The chosen guidance, or the model's own; in noise of which only a share is fresh, less of it, see `draw`."""
         strength = self.defaults.guidance if sampling.guidance is None else sampling.guidance
-        guidance = self.flow.guide(strength, **guidance_options(sampling, self.defaults))
+        guidance = self.flow.guide(share**4 * strength, **guidance_options(sampling, self.defaults))
         if self.is_conditional or guidance.attention_temperature != 1:
             return guidance
         return self.flow.guide(0.0)  # no condition to guide towards

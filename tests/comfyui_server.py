@@ -129,12 +129,20 @@ class ComfyUI:
         shutil.copy(path, self.folder / "input" / path.name)
         return path.name
 
-    def run(self, graph: Graph, on_progress: Callable[[int, int], None] | None = None) -> Run:
-        """Run a graph in the API's form to its end."""
+    def run(
+        self,
+        graph: Graph,
+        on_progress: Callable[[int, int], None] | None = None,
+        *,
+        pnginfo: dict[str, Any] | None = None,
+    ) -> Run:
+        """Run a graph in the API's form to its end; `pnginfo` is what the front end gives for PNG files."""
         found = Run()
         with connect(f"ws{self.address[4:]}/ws?clientId={self._client}", max_size=None) as events:
             try:
-                prompt = self.post("/prompt", {"prompt": graph, "client_id": self._client})["prompt_id"]
+                more = {} if pnginfo is None else {"extra_data": {"extra_pnginfo": pnginfo}}
+                asked = {"prompt": graph, "client_id": self._client, **more}
+                prompt = self.post("/prompt", asked)["prompt_id"]
             except urllib.error.HTTPError as error:
                 return Run("rejected", error=error.read().decode())
             while not found.status:

@@ -41,7 +41,8 @@ class Visit:
 
     def open(self, query: str = "") -> None:
         self.page.goto(self.demo.address + query)
-        buttons = "#draw, #stop, #measure, #invert, .code"  # Stop, where the address has begun a drawing
+        # Stop, where the address has begun a drawing.
+        buttons = "#draw, #stop, #measure, #match, #invert, #inpaint, .code"
         self.page.locator(buttons).locator("visible=true").first.wait_for()
 
     def tab(self, name: str) -> None:
@@ -91,6 +92,14 @@ class Visit:
         self.act("back")
         self.page.get_by_text("relative error").wait_for()
         self.shown("#there-and-back img").wait_for()
+
+    def try_example(self, question: str, place: int = 0) -> Locator:
+        """Open a part of the page Insight and press one of its examples; the cards that come of it."""
+        self.tab("Insight")
+        self.tab(question)
+        self.page.locator(".example-buttons button").locator("visible=true").nth(place).click()
+        self.shown(".overlays .card").wait_for()
+        return self.page.locator(".overlays .card").locator("visible=true")
 
     def open_panel(self, node: str) -> Locator:
         panel = self.page.locator(f"#panel-{node}")

@@ -75,7 +75,8 @@ def after_cancelling(nodes: dict[str, Any]) -> dict[str, list[int]]:
     """
     loader = nodes["STARFlowLoader"]
     model, encoder, vae = loader.execute(**settings(loader)).args
-    images = torch.rand(3, 64, 64, 3)
+    images, normal = torch.rand(3, 64, 64, 3), torch.rand(8, 64, 64, 3)
+    scorer = nodes["STARFlowAnomalyFit"].execute(model=model, image=normal, draws=1).args[0]
     latent = nodes["STARFlowEncode"].execute(model=model, image=images).args[0]
     works: dict[str, Callable[[], Any]] = {
         "Loader": lambda: loader.execute(**settings(loader)),
@@ -85,6 +86,11 @@ def after_cancelling(nodes: dict[str, Any]) -> dict[str, list[int]]:
         "Invert": lambda: nodes["STARFlowInvert"].execute(model=model, latent=latent),
         "Likelihood": lambda: nodes["STARFlowLikelihood"].execute(model=model, latent=latent, draws=256),
         "Sampler": lambda: nodes["STARFlowSampler"].execute(model=model, **settings(nodes["STARFlowSampler"])),
+        "Match": lambda: nodes["STARFlowMatch"].execute(model=model, image=images, prompts="a heart\na cat", draws=64),
+        "PickLikeliest": lambda: nodes["STARFlowPickLikeliest"].execute(model=model, image=images, draws=64),
+        "Confidence": lambda: nodes["STARFlowConfidence"].execute(model=model, image=images, draws=64),
+        "AnomalyFit": lambda: nodes["STARFlowAnomalyFit"].execute(model=model, image=normal),
+        "AnomalyScore": lambda: nodes["STARFlowAnomalyScore"].execute(anomaly=scorer, image=images),
         "VAEEncode": lambda: vae.encode(images),
         "VAEDecode": lambda: vae.decode(latent["samples"]),
     }

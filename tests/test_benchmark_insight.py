@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from benchmarks.insight import calibration, confidence, correlation, methods, pictures
+from benchmarks.insight import __main__ as command
+from benchmarks.insight import best, calibration, confidence, correlation, methods, pictures
 from benchmarks.insight.methods import METHODS, Looked, auroc
+from recipes import meaning
+from recipes.data import Data
+from recipes.evaluate import Evaluation
+from recipes.figures import marks
+from recipes.judge import Judge, Matcher
+from recipes.pictures.held_out import NOTHING
+from recipes.pictures.picture import Picture, Pictures
 from starflow_core.flow.noise import seeded_noise
+from starflow_core.insight.looking import KINDS
 from starflow_core.pipeline import Pipeline
 from starflow_core.weights.model_folder import load
 
@@ -60,10 +70,11 @@ def looked(count: int, shift: float = 0.0, seed: int = 0) -> Looked:
     generator = torch.Generator().manual_seed(seed)
     numbers = torch.randn(count, 12, generator=generator, dtype=torch.float64) + shift
     pixels = np.full((count, 32, 32, 3), 128, np.uint8) + picture(seed, 32) // 64
-    return Looked(pixels, numbers[:, 0], numbers[:, :6], numbers, numbers[:, 6:], 1000 + 50 * numbers[:, 11])
+    evidence = {name: numbers[:, place : place + 4] for place, name in enumerate(KINDS)}
+    return Looked(pixels, numbers[:, 0], numbers[:, :6], evidence, 1000 + 50 * numbers[:, 11], numbers[:, 10])
 
 
-@pytest.mark.parametrize("name", ["typicality", "distance of the map", "fit of the noise"])
+@pytest.mark.parametrize("name", ["typicality", "distance of the map", "fit of the noise", "five kinds of evidence"])
 def test_methods_on_both_sides_find_what_is_likelier_too(name: str) -> None:
     normal, usual, odd = looked(200), looked(100, seed=1), looked(100, shift=4, seed=2)
     assert auroc(METHODS[name](normal, usual), METHODS[name](normal, odd)) > 0.95
@@ -81,9 +92,13 @@ def test_every_method_gives_a_score_each() -> None:
 
 
 def test_pictures_are_looked_at_as_the_scorer_does(pipeline: Pipeline) -> None:
-    found = methods.look(pipeline, np.stack([picture(seed) // 4 + 128 for seed in range(3)]))
+    found = methods.look(
+        pipeline,
+        load("tarflow-mini-8bit", dtype=torch.float32),
+        np.stack([picture(seed) // 4 + 128 for seed in range(3)]),
+    )
     assert found.log_prob.tolist() == pytest.approx(found.maps.sum(1).tolist())
-    assert found.statistics.shape[0] == found.webp.shape[0] == 3
+    assert {len(vectors) for vectors in found.evidence.values()} == {len(found.webp)} == {3}
     assert (found.webp > 8 * 1000).all()
 
 
@@ -91,7 +106,7 @@ def test_8_bit_pictures_get_their_own_noise() -> None:
     model = load("tarflow-mini-8bit", device="cpu", dtype=torch.float32)
     grey = np.full((32, 32, 3), 128, np.uint8)
     expected = model.score(Image.fromarray(grey), draws=methods.DRAWS).log_prob
-    assert methods.look(model, grey[None]).log_prob.tolist() == pytest.approx([expected], rel=1e-4)
+    assert methods.look(model, model, grey[None]).log_prob.tolist() == pytest.approx([expected], rel=1e-4)
 
 
 # Confidence
@@ -165,3 +180,78 @@ def test_calibration_is_printed_and_plotted(
     assert "By place, held-out pictures" in output
     with Image.open(tmp_path / "starflow-mini.png") as plot:
         assert plot.width > 600
+
+
+# The best of several
+
+
+def test_best_of_several_is_judged_and_printed(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By a judge that has learnt nothing, so that its weights alone are missing."""
+    names = ["red heart", "owl", "cat face"]
+    rows = [Picture(f"set:{name}", "set", "flat", "emoji", name, "", "") for name in names]
+    images = np.zeros((3, 64, 64, 3), np.uint8)
+    nothing = np.array([], int)
+    data = Data(Pictures(rows, images, images[..., 0]), NOTHING, np.arange(3), nothing, nothing)
+    monkeypatch.setattr(best, "NAMES", 3)
+    monkeypatch.setattr(
+        meaning,
+        "sentence_embeddings",
+        lambda texts: torch.stack([torch.full((384,), len(one)) for one in texts]).float(),
+    )
+    judge = Judge(Matcher((8, 8), 4), 32)
+    asked: list[int] = []
+    generate = pipeline.generate
+
+    def noting(*given: Any, **how: Any) -> Any:
+        asked.append(how["best_of"])
+        return generate(*given, **how)
+
+    monkeypatch.setattr(pipeline, "generate", noting)
+    best.report(Evaluation(pipeline, data, judge, {}))
+    printed = capsys.readouterr().out
+    assert asked == [1, 4]
+    for number in best.CANDIDATES:
+        for k in (1, 5):
+            assert f"| recall@{k} of 3 names, best of {number} | " in printed
+    assert "| recall@5 of 3 names, best of 4 | 1 ± 0 |" in printed  # of three, one of the first five
+
+
+# The pages of the docs
+
+
+def test_figures_go_between_the_marks_of_their_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page, other = tmp_path / "page.md", tmp_path / "other.md"
+    begin, end = marks("match of mine")
+    page.write_text(f"Before\n{begin}\nold\n{end}\nAfter\n")
+    other.write_text("Nothing\n")
+    assert command.written(lambda: print("\n| new |\n"), "match of mine", [other, page])
+    assert page.read_text() == f"Before\n{begin}\n\n| new |\n\n{end}\nAfter\n"
+    assert other.read_text() == "Nothing\n"
+    assert not command.written(lambda: print("newer"), "match of yours", [other, page])
+
+
+def test_every_figure_of_the_measuring_model_has_its_place_in_the_docs() -> None:
+    text = "".join(page.read_text(encoding="utf-8") for page in command.PAGES)
+    for name in command.REPORTS:
+        for mark in marks(f"{name} of starflow-mini-128"):
+            assert text.count(mark) == 1, mark
+
+
+def test_what_is_missing_for_one_report_does_not_end_the_others(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def misses(given: command.Given) -> None:
+        raise SystemExit("There is no judge yet")
+
+    reports = {"best": misses, "match": lambda given: print("matched")}
+    monkeypatch.setattr(command, "REPORTS", reports)
+    monkeypatch.setattr(command, "load", lambda *given, **how: pipeline)
+    monkeypatch.setattr(command.data, "load", lambda *given: None)
+    monkeypatch.setattr("sys.argv", ["insight"])
+    with pytest.raises(SystemExit, match="1"):
+        command.main()
+    printed = capsys.readouterr()
+    assert printed.out == "matched\n"
+    assert printed.err == "best: There is no judge yet\n"

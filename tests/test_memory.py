@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +16,13 @@ import starflow_core.flow.predictor
 from starflow_core.flow.config import StarFlowConfig, TarFlowConfig
 from starflow_core.flow.guidance import TarFlowGuidance
 from starflow_core.insight.likelihood import DENOISED_AT_ONCE, denoise
-from starflow_core.memory import denoising_memory, forward_memory, sampling_memory
+from starflow_core.memory import denoising_memory, forward_memory, sampling_memory, tuning_memory
 from starflow_core.pipeline import Pipeline
 from starflow_core.samplers import Jacobi, Sampler, Sequential
 from starflow_core.sampling import Sampling
+from starflow_core.training import low_rank
+from starflow_core.training.loop import Trainer
+from starflow_core.training.low_rank import new_low_rank
 
 # Large enough that what is of the transformer's width weighs most, as in real models.
 CONFIGS: dict[str, StarFlowConfig | TarFlowConfig] = {
@@ -157,3 +162,35 @@ def test_pipeline_draws_as_many_at_once_as_fit(pipeline: Pipeline) -> None:
 def test_memory_must_be_a_number_of_bytes(pipeline: Pipeline, memory: Any) -> None:
     with pytest.raises(ValueError, match=r"memory is .*; it must be a whole number of bytes"):
         pipeline.generate("cat", memory=memory)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=["float32", "bfloat16"])
+@pytest.mark.parametrize("name", CONFIGS)
+def test_training_of_a_lora(
+    name: str, dtype: torch.dtype, batch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(low_rank, "LARGE", 1)
+    base, x = random_flow(CONFIGS[name]).to(dtype), random_data(CONFIGS[name], batch)
+    condition = random_condition(CONFIGS[name], batch)
+    settings = {"batch_size": batch, "pictures": 9, "learning_rate": 1e-3, "ema_decay": 0.9, "patience": 2}
+
+    def trained() -> None:
+        trainer = Trainer(
+            new_low_rank(base, 8),
+            lambda flow: -flow(x, condition).log_prob.mean(),
+            tmp_path / "checkpoint.pt",
+            settings | {"log_pictures": batch},
+            lambda flow: 0.0,
+            rng=random.Random(0),
+            autocast=False,
+            shares_frozen=True,
+        )
+        trainer.step()
+        trainer.best.see(0.0, {name: p for name, p in trainer.model.named_parameters() if p.requires_grad})
+        trainer.step()
+
+    weights = sum(parameter.numel() * parameter.itemsize for parameter in base.parameters())
+    measured = peak(trained)  # beside the weights, which are there before
+    said = tuning_memory(base, batch, base.grid(x), condition, rank=8) - weights
+    assert LOW < said / measured < HIGH

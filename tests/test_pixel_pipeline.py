@@ -254,7 +254,7 @@ def test_wrong_number_of_classes_is_refused(classes: Classes | None) -> None:
 
 def test_flow_of_other_than_colours_is_refused() -> None:
     config = dataclasses.replace(TINY_TARFLOW, in_channels=4)
-    with pytest.raises(ValueError, match=r"pictures have 3 channels, the flow takes 4"):
+    with pytest.raises(ValueError, match=r"pictures have 1 or 3 channels, the flow takes 4"):
         Pipeline(random_flow(config), None, None, classes=CLASSES)
 
 

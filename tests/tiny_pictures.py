@@ -99,6 +99,7 @@ def tiny_config(folder: Path) -> Config:
             **schedule,
         },
         sampling={"guidance": 1.0, "denoise": True},
+        codec={"photographs": 0.0, **schedule},
         judge={"image_size": 8, "widths": [8, 8], "space": 8, "noise": 0.2, **schedule},
         tarflow={"drawing": _tarflow(0.1, schedule), "likelihood": _tarflow(0.0, schedule)},
     )

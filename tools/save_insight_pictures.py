@@ -12,9 +12,9 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from starflow_core import Anomaly, Pipeline, load
-from starflow_core.insight.anomaly import Oddity
 from starflow_core.insight.confidence import Confidence
 from starflow_core.insight.heatmap import heatmap
+from starflow_core.insight.oddity import Oddity
 
 FOLDER = Path(__file__).parent.parent / "docs" / "insight"
 SUBJECT = "green frog"

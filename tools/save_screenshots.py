@@ -26,6 +26,8 @@ def take(visitor: Visit, name: str) -> None:
     save(visitor, f"drawn-{name}")
     visitor.measure()
     save(visitor, f"likelihood-{name}")
+    visitor.try_example("Which one is odd?")
+    save(visitor, f"insight-{name}")
     visitor.invert()
     save(visitor, f"back-{name}")
     visitor.tab("For developers")

@@ -4,12 +4,18 @@ Each `tests/data/workflows/NAME.json` is opened in a browser, laid out as `templ
 for Vue nodes, run, and saved as the front end saves it, to `workflows/NAME.json`; its thumbnail becomes
 `workflows/NAME.jpg`, and the page `docs/comfyui/NAME.png`. Needs COMFYUI_DIR and COMFYUI_PYTHON as the tests do, of a
 ComfyUI whose front end has Vue nodes, and a chromium.
+
+The pictures of some templates need files that a user has, which `--files FOLDER` brings. It is laid out as the server's
+folder of models: `loras/style.safetensors` is what `python -m benchmarks.train --only style` trains, and
+`starflow/good.safetensors` what `starflow anomaly fit` makes, with starflow-mini, of 16 of its drawings of a ball.
 """
 
 from __future__ import annotations
 
+import argparse
 import io
 import json
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -29,7 +35,7 @@ from thumbnail import thumbnail  # noqa: E402
 SOURCES = ROOT / "tests" / "data" / "workflows"
 PICTURE = (320, 400)  # of nodes that show a picture
 PROMPT = (320, 170)
-PREVIEW = 220  # below the sampler's fields, for its preview
+PREVIEW = 220  # below the fields of nodes that draw or play, for their preview
 LINES = 80  # more than the usual ones of a field of prompts
 LIKELIHOOD = 620  # of the node that shows the heatmap, at least
 QUALITY = 86
@@ -84,7 +90,7 @@ def measured(graph: Graph, classic: dict[str, Size], vue: dict[str, Size]) -> di
             width, height = PICTURE
         if node["class_type"] in ("STARFlowTextEncode", "CLIPTextEncode"):
             width, height = PROMPT
-        if node["class_type"] == "STARFlowSampler":
+        if node["class_type"] in ("STARFlowSampler", "STARFlowMorph", "SaveAnimatedWEBP"):
             height += PREVIEW
         if node["class_type"] == "STARFlowMatch":
             height += LINES
@@ -119,6 +125,19 @@ def serialized(page: Page) -> Graph:
     return graph
 
 
+def with_files(workflow: Graph, template: Template) -> Graph:
+    """The graph as it is where the user's files are: they are chosen, and nothing is muted."""
+    if not template.files:
+        return workflow
+    made: Graph = json.loads(json.dumps(workflow))
+    for node in made["nodes"]:
+        node["mode"] = 0
+        if file := template.files.get(str(node["id"])):
+            node["widgets_values"] = [file if value == "none" else value for value in node["widgets_values"]]
+            node.pop("widgets_values_named", None)
+    return made
+
+
 def pictures(server: ComfyUI, template: Template, outputs: Graph) -> list[tuple[Image.Image, str]]:
     """The frames of a thumbnail."""
     found = []
@@ -149,7 +168,7 @@ def save(server: ComfyUI, name: str) -> None:
         workflow = serialized(page)
     (ROOT / "workflows" / f"{name}.json").write_text(json.dumps(workflow, indent=1, ensure_ascii=False) + "\n")
     with opened(server, VUE_NODES) as page:
-        page.open_workflow(workflow)
+        page.open_workflow(with_files(workflow, template))
         outputs = page.run()
         screenshot(page, name)
         assert page.complaints == [], page.complaints
@@ -159,9 +178,21 @@ def save(server: ComfyUI, name: str) -> None:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("names", nargs="*", metavar="NAME", help="all by default")
+    parser.add_argument("--files", type=Path, help="folder of a user's files")
+    options = parser.parse_args()
+    names = options.names or list(TEMPLATES)
+    if unknown := [name for name in names if name not in TEMPLATES]:
+        parser.error(f"there is no template {unknown[0]}; those are {', '.join(TEMPLATES)}")
+    needing = [name for name in names if TEMPLATES[name].files]
+    if needing and options.files is None:
+        parser.error(f"the pictures of {', '.join(needing)} need --files")
     (ROOT / "docs" / "comfyui").mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, ComfyUI(Path(folder) / "comfyui") as server:
-        for name in sys.argv[1:] or TEMPLATES:
+        if options.files is not None:
+            shutil.copytree(options.files, server.folder / "models", dirs_exist_ok=True)
+        for name in names:
             save(server, name)
 
 

@@ -5,7 +5,8 @@ The graphs themselves stand in `tests/data/workflows`, in the API's form; nodes 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 SD15 = "https://huggingface.co/Comfy-Org/stable-diffusion-v1-5-archive"
 GREEN, RED, VIOLET, BLUE = "green", "red", "purple", "blue"  # of nodes, as the front end calls them
@@ -33,11 +34,20 @@ class Frame:
 
 @dataclass(frozen=True)
 class Template:
-    """An example graph: rows of groups, from left to right, and what its thumbnail shows."""
+    """An example graph: rows of groups, from left to right, and what its thumbnail shows.
+
+    Attributes:
+        title: of the thumbnail.
+        rows: of groups.
+        frames: of the thumbnail.
+        files: of a user, by the node that they are chosen in. The graph is saved with none of them, its muted nodes
+            muted; its pictures are made with them.
+    """
 
     title: str
     rows: tuple[tuple[Group, ...], ...]
     frames: tuple[Frame, ...]
+    files: Mapping[str, str] = field(default_factory=dict)
 
 
 START = (
@@ -187,6 +197,57 @@ TEMPLATES = {
         ),
         (Frame("6", "normal ones"), Frame("12", "an odd one"), Frame("17", "where it is odd")),
     ),
+    "inspect": Template(
+        "is this part as it should be?",
+        (
+            (
+                Group("1 · Load", (("1",), ("2", "3")), START),
+                Group(
+                    "2 · New pictures",
+                    (("4",), ("5", "6"), ("7", "8")),
+                    "**2.** Four pictures with a patch stand for what a camera brings. For pictures of your own, put "
+                    "*Load Image* in their place.",
+                ),
+            ),
+            (
+                Group(
+                    "3 · How odd, and where? (muted)",
+                    (("9",), ("10", "11"), ("12",), ("13", "14")),
+                    "**3.** This half is **muted**, since it needs a file that you make once, of pictures of good "
+                    "parts:\n\n`starflow anomaly fit good/ -o good.safetensors --model starflow-mini`\n\nPut it into "
+                    "**ComfyUI/models/starflow**, press **R**, choose it in *STARFlow Anomaly Load*, select this "
+                    "group's nodes, and press **Ctrl+M** to unmute them. A model of your own parts, which `starflow "
+                    "train good/ -o mine --crop` makes, sees more: put its folder beside the file, and choose it in "
+                    "*STARFlow Loader*.\n\nThe **p value** is the share of good parts that are at least as odd. The "
+                    "**heatmap** is brighter where a part is odder; the **mask** is white where it is odd.",
+                    RESULT,
+                ),
+            ),
+        ),
+        (Frame("8", "new pictures"), Frame("12", "where they are odd"), Frame("14", "what is odd")),
+        {"9": "good.safetensors"},
+    ),
+    "lora": Template(
+        "a style of your own",
+        (
+            (
+                Group("1 · Load", (("1",), ("2", "3")), START),
+                Group("2 · Without", (("4",), ("5", "6")), "**2.** Two pictures, as the model draws them."),
+                Group(
+                    "3 · With a LoRA",
+                    (("7", "8"), ("9", "10")),
+                    "**3.** The same seed, with a LoRA. With *none* in its field, the pictures are the same. Some 100 "
+                    "pictures of a style, with a `.txt` file of words beside each, make one:\n\n`starflow train "
+                    "pictures/ -o style --base starflow-mini --lora 16`\n\nPut **style/lora.safetensors** into "
+                    "**ComfyUI/models/loras** under a name of your choice, press **R**, choose it, and run again. "
+                    "*strength* is 1 as it was trained, less for less of it.",
+                    RESULT,
+                ),
+            ),
+        ),
+        (Frame("6", "without"), Frame("10", "with a LoRA"), Frame("10", "seed + 1", 1)),
+        {"7": "style.safetensors"},
+    ),
     "how_sure": Template(
         "how sure is it, and where?",
         (
@@ -244,6 +305,90 @@ TEMPLATES = {
         ),
         (Frame("6", "a picture"), Frame("10", "noise, and back"), Frame("13", "half fresh noise")),
     ),
+    "inpaint": Template(
+        "a part drawn anew",
+        (
+            (
+                Group("1 · Load", (("1",), ("2", "3")), START),
+                Group(
+                    "2 · A picture, and what to draw anew",
+                    (("4",), ("5", "6"), ("7", "8"), ("9", "10", "11")),
+                    "**2.** A picture, and a mask over one eye. For a picture of your own, put *Load Image* in place "
+                    "of both: right-click it, *Open in MaskEditor*, and paint over what shall be drawn anew.\n\n*Pad "
+                    "Image for Outpainting* gives a picture and a mask, too.",
+                ),
+                Group(
+                    "3 · Four fills, the likeliest first",
+                    (("12",), ("13",)),
+                    "**3.** The flow draws the masked part four times, and ranks the fills by the **exact** likelihood "
+                    "of the whole picture. All other pixels stay exactly as they were.\n\nFor a latent, use *Set "
+                    "Latent Noise Mask* and connect *latent*.",
+                    RESULT,
+                ),
+            ),
+        ),
+        (Frame("11", "a picture with a hole"), *(Frame("13", w, i) for i, w in enumerate(("likeliest", "second")))),
+    ),
+    "image_to_image": Template(
+        "image to image",
+        (
+            (
+                Group("1 · Load", (("1",),), START),
+                Group(
+                    "2 · A picture",
+                    (("2", "3"), ("4",), ("5", "6"), ("7", "14")),
+                    "**2.** A picture to start from, and what it shall become. For one of your own, put *Load Image* "
+                    "in place of the sampler and *STARFlow Decode*.",
+                ),
+            ),
+            (
+                Group(
+                    "3 · A little way",
+                    (("8",), ("9", "10")),
+                    "**3.** With a **latent** connected, *strength* says how far to depart from it: 0 keeps the "
+                    "picture, 1 draws another, and what lies between is even to the eye.",
+                    RESULT,
+                ),
+                Group(
+                    "4 · A long way",
+                    (("11",), ("12", "13")),
+                    "**4.** The same seed, and more strength: a larger part of the picture's noise gives way to fresh "
+                    "noise. With the picture's own prompt, it is varied instead.",
+                    RESULT,
+                ),
+            ),
+        ),
+        (Frame("6", "“fox”"), Frame("10", "strength 0.25"), Frame("13", "0.8 to “panda”")),
+    ),
+    "morph": Template(
+        "from one picture to another",
+        (
+            (
+                Group("1 · Load", (("1",), ("4",)), START),
+                Group(
+                    "2 · Two pictures",
+                    (("2", "5"), ("6", "7"), ("3", "8"), ("9", "10")),
+                    "**2.** Two pictures, each with its prompt. For pictures of your own, put *Load Image* in their "
+                    "place; they must have one shape.",
+                ),
+            ),
+            (
+                Group(
+                    "3 · The way",
+                    (("11",), ("12",), ("13",)),
+                    "**3.** The **noises** of the two are turned into each other, and every frame is drawn from what "
+                    "lies between: a picture that changes, where a cross-fade shows two at once. *Save Animated WEBP* "
+                    "writes a file into ComfyUI's output folder.",
+                    RESULT,
+                ),
+            ),
+        ),
+        (
+            Frame("7", "“panda”"),
+            *(Frame("12", "on the way", place) for place in (3, 5, 7)),
+            Frame("10", "“bear”"),
+        ),
+    ),
     "refine_with_sd15": Template(
         "a draft, refined by SD 1.5",
         (
@@ -274,15 +419,19 @@ COLOURS = {  # of nodes, by the words of their titles
     "What the picture shows": GREEN,
     "What they are thought to show": GREEN,
     "What to refine it to": GREEN,
+    "What it shall become": GREEN,
+    "What the first shows": GREEN,
+    "What the second shows": GREEN,
     "What not to draw": RED,
     "What not to": RED,
 }
 KIND_COLOURS = {
-    "STARFlowLoader": VIOLET,
+    **dict.fromkeys(("STARFlowLoader", "STARFlowLora", "STARFlowAnomalyLoad"), VIOLET),
     **dict.fromkeys(
         (
             *("STARFlowSampler", "STARFlowLikelihood", "STARFlowMatch", "STARFlowPickLikeliest", "STARFlowInvert"),
-            *("STARFlowAnomalyFit", "STARFlowAnomalyScore", "STARFlowConfidence"),
+            *("STARFlowAnomalyFit", "STARFlowAnomalyScore", "STARFlowConfidence", "STARFlowMorph", "STARFlowInpaint"),
+            *("STARFlowAscent", "STARFlowCompress", "STARFlowDecompress"),
         ),
         BLUE,
     ),

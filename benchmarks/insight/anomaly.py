@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterable
 
 import numpy as np
 import torch
@@ -11,21 +11,34 @@ from torch import Tensor
 from starflow_core.pipeline import Pipeline
 
 from .methods import METHODS, auroc, look
-from .pictures import odd
 
 ODD = 100  # pictures of each kind
 RESAMPLED = 200  # times, for the confidence intervals
 
 
-def report(pipeline: Pipeline, pictures: np.ndarray, packages: dict[str, Path]) -> None:
+def broader_than(model: str) -> str:
+    """The name of an embedded model that is broader than another: it knows more kinds of pictures, or knows them less.
+
+    No embedded model knows more kinds than starflow-mini-128. tarflow-mini-8bit knows pixels well and subjects hardly.
+    """
+    return "tarflow-mini-8bit" if model == "starflow-mini-128" else "starflow-mini-128"
+
+
+def report(pipeline: Pipeline, broader: Pipeline, pictures: np.ndarray, odd: Iterable[tuple[str, np.ndarray]]) -> None:
     """Print the area under the ROC curve of each method on each kind, as a table.
 
-    The methods are fitted on half of the pictures. Odd pictures are made from the others, and compared with them.
+    Args:
+        pipeline: the model.
+        broader: the other model of the ratio of likelihoods.
+        pictures: (N, S, S, 3) uint8, normal ones. The methods are fitted on the first half of them.
+        odd: kinds of odd pictures by name, made from the second half, which they are compared with.
     """
     half = len(pictures) // 2
-    normal, others = look(pipeline, pictures[:half]), look(pipeline, pictures[half:])
-    kinds = {name: look(pipeline, made) for name, made in odd(pictures[half:], ODD, packages)}
-    print(f"\nAUROC; {half} normal pictures to fit on, {len(pictures) - half} others, {ODD} odd ones of each kind\n")
+    normal, others = look(pipeline, broader, pictures[:half]), look(pipeline, broader, pictures[half:])
+    kinds = {name: look(pipeline, broader, made) for name, made in odd}
+    count = min(len(one.log_prob) for one in kinds.values())
+    print(f"The broader model of the ratio is {broader.name}.")
+    print(f"\nAUROC; {half} normal pictures to fit on, {len(pictures) - half} others, {count} odd ones of each kind\n")
     print(f"| method | {' | '.join(kinds)} | mean |")
     print(f"| --- {'| --- ' * (len(kinds) + 1)}|")
     for name, method in METHODS.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -77,4 +78,4 @@ def _plot(found: Mapping[str, Calibration], file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file, dpi=80)
     pyplot.close(figure)
-    print(f"\n{file}")
+    print(f"\n{file}", file=sys.stderr)

@@ -12,11 +12,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from starflow_core.images import to_tensor
-from starflow_core.insight.anomaly import content
+from starflow_core.insight.evidence import Evidence
 from starflow_core.insight.gaussian import Gaussian
-from starflow_core.insight.likelihood import with_training_noise
-from starflow_core.insight.noise_statistics import noise_statistics
+from starflow_core.insight.looking import COLOURS, CONTENT, KINDS, NOISE, SEAMS, UPRIGHT, looked
+from starflow_core.insight.oddity import Settings
+from starflow_core.insight.ratio import bits_by_place
 from starflow_core.pipeline import Pipeline
 
 DRAWS = 2
@@ -32,39 +32,31 @@ class Looked:
         pixels: (n, S, S, 3) uint8.
         log_prob: (n,), in nats.
         maps: (n, T), in nats by token.
-        statistics: (n, F), of the noise.
-        content: (n, width), the mean hidden state of the last block's middle layer.
+        evidence: (n, F), by kind of evidence, as `Anomaly` sees it.
         webp: (n,), bits of a lossless file.
+        broader: (n,), bits per pixel under a broader model.
     """
 
     pixels: np.ndarray
     log_prob: Tensor
     maps: Tensor
-    statistics: Tensor
-    content: Tensor
+    evidence: dict[str, Tensor]
     webp: Tensor
+    broader: Tensor
 
 
-@torch.no_grad()
-def look(pipeline: Pipeline, pixels: np.ndarray) -> Looked:
-    """Measure pictures; average the flow's results over the noise draws."""
-    flow, condition = pipeline.flow, pipeline.condition([""])
-    found: list[tuple[Tensor, ...]] = []
-    for first in range(0, len(pixels), AT_ONCE):
-        images = torch.stack([to_tensor(Image.fromarray(one)) for one in pixels[first : first + AT_ONCE]])
-        x = images if pipeline.autoencoder is None else pipeline.autoencoder.encode(images)
-        noised = torch.cat([with_training_noise(flow, one, 0, DRAWS) for one in x])
-        given = None if condition is None else condition.expand(len(noised), *condition.shape[1:])
-        states: list[Tensor] = []
-        output = flow(noised, given, states=states)
-        by_draw = (
-            output.log_prob_map.flatten(1).double(),
-            noise_statistics(output.z, flow.config.patch_size),
-            content(states),
-        )
-        found.append(tuple(one.unflatten(0, (len(x), DRAWS)).mean(1) for one in by_draw))
-    maps, statistics, shown = (torch.cat(one) for one in zip(*found, strict=True))
-    return Looked(pixels, maps.sum(1), maps, statistics, shown, webp_bits_of(pixels))
+def look(pipeline: Pipeline, broader: Pipeline, pixels: np.ndarray) -> Looked:
+    """Measure pictures under a model, and their likelihood under a broader one, averaged over the noise draws."""
+    images, settings = [Image.fromarray(one) for one in pixels], Settings(draws=DRAWS)
+    condition = pipeline.scored_condition(None)
+    found = [
+        looked(pipeline, images[first : first + AT_ONCE], settings, condition)
+        for first in range(0, len(images), AT_ONCE)
+    ]
+    evidence = {name: torch.cat([one.vectors[name] for one in found]) for name in KINDS}
+    maps = torch.cat([one.log_probs for one in found]).flatten(1)
+    under_broader = bits_by_place(broader, images, broader.scored_condition(None), settings).mean((1, 2))
+    return Looked(pixels, maps.sum(1), maps, evidence, webp_bits_of(pixels), under_broader)
 
 
 def webp_bits_of(pixels: np.ndarray) -> Tensor:
@@ -104,6 +96,12 @@ def webp_residual(normal: Looked, others: Looked) -> Tensor:
     return offset + slope * others.webp - others.log_prob
 
 
+def ratio(normal: Looked, others: Looked) -> Tensor:
+    """Bits per pixel above those under a broader model (arXiv 1906.02845): what `LikelihoodRatio` does."""
+    pixels = others.pixels.shape[1] * others.pixels.shape[2]
+    return -others.log_prob / math.log(2) / pixels - others.broader
+
+
 def oddest_tokens(normal: Looked, others: Looked) -> Tensor:
     """The mean of the three oddest tokens: by how many standard deviations log p is below that of normal pictures."""
     above = (normal.maps.mean(0) - others.maps) / normal.maps.std(0)
@@ -117,13 +115,27 @@ def map_distance(normal: Looked, others: Looked) -> Tensor:
 
 def noise_fit(normal: Looked, others: Looked) -> Tensor:
     """Mahalanobis distance of the noise's statistics."""
-    return Gaussian.fit(normal.statistics).distance(others.statistics)
+    return _distance(NOISE, normal, others)
 
 
 def noise_and_content(normal: Looked, others: Looked) -> Tensor:
-    """Mahalanobis distance of the noise's statistics and of the hidden states: what `Anomaly` does."""
-    fitted, seen = (torch.cat([one.statistics, one.content], 1) for one in (normal, others))
-    return Gaussian.fit(fitted).distance(seen)
+    """Mahalanobis distance of the noise's statistics and of the hidden states."""
+    return _distance(CONTENT, normal, others)
+
+
+def upright(normal: Looked, others: Looked) -> Tensor:
+    """How far log p of the picture minus log p of it upside down is from its mean, on either side."""
+    return _distance(UPRIGHT, normal, others)
+
+
+def all_evidence(normal: Looked, others: Looked) -> Tensor:
+    """All kinds of evidence, weighed on the normal pictures: what `Anomaly` does."""
+    fitted, _ = Evidence.fit(normal.evidence, torch.arange(len(normal.log_prob)))
+    return fitted.scores(others.evidence)
+
+
+def _distance(kind: str, normal: Looked, others: Looked) -> Tensor:
+    return Gaussian.fit(normal.evidence[kind]).distance(others.evidence[kind])
 
 
 # Rivals without a flow
@@ -133,9 +145,14 @@ def webp_bits(normal: Looked, others: Looked) -> Tensor:
     return others.webp
 
 
-def colours_and_edges(normal: Looked, others: Looked) -> Tensor:
+def colours(normal: Looked, others: Looked) -> Tensor:
     """Mahalanobis distance of simple statistics: means and spreads of colours and of differences of neighbours."""
-    return Gaussian.fit(simple_statistics(normal.pixels)).distance(simple_statistics(others.pixels))
+    return _distance(COLOURS, normal, others)
+
+
+def sharp_seams(normal: Looked, others: Looked) -> Tensor:
+    """How far the strength of straight, sharp seams is from its mean, on either side."""
+    return _distance(SEAMS, normal, others)
 
 
 def principal_components(normal: Looked, others: Looked) -> Tensor:
@@ -145,21 +162,6 @@ def principal_components(normal: Looked, others: Looked) -> Tensor:
     axes = torch.linalg.svd(small - mean, full_matrices=False).Vh[:COMPONENTS]
     left = seen - mean
     return (left - left @ axes.T @ axes).square().sum(1)
-
-
-def simple_statistics(pixels: np.ndarray) -> Tensor:
-    """Means and spreads of colours and of differences of neighbours, (n, 18), of pictures (n, S, S, 3) uint8."""
-    x = torch.from_numpy(pixels).double() / 255
-    across, down = (x[:, :, 1:] - x[:, :, :-1]).abs(), (x[:, 1:] - x[:, :-1]).abs()
-    parts = [
-        x.mean((1, 2)),
-        x.std((1, 2)),
-        across.mean((1, 2)),
-        down.mean((1, 2)),
-        across.std((1, 2)),
-        down.std((1, 2)),
-    ]
-    return torch.cat(parts, 1)
 
 
 def _small(pixels: np.ndarray) -> Tensor:
@@ -172,12 +174,16 @@ METHODS: dict[str, Method] = {
     "typicality": typicality,
     "−log p minus WebP's bits": minus_webp,
     "−log p above WebP's line": webp_residual,
+    "ratio to a broader model": ratio,
     "three oddest tokens": oddest_tokens,
     "distance of the map": map_distance,
     "fit of the noise": noise_fit,
     "fit of the noise, and content": noise_and_content,
+    "upright or not": upright,
+    "five kinds of evidence": all_evidence,
     "rival: WebP's bits": webp_bits,
-    "rival: colours and edges": colours_and_edges,
+    "rival: colours and edges": colours,
+    "rival: seams": sharp_seams,
     "rival: principal components": principal_components,
 }
 

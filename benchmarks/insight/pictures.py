@@ -94,13 +94,17 @@ def pasted(picture: np.ndarray, other: np.ndarray, rng: np.random.Generator) -> 
 CHANGES: tuple[Change, ...] = (noise, flat, blurred, shuffled, inverted, gradient, scratched, upside_down)
 
 
-def odd(normal: np.ndarray, count: int, packages: dict[str, Path]) -> Iterator[tuple[str, np.ndarray]]:
+def odd(
+    normal: np.ndarray, count: int, packages: dict[str, Path], avatars: np.ndarray
+) -> Iterator[tuple[str, np.ndarray]]:
     """Yield the name of each kind of odd picture, and pictures (count, S, S, 3) of it.
 
     Args:
         normal: (N, S, S, 3) uint8, pictures from which odd ones are made.
         count: the number of pictures of each kind.
         packages: the folders of the packages that contain flags.
+        avatars: (n, S, S, 3) uint8, with n at least `count`. None of the normal pictures is one. A model of all sets
+            was trained on them, as on other avatars, so to it they are odd beside normal pictures alone.
     """
     rng = np.random.default_rng(0)
     chosen, others = normal[:count], np.roll(normal, count // 2 + 1, axis=0)[:count]
@@ -111,6 +115,7 @@ def odd(normal: np.ndarray, count: int, packages: dict[str, Path]) -> Iterator[t
     yield "flags", _flags(packages, side, count)
     yield "photographs", _photographs(side, count, rng)
     yield "digits", _digits(side, count)
+    yield "avatars", avatars[:count]
 
 
 def _flags(packages: dict[str, Path], side: int, count: int) -> np.ndarray:

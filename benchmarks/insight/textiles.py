@@ -19,11 +19,12 @@ from tqdm import tqdm
 
 from starflow_core.insight.anomaly import Anomaly
 from starflow_core.insight.gaussian import Gaussian
+from starflow_core.insight.picture_statistics import colours_and_edges, pixels_of
 from starflow_core.insight.tiles import Tiles
 from starflow_core.pipeline import Pipeline
 
 from .anomaly import interval
-from .methods import auroc, lossless_bits, simple_statistics
+from .methods import auroc, lossless_bits
 
 FITTED, TESTED = 300, 200  # normal pictures to fit on; pictures of each kind to score
 DRAWS = 1
@@ -38,7 +39,11 @@ def report(pipeline: Pipeline) -> None:
     print(f"\nAUROC on textiles; {FITTED} normal ones to fit on, {TESTED} others, {TESTED} of each kind of defect\n")
     print(f"| method | {' | '.join(odd)} |\n| --- {'| --- ' * len(odd)}|")
     scorer = Anomaly.fit(pipeline, fitted, draws=DRAWS)
-    _row(f"fit of the noise, {pipeline.name}", _scores(scorer, usual), {k: _scores(scorer, v) for k, v in odd.items()})
+    _row(
+        f"five kinds of evidence, {pipeline.name}",
+        _scores(scorer, usual),
+        {k: _scores(scorer, v) for k, v in odd.items()},
+    )
     side = pipeline.trained_side
     simple = Gaussian.fit(torch.cat([_simple(path, side) for path in fitted]))
 
@@ -72,7 +77,7 @@ def _simple(path: Path, side: int) -> Tensor:
     """Statistics of colours and edges of each tile, as large as those that the flow sees."""
     with Image.open(path) as image:
         tiles = Tiles.of(image.convert("RGB"), side, scaled=False)
-    return simple_statistics(np.stack([np.asarray(tile) for tile in tiles]))
+    return colours_and_edges(pixels_of(list(tiles)))
 
 
 def _bits(paths: Sequence[Path]) -> Tensor:

@@ -18,9 +18,10 @@ from .pictures import Work, add_table_options, do, map_files, one_line
 from .progress import picture_bar
 
 if TYPE_CHECKING:
-    from ..insight.anomaly import Oddity
     from ..insight.measure import Picture
     from ..insight.measures import AnomalyMeasure
+    from ..insight.oddity import Oddity
+    from ..insight.scorers import Scorer
     from ..pipeline import Pipeline
 
 FILE_KINDS = (".safetensors",)
@@ -47,57 +48,80 @@ def add(commands: Any) -> None:
     fit.add_argument(
         "--false-positive-rate", type=float, default=0.05, metavar="RATE", help="share of normal pictures to call odd"
     )
+    fit.add_argument(
+        "--calibrate",
+        metavar="FOLDER",
+        help="other normal pictures, which p-values are taken from; best unseen ones",
+    )
+    fit.add_argument(
+        "--broader",
+        metavar="MODEL",
+        help="score by the ratio of the likelihoods under --model and under this broader model",
+    )
     add_model_options(fit, model=HAS_LEARNT_A_DISTRIBUTION)
 
     score = new_command(parts, "score", _score, "say how odd pictures are")
     score.add_argument("scorer", metavar="FILE", help="from `starflow anomaly fit`")
+    score.add_argument("--broader", metavar="MODEL", help="of a ratio; by default that of the name in FILE")
     add_input_options(score)
     score.add_argument("--map-dir", metavar="DIR", help="write a map of where for each picture into this folder")
     add_table_options(score, model=None)
 
 
 def _fit(options: argparse.Namespace) -> int:
-    from ..insight.anomaly import Anomaly, Settings
+    from ..insight.anomaly import Anomaly
+    from ..insight.oddity import Settings
+    from ..insight.ratio import LikelihoodRatio
 
+    if options.broader and options.calibrate:
+        raise ValueError("A ratio of likelihoods takes no --calibrate; leave it or --broader away.")
     Settings(options.prompt, options.draws, options.seed, bool(options.tiled), options.false_positive_rate)
     file = output_path(options.output, FILE_KINDS)
     check_writable(Target(file, is_asked_for=True))
     failures: list[str] = []
+    how = {name: getattr(options, name) for name in ("prompt", "draws", "seed", "tiled", "false_positive_rate")}
+    model = load_model(options)
+    broader = _broader(options, options.broader) if options.broader else None
+    scorer: Scorer
     with picture_bar() as report:
-        scorer = Anomaly.fit(
-            load_model(options),
-            options.folder,
-            prompt=options.prompt,
-            draws=options.draws,
-            seed=options.seed,
-            tiled=options.tiled,
-            false_positive_rate=options.false_positive_rate,
-            failed=failures.append,
-            on_progress=report,
-        )
+        how |= {"failed": failures.append, "on_progress": report}
+        if broader is None:
+            scorer = Anomaly.fit(model, options.folder, calibrate=options.calibrate, **how)
+        else:
+            scorer = LikelihoodRatio.fit(model, broader, options.folder, **how)
     for failure in failures:
         print(f"starflow: {failure}", file=sys.stderr)
     scorer.save(file)
-    how = "tile by tile" if scorer.settings.tiled else "scaled to the model's size"
-    print(f"{file}: {len(scorer.calibration)} normal pictures, looked at {how}.")
+    looked = "tile by tile" if scorer.settings.tiled else "scaled to the model's size"
+    what = "normal pictures to calibrate" if options.calibrate else "normal pictures"
+    print(f"{file}: {len(scorer.calibration)} {what}, looked at {looked}.")
     return 0
 
 
 def _score(options: argparse.Namespace) -> int:
-    from ..insight.anomaly import Anomaly
+    from ..insight.scorer_file import model_of
 
     folder = Path(options.map_dir) if options.map_dir else None
     asked = asked_pictures(options, leave_out=[folder] if folder else [])
-    options.model = options.model or Anomaly.model_of(options.scorer)
+    options.model = options.model or model_of(Path(options.scorer))
     keep = partial(_save_map, map_files(asked, folder)) if folder else None
-    return do(Work(asked, partial(_measure, options.scorer), _as_line, _as_json, keep), options)
+    return do(Work(asked, partial(_measure, options), _as_line, _as_json, keep), options)
 
 
-def _measure(file: str, pipeline: Pipeline) -> AnomalyMeasure:
-    from ..insight.anomaly import Anomaly
+def _measure(options: argparse.Namespace, pipeline: Pipeline) -> AnomalyMeasure:
     from ..insight.measures import AnomalyMeasure
+    from ..insight.scorer_file import RATIO_FORMAT, format_of, model_of
+    from ..insight.scorers import load_scorer
 
-    return AnomalyMeasure(Anomaly.load(file, pipeline))
+    file, name = Path(options.scorer), options.broader
+    if name is None and format_of(file) == RATIO_FORMAT:
+        name = model_of(file, "broader")
+    return AnomalyMeasure(load_scorer(file, pipeline, _broader(options, name) if name else None))
+
+
+def _broader(options: argparse.Namespace, name: str) -> Pipeline:
+    """A broader model, where and as the model is."""
+    return load_model(argparse.Namespace(**{**vars(options), "model": name}))
 
 
 def _save_map(files: Sequence[Path], number: int, picture: Picture, found: Oddity) -> None:
@@ -109,9 +133,12 @@ def _save_map(files: Sequence[Path], number: int, picture: Picture, found: Oddit
 
 
 def _as_line(path: str, _: Picture, found: Oddity) -> str:
-    told = f"{'odd' if found.is_odd else 'normal'}, score {found.score:.2f}, p = {found.p_value:.3g}"
+    by = f" by its {max(found.parts, key=found.parts.__getitem__)}" if found.parts else ""
+    told = f"{'odd' if found.is_odd else 'normal'}, score {found.score:.2f}{by}, p = {found.p_value:.3g}"
     return f"{one_line(path)}: {told}"
 
 
 def _as_json(path: str, _: Picture, found: Oddity) -> str:
-    return json.dumps({"image": path, "score": found.score, "p_value": found.p_value, "is_odd": found.is_odd})
+    parts = {"parts": found.parts} if found.parts else {}
+    told = {"image": path, "score": found.score, "p_value": found.p_value, "is_odd": found.is_odd}
+    return json.dumps(told | parts)

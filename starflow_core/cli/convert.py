@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from ..quantization import NAMES
 from .options import DTYPES, new_command
 
 
@@ -22,6 +23,8 @@ def add(commands: Any) -> None:
     )
     command.add_argument("--classes", default="", metavar="NAMES", help="names of the classes, with commas between")
     command.add_argument("--dtype", choices=DTYPES, default="bfloat16", help="of the weights on disk")
+    command.add_argument("--key", help="which weights, where a file holds several sets, such as model and ema")
+    command.add_argument("--quantize", choices=NAMES, help="keep the weights of large layers in few bits")
 
 
 def _convert(options: argparse.Namespace) -> None:
@@ -31,7 +34,15 @@ def _convert(options: argparse.Namespace) -> None:
 
     names = [name.strip() for name in options.classes.split(",") if name.strip()]
     dtype = getattr(torch, options.dtype)
-    converted = convert_file(options.file, options.folder, noise_std=options.noise_std, classes=names, dtype=dtype)
+    converted = convert_file(
+        options.file,
+        options.folder,
+        noise_std=options.noise_std,
+        classes=names,
+        dtype=dtype,
+        weight_format=options.quantize,
+        key=options.key,
+    )
     print(f"{options.folder}: {converted.parameters:,} parameters, {converted.noise}")
     if converted.config.txt_size:
         print(

@@ -51,18 +51,18 @@ def save_picture(image: Image.Image, target: Target, origin: Origin | None = Non
         how = dict(LOSSLESS_WEBP if suffix == ".webp" else FINE_JPEG)
         if origin is not None:
             how["exif"] = exif_of(origin)
-    return _write_whole(target, lambda part: image.save(part, **how))
+    return write_whole(target, lambda part: image.save(part, **how))
 
 
 def save_png(image: Image.Image, path: Path, text: PngImagePlugin.PngInfo | None = None) -> None:
     """Write a picture as PNG, with its text chunks."""
-    _write_whole(Target(path, True), lambda part: image.save(part, format="PNG", pnginfo=text))
+    write_whole(Target(path, True), lambda part: image.save(part, format="PNG", pnginfo=text))
 
 
 def save_map(log_prob_map: torch.Tensor, picture: Image.Image, path: Path) -> None:
     """Write a map of log-likelihoods (H', W'): its numbers to an .npy file, its picture to any other."""
     if path.suffix.lower() == ".npy":
-        _write_whole(Target(path, True), lambda part: _save_numbers(log_prob_map, part))
+        write_whole(Target(path, True), lambda part: _save_numbers(log_prob_map, part))
     else:
         save_png(picture, path)
 
@@ -74,7 +74,7 @@ def _save_numbers(tensor: torch.Tensor, path: Path) -> None:
         np.save(file, tensor.numpy())
 
 
-def _write_whole(target: Target, write: Callable[[Path], None]) -> Path:
+def write_whole(target: Target, write: Callable[[Path], object]) -> Path:
     """Write to a temporary file beside the target, and rename it when it is complete.
 
     A full disk leaves no partial file, and two programs that write at once do not mix.

@@ -94,13 +94,14 @@ def _draw(
     waiting: dict[tuple[str, int], list[Target]],
 ) -> None:
     """Draw, and write each picture as soon as it is finished."""
-    from ..png_text import Origin
+    from ..png_text import Origin, drawn_with
 
     with progress_bar("drawing") as progress:
         for picture in pipeline.pictures(prompts, sampling, progress):
             # By prompt and seed, not by position: pictures that overflow are skipped.
             target = waiting[picture.prompt, picture.asked].pop(0)
-            say(str(save_picture(picture.image, target, Origin(picture.prompt, picture.seed, settings))))
+            told = settings | drawn_with(picture.together)
+            say(str(save_picture(picture.image, target, Origin(picture.prompt, picture.seed, told))))
 
 
 def _asked(options: argparse.Namespace) -> list[str]:

@@ -15,6 +15,7 @@ def add(commands: Any) -> None:
 
 
 def _info(options: argparse.Namespace) -> None:
+    from ..quantization.formats import format_of, number_of_weights
     from ..weights.model_folder import DEFAULT_MODEL, load, model_folder
 
     folder = model_folder(options.model or DEFAULT_MODEL)
@@ -23,7 +24,8 @@ def _info(options: argparse.Namespace) -> None:
     config = flow.config
     print(f"{folder.name}: {folder}")
     for name, module in pipeline.parts().items():
-        print(f"  {name}: {sum(parameter.numel() for parameter in module.parameters()):,} parameters")
+        kept = format_of(module)
+        print(f"  {name}: {number_of_weights(module):,} parameters{f', in {kept}' if kept else ''}")
     latents = f", {config.img_size}×{config.img_size}×{config.in_channels} latents" if flow.data == "latents" else ""
     noise = "uniform dequantisation noise" if flow.is_dequantized else f"noise std {config.noise_std:g}"
     print(f"  pictures: {side}×{side} pixels{latents}")

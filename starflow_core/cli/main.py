@@ -7,19 +7,52 @@ import sys
 from collections.abc import Sequence
 
 from .. import __version__
-from . import anomaly, bpd, confidence, convert, fetch, generate, info, match, models, reconstruct, reference, score
+from . import (
+    anomaly,
+    ascend,
+    bpd,
+    compress,
+    confidence,
+    convert,
+    decompress,
+    fetch,
+    generate,
+    info,
+    inpaint,
+    match,
+    merge,
+    models,
+    morph,
+    reconstruct,
+    reference,
+    reproduce,
+    restyle,
+    score,
+    train,
+    vary,
+)
 from .remarks import remarks_told
 from .streams import printable
 
 COMMANDS = (
     generate,
+    inpaint,
+    vary,
+    restyle,
+    morph,
+    ascend,
     score,
     match,
     anomaly,
     confidence,
     reconstruct,
+    reproduce,
     bpd,
+    compress,
+    decompress,
     reference,
+    train,
+    merge,
     fetch,
     models,
     convert,

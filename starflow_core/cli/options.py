@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from ..quantization import NAMES
+
 if TYPE_CHECKING:
     from ..pipeline import Pipeline
 
@@ -26,7 +28,7 @@ def new_command(
 
 def add_model_options(
     command: argparse.ArgumentParser,
-    dtype: str = "bfloat16 on cuda and float32 elsewhere by default",
+    dtype: str = "by default bfloat16 on newer NVIDIA cards, float32 elsewhere",
     model: str | None = DRAWS_WELL,
 ) -> None:
     """Which model a command works with, and where.
@@ -38,8 +40,15 @@ def add_model_options(
     """
     default = f"; {model} by default" if model else ""
     command.add_argument("--model", metavar="NAME", default=model, help=f"name or folder of the model{default}")
+    command.add_argument(
+        "--lora",
+        dest="loras",
+        action="append",
+        metavar="FILE[:STRENGTH]",
+        help="a LoRA of the model, from `starflow train`; give it again for more",
+    )
     command.add_argument("--device", help="cuda, mps or cpu; by default the best available one")
-    command.add_argument("--dtype", choices=DTYPES, help=f"of the flow; {dtype}")
+    command.add_argument("--dtype", choices=DTYPES + NAMES, help=f"of the flow, or of its weights alone; {dtype}")
 
 
 def load_model(options: argparse.Namespace, default_dtype: str | None = None) -> Pipeline:
@@ -53,8 +62,15 @@ def load_model(options: argparse.Namespace, default_dtype: str | None = None) ->
     from ..weights.model_folder import load
 
     chosen = options.dtype or default_dtype
-    dtype: torch.dtype | None = getattr(torch, chosen) if chosen else None
-    return load(options.model, device=options.device, dtype=dtype)
+    dtype: torch.dtype | str | None = getattr(torch, chosen) if chosen in DTYPES else chosen
+    pipeline = load(options.model, device=options.device, dtype=dtype)
+    if not options.loras:
+        return pipeline
+    from ..lora.adapter import Lora
+    from ..lora.apply import parsed, with_loras
+
+    named = [parsed(text) for text in options.loras]
+    return with_loras(pipeline, [(Lora.load(file), strength) for file, strength in named])
 
 
 def size(text: str) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from .inputs import Asked
 from .names import Target, output_path
 from .options import DRAWS_WELL, add_model_options, load_model
 from .progress import say
-from .tables import KINDS, Table, checked_table
+from .tables import KINDS, Table, claimed_table
 
 if TYPE_CHECKING:
     from ..insight.many import Measured
@@ -123,16 +123,16 @@ def do(work: Work[T], options: argparse.Namespace) -> int:
             if getattr(options, name):
                 raise ValueError(f"--{name} is for tables; give --output FILE as well.")
         return _print_all(work, work.measure(load_model(options)), options.json)
-    path = checked_table(options.output, resume=options.resume, overwrite=options.overwrite)
-    if not options.ray:
-        measure = work.measure(load_model(options))
-        return _write_all(work, measure, partial(_rows, work, measure, options.json), path, options.resume)
-    if work.keep or options.json:
-        raise ValueError("--ray writes a table alone; leave --json and maps away.")
-    from .on_ray import on_ray
+    with claimed_table(options.output, resume=options.resume, overwrite=options.overwrite) as path:
+        if not options.ray:
+            measure = work.measure(load_model(options))
+            return _write_all(work, measure, partial(_rows, work, measure, options.json), path, options.resume)
+        if work.keep or options.json:
+            raise ValueError("--ray writes a table alone; leave --json and maps away.")
+        from .on_ray import on_ray
 
-    with on_ray(work.measure, options) as (measure, rows):
-        return _write_all(work, measure, rows, path, options.resume)
+        with on_ray(work.measure, options) as (measure, rows):
+            return _write_all(work, measure, rows, path, options.resume)
 
 
 def _print_all(work: Work[T], measure: Measure[T], as_json: bool) -> int:

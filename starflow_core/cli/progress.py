@@ -25,11 +25,11 @@ def progress_bar(what: str) -> Iterator[Callable[[Progress], None]]:
 
 
 @contextmanager
-def picture_bar() -> Iterator[Callable[[int, int], None]]:
+def picture_bar(unit: str = "picture") -> Iterator[Callable[[int, int], None]]:
     """A progress bar over pictures; yields the callback that moves it, which takes the numbers of done and of all."""
     from tqdm import tqdm
 
-    with tqdm(disable=None, leave=False, unit="picture") as bar:
+    with tqdm(disable=None, leave=False, unit=unit) as bar:
 
         def report(done: int, total: int) -> None:
             bar.total = total

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
 from typing import Any
@@ -48,6 +49,7 @@ def add(commands: Any) -> None:
 def _reference(options: argparse.Namespace) -> int:
     from ..insight.evaluation import pictures_in
     from ..insight.known_pictures import measure_reference
+    from ..insight.prompt_weight import measure_prompt_weight
     from ..weights.model_folder import EMBEDDED, model_folder
 
     target = model_folder(options.model)
@@ -57,12 +59,14 @@ def _reference(options: argparse.Namespace) -> int:
             "of a copy, with --model."
         )
     files = pictures_in(options.folder)
+    said = [_said(file, options) for file in files]
+    pipeline = load_model(options)
     failures: list[str] = []
     with picture_bar() as report:
         made = measure_reference(
-            load_model(options),
+            pipeline,
             files,
-            [_said(file, options) for file in files],
+            said,
             pictures=options.name or options.folder.resolve().name or "pictures",
             kind=options.kind or "given",
             draws=options.draws,
@@ -70,12 +74,22 @@ def _reference(options: argparse.Namespace) -> int:
             failed=failures.append,
             on_progress=report,
         )
+    if pipeline.is_conditional and made.kind != "trained on":
+        with picture_bar() as report:
+            weight = measure_prompt_weight(
+                pipeline, files, said, draws=options.draws, seed=options.seed, failed=_told_already, on_progress=report
+            )
+        made = dataclasses.replace(made, prompt_weight=weight or made.prompt_weight)
     for failure in failures:
         print(f"starflow: {failure}", file=sys.stderr)
     made.save(target)
     described = "" if made.described is None else f", {made.described.number} of them also given what they show"
     print(f"{target}: {made.plain.number} pictures{described}. `starflow score` compares others with them.")
     return 0
+
+
+def _told_already(failure: str) -> None:
+    """The measurement of the likelihoods has named this picture."""
 
 
 def _said(file: Path, options: argparse.Namespace) -> str:
@@ -88,8 +102,6 @@ def _said(file: Path, options: argparse.Namespace) -> str:
         return file.parent.name
     if not options.captions:
         return options.prompt or ""
-    caption = file.with_suffix(".txt")
-    try:
-        return " ".join(caption.read_text(encoding="utf-8-sig").split()) if caption.is_file() else ""
-    except UnicodeDecodeError:
-        raise ValueError(f"{caption} is no text in UTF-8; save it as that.") from None
+    from ..training.captions import caption_beside
+
+    return caption_beside(file)

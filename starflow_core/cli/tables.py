@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from .files import check_writable
 from .lines import CsvLines, JsonLines, Lines
+from .locks import locked
 from .names import Target, output_path
 
 if TYPE_CHECKING:
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 KINDS = (".csv", ".jsonl", ".parquet")
 
 
-def checked_table(name: str, *, resume: bool, overwrite: bool) -> Path:
-    """The path of a table, checked before the work.
+@contextmanager
+def claimed_table(name: str, *, resume: bool, overwrite: bool) -> Iterator[Path]:
+    """The path of a table, checked before the work, and kept from other runs until its end.
 
     Raises:
-        ValueError: it is of another kind, cannot be written, is there already, or needs a library that is missing.
+        ValueError: it is of another kind, cannot be written, is there already, is being written by another run, or
+            needs a library that is missing.
     """
     path = output_path(name, KINDS)
     if _is_parquet(path):
@@ -31,10 +34,11 @@ def checked_table(name: str, *, resume: bool, overwrite: bool) -> Path:
 
         check_installed()
     check_writable(Target(path, is_asked_for=True))
-    there = next((file for file in (path, rows_file(path)) if os.path.lexists(file)), None)
-    if there is not None and not (resume or overwrite):
-        raise ValueError(f"{there} is there already; go on with --resume, or start again with --overwrite.")
-    return path
+    with locked(path):
+        there = next((file for file in (path, rows_file(path)) if os.path.lexists(file)), None)
+        if there is not None and not (resume or overwrite):
+            raise ValueError(f"{there} is there already; go on with --resume, or start again with --overwrite.")
+        yield path
 
 
 def rows_file(path: Path) -> Path:
@@ -50,7 +54,7 @@ class Table:
     Rows are on disk after each `append`. A Parquet file cannot grow: its rows wait in a file beside it until `close`.
 
     Args:
-        path: of the table; see `checked_table`.
+        path: of the table; see `claimed_table`.
         measure: what is measured.
         resume: continue the file, if there is one; otherwise it is written over.
         again: names of pictures that are measured again if their row has an error.

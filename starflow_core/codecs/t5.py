@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from .. import operations as casting
 from ..flow.state_dict import check_names
+from ..quantization.formats import quantized, quantized_parts, with_layers_for
 
 TYPES = ("t5", "mt5", "umt5")  # of models, in their config.json
 EMBEDDINGS = ("shared.weight", "encoder.embed_tokens.weight")  # two names of the same
@@ -113,26 +114,34 @@ class T5Encoder(nn.Module):
         *,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
+        weight_format: str | None = None,
         operations: Any = casting,
     ) -> T5Encoder:
         """An encoder ready for use, from the weights of a T5 with or without its decoder.
 
-        Of float16, the last product of each MLP stays in float32, where trained weights overflow.
+        Of float16, the last product of each MLP stays in float32, where trained weights overflow. With a
+        `weight_format`, the weights of linear layers are kept in it; see `quantization`.
 
         Raises:
             ValueError: a tensor is missing, unexpected or of another shape; the message names them.
         """
-        encoder = cls(config, operations, device="meta")
+        plain = cls(config, device="meta")
         tensors = {name: tensor for name, tensor in state_dict.items() if not name.startswith(OF_THE_DECODER)}
         embeddings = [tensors.pop(name) for name in EMBEDDINGS if name in tensors]
         if embeddings:
             tensors["shared.weight"] = embeddings[0]
-        expected = encoder if operations is casting else cls(config, device="meta")
-        check_names(expected.state_dict(), tensors, "text encoder")
-        placed = {
-            name: tensor.to(device, torch.float32 if dtype is torch.float16 and name.endswith(".wo.weight") else dtype)
-            for name, tensor in tensors.items()
-        }
+        if weight_format is not None:
+            tensors = quantized(plain, tensors, weight_format)
+        check_names(with_layers_for(plain, tensors).state_dict(), tensors, "text encoder")
+        encoder = with_layers_for(cls(config, operations, device="meta"), tensors)
+        few_bits = quantized_parts(tensors)
+
+        def dtype_of(name: str) -> torch.dtype | None:
+            if name in few_bits:
+                return None
+            return torch.float32 if dtype is torch.float16 and name.endswith(".wo.weight") else dtype
+
+        placed = {name: tensor.to(device, dtype_of(name)) for name, tensor in tensors.items()}
         encoder.load_state_dict(placed, strict=True, assign=True)
         return encoder.eval().requires_grad_(False)
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from .. import operations as casting
 from ..operations import rebuilt
+from ..quantization.formats import quantized_parts
 from ..weights.tensors import read_json, read_weights, save_tensors
 from . import t5
 from .tokenizer import PromptTokenizer
@@ -65,6 +66,7 @@ class TextEncoder:
         tokens: int,
         device: torch.device | str,
         dtype: torch.dtype,
+        weight_format: str | None = None,
         operations: Any = casting,
     ) -> TextEncoder:
         """An encoder from folders that transformers wrote; nothing is fetched, and no code in them is run.
@@ -75,6 +77,7 @@ class TextEncoder:
             tokens: text tokens L per prompt.
             device: of the weights and of the computation.
             dtype: of the weights and of the computation; parts that a model must keep in float32 stay in it.
+            weight_format: to keep the weights of linear layers in, of a T5; see `quantization`.
             operations: namespace that `Linear` and `Embedding` are taken from.
 
         Raises:
@@ -82,7 +85,7 @@ class TextEncoder:
         """
 
         def read() -> Any:
-            return _read_model(model, device, dtype, operations)
+            return _read_model(model, device, dtype, weight_format, operations)
 
         with _told_of(model):
             return cls(read(), PromptTokenizer.from_folder(tokenizer, tokens), tokens, device=device, reload=read)
@@ -178,7 +181,12 @@ class TextEncoder:
             model.mkdir(parents=True, exist_ok=True)
             text = json.dumps(self.model.config.to_dict(), indent=2) + "\n"
             (model / "config.json").write_text(text, encoding="utf-8")
-            tensors = {name: tensor.to("cpu", dtype).contiguous() for name, tensor in self.model.state_dict().items()}
+            weights = self.model.state_dict()
+            few_bits = quantized_parts(weights)
+            tensors = {
+                name: tensor.to("cpu", None if name in few_bits else dtype).contiguous()
+                for name, tensor in weights.items()
+            }
             save_tensors(tensors, model / WEIGHTS, {"format": "pt"})
         else:
             # A copy, since the one in use must keep its dtype; copied whole, so that shared weights are stored once.
@@ -188,12 +196,17 @@ class TextEncoder:
 
 
 @torch.inference_mode(False)
-def _read_model(folder: Path, device: torch.device | str, dtype: torch.dtype, operations: Any) -> Any:
+def _read_model(
+    folder: Path, device: torch.device | str, dtype: torch.dtype, weight_format: str | None, operations: Any
+) -> Any:
     names = read_json(folder, "config.json")
     if names.get("model_type") not in t5.TYPES:
+        if weight_format is not None:
+            raise ValueError(f"only a T5 can be kept in {weight_format}; give the text encoder a dtype.")
         return _read_by_transformers(folder, device, dtype, operations)
     config, weights = t5.T5Config.from_dict(names), read_weights(folder, WEIGHTS)
-    return t5.T5Encoder.from_state_dict(config, weights, device=device, dtype=dtype, operations=operations)
+    how: dict[str, Any] = {"device": device, "dtype": dtype, "operations": operations}
+    return t5.T5Encoder.from_state_dict(config, weights, weight_format=weight_format, **how)
 
 
 def _read_by_transformers(folder: Path, device: torch.device | str, dtype: torch.dtype, operations: Any) -> Any:

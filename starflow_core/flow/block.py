@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .. import operations as casting
+from ..quantization.formats import dequantized
 from .cache import KeyValueCache
 from .config import BlockShape
-from .recomputed import recomputed
+from .recomputed import plainly, recomputed, recomputed_with_weights
 from .rotary import Rotary
 from .transformer import AttentionState, TransformerLayer
 
@@ -65,6 +66,10 @@ class FlowBlock(nn.Module):
     All methods take tokens in the block's own order; `reorder` converts from raster order and back. A block computes
     on the device of its input and in the dtype of the call; its weights are cast to both at use.
 
+    Attributes:
+        keeps_activations: in training, for the gradient of its weights; otherwise each layer's are computed anew on the
+            way back, which takes a third more time and a tenth of the memory.
+
     Args:
         shape: the block's sizes and options.
         operations: namespace that `Linear` and `LayerNorm` are taken from.
@@ -72,6 +77,7 @@ class FlowBlock(nn.Module):
     """
 
     attn_blocks: Sequence[TransformerLayer]
+    keeps_activations = True
 
     def __init__(self, shape: BlockShape, operations: Any, **factory: Any) -> None:
         super().__init__()
@@ -104,8 +110,8 @@ class FlowBlock(nn.Module):
         return 0 if self.sos_embed is not None else 1
 
     def copied(self, device: torch.device, dtype: torch.dtype) -> FlowBlock:
-        """A copy of this block with its weights on a device and in a dtype, to compute there."""
-        weights = {name: tensor.detach().to(device, dtype) for name, tensor in self.state_dict().items()}
+        """A copy of this block with plain weights on a device and in a dtype, to compute there."""
+        weights = dequantized(self, torch.empty(0, device=device, dtype=dtype))
         block = FlowBlock(self.shape, casting, device="meta")
         block.load_state_dict(weights, assign=True)
         return block.requires_grad_(False)
@@ -216,17 +222,26 @@ class FlowBlock(nn.Module):
     def _transform(
         self, h: Tensor, rotary: Rotary | None, attention: AttentionState, states: list[Tensor] | None = None
     ) -> Tensor:
-        # For a gradient with respect to the data alone, the backward pass recomputes a layer's activations. Storing
-        # them would take ten times the memory, and keep every weight that was cast or moved.
-        is_recomputed = h.requires_grad and attention.cache is None and not self.proj_out.weight.requires_grad
+        call = self._caller(h, attention)
         for i, layer in enumerate(self.attn_blocks):
-            step = partial(layer, rotary=rotary, state=attention, layer=i)
-            h = recomputed(step, h) if is_recomputed else step(h)
+            h = call(partial(layer, rotary=rotary, state=attention, layer=i), h)
             if states is not None:
                 states.append(h)
         if attention.cache is not None:
             attention.cache.advance(h.shape[1])
         return h
+
+    def _caller(self, h: Tensor, attention: AttentionState) -> Callable[[Callable[[Tensor], Tensor], Tensor], Tensor]:
+        """What calls a layer with hidden states.
+
+        For a gradient with respect to the data alone, the backward pass recomputes a layer's activations. Storing them
+        would take ten times the memory, and keep every weight that was cast or moved.
+        """
+        if attention.cache is not None or not torch.is_grad_enabled():
+            return plainly
+        if any(weight.requires_grad for weight in self.parameters()):
+            return plainly if self.keeps_activations else recomputed_with_weights
+        return recomputed if h.requires_grad else plainly
 
     def _affine(self, h: Tensor) -> Affine:
         if self.final_norm is not None:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from .. import operations as casting
 from ..operations import Computing
+from ..quantization.formats import quantized, with_layers_for
 from ..samplers import Progress, ProgressCallback, Sampler, Sequential
 from .block import FlowBlock
 from .config import AnyFlowConfig
@@ -86,6 +87,7 @@ class Flow(Computing):
         *,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
+        weight_format: str | None = None,
         operations: Any = casting,
     ) -> Kind:
         """A flow ready for use from a state dict in the published format.
@@ -97,16 +99,21 @@ class Flow(Computing):
             state_dict: under the published names.
             device: of the parameters and of the computation; by default that of the tensors.
             dtype: of the parameters and of the computation; by default that of the tensors.
+            weight_format: to keep the weights of large layers in, such as `int8`; see `quantization`. Weights that are
+                of a format keep it.
             operations: as for the flow itself.
 
         Raises:
             ValueError: tensors are missing, unexpected or of another shape than `config` says.
         """
-        flow = cls(config, operations, device="meta")
-        expected = (flow if operations is casting else cls(config, device="meta")).state_dict()
         weights = published_state_dict(state_dict)
-        if UNUSED_PRIOR not in expected:
+        plain = cls(config, device="meta")
+        if UNUSED_PRIOR not in plain.state_dict():
             weights.pop(UNUSED_PRIOR, None)
+        if weight_format is not None:
+            weights = quantized(plain, weights, weight_format)
+        expected = with_layers_for(plain, weights).state_dict()
+        flow = with_layers_for(cls(config, operations, device="meta"), weights)
         load_strict(flow, weights, expected, "flow")
         flow.check_weights()
         return flow.to(device=device, dtype=dtype).eval().requires_grad_(False)
@@ -269,9 +276,13 @@ class Flow(Computing):
                 block.reorder(tokens),
             )
             for known, x in steps:
-                tokens = block.reorder(x)
-                yield Progress(done + known * layers, total, partial(unpatchify, tokens, grid, self.config))
+                yield Progress(done + known * layers, total, partial(self._partial, block, x, grid))
+            tokens = block.reorder(x)
             done += T * layers
+
+    def _partial(self, block: FlowBlock, x: Tensor, grid: tuple[int, int]) -> Tensor:
+        """Data from the tokens (B, T, D) of a block that is not through yet; made only where somebody looks."""
+        return unpatchify(block.reorder(x), grid, self.config)
 
     def grid(self, x: Tensor) -> tuple[int, int]:
         """The token grid (H', W') of data (B, C, H, W).

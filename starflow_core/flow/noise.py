@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Sequence
 
 import torch
@@ -39,20 +38,28 @@ def seeded_uniform(shape: Sequence[int], seed: int, count: int) -> Tensor:
     return _drawn(torch.rand, shape, seed, count)
 
 
-def varied(noise: Tensor, fresh: Tensor, strength: float) -> Tensor:
-    """A mixture of noise and fresh noise, √(1 − s²)·noise + s·fresh, of unit variance where both have it.
+class NoiseStream:
+    """Seeded noise in a row, for one picture; its first is that of `seeded_noise`.
 
     Args:
-        noise: standard normal.
-        fresh: standard normal, of the same shape.
-        strength: s; 0 keeps the noise, 1 replaces it.
+        shape: of the noise.
+        seed: of the row.
 
     Raises:
-        ValueError: the strength is out of range.
+        ValueError: the seed is out of range.
     """
-    if not 0 <= strength <= 1:
-        raise ValueError(f"strength is {strength!r}; it must be a number from 0 to 1.")
-    return noise if strength == 0 else math.sqrt(1 - strength**2) * noise + strength * fresh
+
+    def __init__(self, shape: Sequence[int], seed: int) -> None:
+        check_seed(seed)
+        self._shape, self._generator = tuple(shape), torch.Generator("cpu").manual_seed(_folded(seed))
+
+    def normal(self) -> Tensor:
+        """The next standard normal noise (1, *shape), float32, on the CPU."""
+        return torch.randn(1, *self._shape, generator=self._generator, dtype=torch.float32)
+
+    def uniform(self) -> float:
+        """The next number in [0, 1)."""
+        return float(torch.rand((), generator=self._generator, dtype=torch.float32))
 
 
 def _drawn(draw: Callable[..., Tensor], shape: Sequence[int], seed: int, count: int) -> Tensor:

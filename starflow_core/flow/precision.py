@@ -14,13 +14,14 @@ import torch
 CPU_INFO = Path("/proc/cpuinfo")
 # Instructions of x86 processors that multiply matrices in bfloat16. Without them, float32 is faster in torch.
 BFLOAT16 = {"amx_bf16", "avx512_bf16"}
+AMPERE = (8, 0)  # compute capability of the first NVIDIA cards with such instructions
 
 
 @cache
 def bfloat16_is_faster(device_type: str) -> bool:
     """Whether matrix products in bfloat16 are clearly faster than in float32; False where unknown."""
-    if device_type == "cuda":
-        return torch.cuda.is_bf16_supported()
+    if device_type == "cuda":  # older cards emulate bfloat16, slowly
+        return torch.cuda.get_device_capability() >= AMPERE
     return device_type == "cpu" and bool(BFLOAT16 & _cpu_flags())
 
 

@@ -1,6 +1,7 @@
-"""Layers whose activations are computed anew on the way back, where a gradient of their input alone is asked for.
+"""Layers whose activations are computed anew on the way back.
 
-`torch.utils.checkpoint` does it too, but its first call imports torch's compiler, which takes longer than a picture.
+`torch.utils.checkpoint` does it too, but its first call imports torch's compiler, which takes longer than a picture. So
+only a training uses it.
 """
 
 from __future__ import annotations
@@ -16,6 +17,19 @@ def recomputed(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     """layer(x), of which x alone is kept for the gradient; there is none of the layer's weights."""
     y: Tensor = _Recomputed.apply(x, layer)
     return y
+
+
+def recomputed_with_weights(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """layer(x), of which x alone is kept for the gradient of x and of the layer's weights."""
+    from torch.utils.checkpoint import checkpoint
+
+    y: Tensor = checkpoint(layer, x, use_reentrant=False, preserve_rng_state=False)
+    return y
+
+
+def plainly(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """layer(x), which keeps what its gradient needs, if one is asked for."""
+    return layer(x)
 
 
 class _Recomputed(torch.autograd.Function):

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..operations import Computing
 
-PREFIXES = ("module.", "_orig_mod.")
+PREFIXES = ("module.", "_orig_mod.", "model.")
 # Unused buffers of published checkpoints.
 DROPPED = re.compile(r"blocks\.\d+\.attn_mask|feat_rope\.freqs_(cos|sin)")
 UNUSED_PRIOR = "var"  # of a STARFlow, whose prior is standard normal
@@ -40,7 +40,7 @@ def load_strict(module: Computing, state_dict: Mapping[str, Tensor], expected: M
     with torch.inference_mode(False):  # not in inference mode, whose tensors cannot take part in a gradient later
         state_dict = {name: w.clone() if w.is_inference() else w for name, w in state_dict.items()}
         module.load_state_dict(state_dict, strict=True, assign=True)
-    module.computes_like(max(state_dict.values(), key=lambda tensor: (tensor.is_floating_point(), tensor.itemsize)))
+    module.computes_like(max(module.parameters(), key=lambda tensor: (tensor.is_floating_point(), tensor.itemsize)))
 
 
 def check_names(expected: Mapping[str, Tensor], state_dict: Mapping[str, Tensor], what: str) -> None:

@@ -50,7 +50,7 @@ class Entry(NamedTuple):
 
 
 class _Read(NamedTuple):
-    """A picture that has been read, (3, H, W) in [−1, 1]."""
+    """A picture that has been read, (C, H, W) in [−1, 1]."""
 
     name: str
     label: str
@@ -125,7 +125,7 @@ def measure(
     batches = [entries[i : i + size] for i in range(0, len(entries), size)]
 
     def read(entry: Entry) -> _Read | str:
-        return _read(entry, pipeline.trained_side, protocol.resize)
+        return _read(entry, pipeline, protocol.resize)
 
     for pictures in read_ahead(read, batches):
         for message in (picture for picture in pictures if isinstance(picture, str)):
@@ -137,9 +137,9 @@ def measure(
                 failed(f"{measurement.image}: its likelihood overflows; it is too unlike what the model knows.")
 
 
-def _read(entry: Entry, side: int, resize: bool) -> _Read | str:
+def _read(entry: Entry, pipeline: Pipeline, resize: bool) -> _Read | str:
     """A picture, or an error message."""
-    path, name, label = entry
+    (path, name, label), side = entry, pipeline.trained_side
     try:
         image = as_rgb(open_image(path))
     except ValueError as error:
@@ -151,7 +151,7 @@ def _read(entry: Entry, side: int, resize: bool) -> _Read | str:
             f"{path} is {image.width}×{image.height}; this model measures {side}×{side}. Measure with --resize "
             "(Protocol(resize=True) in Python), which takes the middle square and scales it."
         )
-    return _Read(name, label, to_tensor(image))
+    return _Read(name, label, to_tensor(image, pipeline.channels))
 
 
 def _measured(pipeline: Pipeline, pictures: Sequence[_Read], protocol: Protocol) -> list[Measurement]:

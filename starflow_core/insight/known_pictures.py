@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from PIL import Image
+from torch import Tensor
 
 from ..flow.noise import SEEDS, check_seed
 from ..images import AnyImage, as_rgb, middle_square
@@ -63,8 +64,7 @@ def measure_reference(
     for place, (image, prompt) in enumerate(zip(given, said, strict=True)):
         conditions = pipeline.condition(["", prompt] if prompt else [""])
         try:
-            square = middle_square(as_rgb(image), pipeline.trained_side, Image.Resampling.LANCZOS)
-            x = pipeline.encode(square, size=square.size)
+            x = encoded_square(pipeline, image)
             found = log_probs(pipeline.flow, x, conditions, seeds).log_prob[0].tolist()
         except ValueError as error:
             failed(str(error))
@@ -83,3 +83,13 @@ def measure_reference(
         draws=draws,
         seed=seed,
     )
+
+
+def encoded_square(pipeline: Pipeline, image: AnyImage) -> Tensor:
+    """Data (1, C, H, W) of the middle square of a picture, scaled to the side that the model was trained at.
+
+    Raises:
+        ValueError: the picture cannot be read.
+    """
+    square = middle_square(as_rgb(image), pipeline.trained_side, Image.Resampling.LANCZOS)
+    return pipeline.encode(square, size=square.size)

@@ -240,7 +240,7 @@ def denoise(
         for first in range(0, len(x), at_once):
             part = slice(first, first + at_once)
             given = None if condition is None else condition[part]
-            denoised[part] += sigma**2 * _score(flow, x[part].detach(), given).to(denoised)
+            denoised[part] += sigma**2 * gradient(flow, x[part].detach(), given).to(denoised)
             if report is not None:
                 report(denoised)
     return denoised
@@ -251,8 +251,15 @@ def denoised_at_once(grid: tuple[int, int]) -> int:
     return max(1, DENOISED_AT_ONCE // (grid[0] * grid[1]))
 
 
-def _score(flow: Flow, x: Tensor, condition: Tensor | None) -> Tensor:
-    """∇ log p(x | condition), like x."""
+@torch.inference_mode(False)
+def gradient(flow: Flow, x: Tensor, condition: Tensor | None) -> Tensor:
+    """∇ log p(x | condition), the score of each datum, (B, C, H, W) like x.
+
+    It works inside a caller's `torch.no_grad()` and `torch.inference_mode()` too.
+
+    Raises:
+        ValueError: a shape does not fit the model.
+    """
     with torch.enable_grad():
         x = x.clone().requires_grad_()  # a copy, because tensors of inference mode cannot take part in a gradient
         given = None if condition is None else condition.clone()

@@ -134,15 +134,26 @@ class Measure(ABC, Generic[T]):
     def for_workers(self) -> Self:
         """A copy that needs no text encoder, which is large: the prompts are encoded already."""
         copied = copy.copy(self)
-        copied.pipeline = copy.copy(self.pipeline)
-        copied.pipeline.text_encoder = None
+        copied.pipeline = without_text(self.pipeline)
         return copied
 
     def to(self, device: str) -> None:
         """Move the model to a device."""
-        for part in (self.pipeline.flow, self.pipeline.autoencoder):
-            if part is not None:
-                part.to(device)
+        move(self.pipeline, device)
+
+
+def without_text(pipeline: Pipeline) -> Pipeline:
+    """A copy of a model that shares all parts but has no text encoder."""
+    copied = copy.copy(pipeline)
+    copied.text_encoder = None
+    return copied
+
+
+def move(pipeline: Pipeline, device: str) -> None:
+    """Move a model's flow and autoencoder to a device."""
+    for part in (pipeline.flow, pipeline.autoencoder):
+        if part is not None:
+            part.to(device)
 
 
 def in_table(text: str) -> str:

@@ -14,11 +14,14 @@ from PIL import Image
 
 from ..flow.noise import check_seed
 from ..pipeline import Pipeline, check_draws
-from .anomaly import Anomaly, Oddity, tiles_at_once
 from .confidence import Confidence, confidence
 from .likelihood import Likelihood, scored_at_once, scores
+from .looking import tiles_at_once
 from .match import Match, match
-from .measure import Column, Measure, Picture, T, in_table
+from .measure import Column, Measure, Picture, T, in_table, move, without_text
+from .oddity import Oddity
+from .ratio import LikelihoodRatio
+from .scorers import Scorer
 from .scoring import at_once
 from .tiles import Tiles
 
@@ -133,7 +136,8 @@ class MatchMeasure(Measure[Match]):
         for places in _by_size(pictures):
             x = self.pipeline.encode_all([pictures[place].image for place in places])
             how = {name: self.settings[name] for name in ("draws", "seed")}
-            matches = match(self.pipeline.flow, x, self.prompts, self.conditions, **how)
+            weight = self.pipeline.prompt_weight
+            matches = match(self.pipeline.flow, x, self.prompts, self.conditions, weight=weight, **how)
             found |= zip(places, matches, strict=True)
         return [found[place] for place in range(len(pictures))]
 
@@ -160,7 +164,7 @@ class AnomalyMeasure(Measure[Oddity]):
         *(Column("tiled", bool), Column("false_positive_rate", float)),
     )
 
-    def __init__(self, scorer: Anomaly) -> None:
+    def __init__(self, scorer: Scorer) -> None:
         self.scorer = scorer
         super().__init__(scorer.pipeline, {"scorer": _numbers_of(scorer), **asdict(scorer.settings)})
 
@@ -184,7 +188,14 @@ class AnomalyMeasure(Measure[Oddity]):
         copied = super().for_workers()
         copied.scorer = copy.copy(self.scorer)
         copied.scorer.pipeline = copied.pipeline
+        if isinstance(copied.scorer, LikelihoodRatio):
+            copied.scorer.broader = without_text(copied.scorer.broader)
         return copied
+
+    def to(self, device: str) -> None:
+        super().to(device)
+        if isinstance(self.scorer, LikelihoodRatio):
+            move(self.scorer.broader, device)
 
 
 def _grid(pipeline: Pipeline) -> tuple[int, int]:
@@ -201,10 +212,10 @@ def _by_size(pictures: Sequence[Picture]) -> list[list[int]]:
     return list(places.values())
 
 
-def _numbers_of(scorer: Anomaly) -> str:
+def _numbers_of(scorer: Scorer) -> str:
     """Eight hexadecimal digits that identify what a scorer has learnt."""
     digest = hashlib.blake2b(digest_size=4)
-    normal = scorer.normal
-    for tensor in (normal.mean, normal.scale, normal.whitening, scorer.places, scorer.calibration):
+    normal = [] if isinstance(scorer, LikelihoodRatio) else [*scorer.evidence.tensors().values()]
+    for tensor in (*normal, scorer.places, scorer.calibration):
         digest.update(tensor.contiguous().view(torch.uint8).numpy().tobytes())
     return digest.hexdigest()

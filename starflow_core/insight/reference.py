@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from ..flow.flow import Flow
 
@@ -109,6 +110,8 @@ class Reference:
         plain: the spread of the likelihoods, nothing given.
         described: the same, the caption or the class of each picture given; None for a model without either, or
             where too few pictures have one.
+        prompt_weight: of a prompt's score among others, from 0.01 to 1, by which a posterior over prompts is as sure as
+            it is right; see `prompt_weight.fitted_weight`. 1 where it was not measured.
     """
 
     pictures: str
@@ -119,6 +122,7 @@ class Reference:
     weights: str
     plain: Spread
     described: Spread | None = None
+    prompt_weight: float = 1.0
 
     @classmethod
     def of(
@@ -236,6 +240,7 @@ class Reference:
                 for name, spread in spreads.items()
                 if spread is not None
             },
+            "prompt_weight": self.prompt_weight,
         }
 
     @classmethod
@@ -263,13 +268,17 @@ class Reference:
             _text(content, "weights"),
             _spread(spreads[NAMES[False]]),
             _spread(spreads[NAMES[True]]) if NAMES[True] in spreads else None,
+            _weight(content.get("prompt_weight", 1.0)),
         )
 
 
-def identity(flow: Flow) -> str:
-    """Eight hexadecimal digits that identify a flow's weights, in whichever of float32 and bfloat16 they are kept."""
+def identity(part: nn.Module) -> str:
+    """Eight hexadecimal digits that identify a part's weights, in whichever of float32 and bfloat16 they are kept.
+
+    They are a hash of the first numbers of each tensor.
+    """
     digest = blake2b(digest_size=4)
-    for name, tensor in flow.state_dict().items():
+    for name, tensor in part.state_dict().items():
         start = tensor.flatten()[:64].cpu().to(torch.bfloat16).float().contiguous()
         digest.update(name.encode() + start.numpy().tobytes())
     return digest.hexdigest()
@@ -297,6 +306,12 @@ def _spread(content: Any) -> Spread:
     if any(left > right for left, right in pairwise(values)):
         raise ValueError("quantiles must ascend")
     return Spread(_whole(content.get("number"), "number", LEAST_PICTURES), tuple(float(value) for value in values))
+
+
+def _weight(value: Any) -> float:
+    if not _is_number(value) or not 0 < value <= 1:
+        raise ValueError("prompt_weight must be a number above 0, up to 1")
+    return float(value)
 
 
 def _is_number(value: Any) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +13,9 @@ import torch
 from ..insight.anomaly import Anomaly
 from ..insight.measure import Measure
 from ..insight.measures import AnomalyMeasure, MatchMeasure, ScoreMeasure
+from ..insight.ratio import LikelihoodRatio
+from ..insight.scorer_file import model_of
+from ..insight.scorers import Scorer, load_scorer
 from ..pipeline import Pipeline
 from ..weights.model_folder import DEFAULT_MODEL, default_dtypes, load, model_folder
 from .sources import Pictures, as_dataset
@@ -79,7 +83,7 @@ def match_dataset(
 
 def anomaly_dataset(
     pictures: Pictures,
-    scorer: str | os.PathLike[str] | Anomaly,
+    scorer: str | os.PathLike[str] | Scorer,
     model: str | Pipeline | None = None,
     **how: Any,
 ) -> Dataset:
@@ -95,8 +99,8 @@ def anomaly_dataset(
         ValueError: as `score_dataset`, or the scorer cannot be read.
     """
     check_ray()
-    if not isinstance(scorer, Anomaly):
-        scorer = Anomaly.load(scorer, pipeline_for(model or Anomaly.model_of(scorer), how.get("device")))
+    if not isinstance(scorer, (Anomaly, LikelihoodRatio)):
+        scorer = load_scorer(scorer, pipeline_for(model or model_of(Path(scorer)), how.get("device")))
     return measured_dataset(pictures, AnomalyMeasure(scorer), **how)
 
 

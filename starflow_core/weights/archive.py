@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import pickletools
 import re
 import zipfile
 from collections.abc import Mapping
@@ -14,49 +13,44 @@ from torch import Tensor
 
 from ..codecs.text_encoder import first_line
 from ..flow.state_dict import published_state_dict
+from . import old_format
+from .pickles import MAX_PICKLE, check_pickle
 from .tensors import read_safetensors
 
-MAX_PICKLE = 64 * 2**20  # bytes; that of the 7B model has less than one of these MiB
-MAX_DEPTH = 32  # nested marks
 ENTRIES = re.compile(
     r"[^/\\]+/(data\.pkl|data/\d+|version|byteorder|\.format_version|\.storage_alignment|\.data/serialization_id)"
 )
-# The globals of a state dict. Any other could run code, or is not a tensor.
-GLOBALS = re.compile(
-    r"collections OrderedDict"
-    r"|torch\._utils (_rebuild_tensor_v2|_rebuild_parameter)"
-    r"|torch (Float|Half|BFloat16|Double|Bool|Byte|Char|Short|Int|Long)Storage"
-)
-OPCODES = frozenset(
-    (
-        *("PROTO", "STOP", "MARK", "GLOBAL", "REDUCE", "BUILD", "BINPERSID", "NONE", "NEWTRUE", "NEWFALSE"),
-        *("BINPUT", "LONG_BINPUT", "BINGET", "LONG_BINGET", "BININT", "BININT1", "BININT2", "LONG1", "BINFLOAT"),
-        *("BINUNICODE", "EMPTY_DICT", "SETITEM", "SETITEMS", "EMPTY_LIST", "APPEND", "APPENDS"),
-        *("EMPTY_TUPLE", "TUPLE", "TUPLE1", "TUPLE2", "TUPLE3"),
-    )
-)
 
 
-def read_checkpoint(path: Path) -> dict[str, Tensor]:
+def read_checkpoint(path: Path, key: str | None = None) -> dict[str, Tensor]:
     """The tensors of a published `.pth` or `.safetensors` file, mapped into memory and not copied.
 
-    Its first bytes decide between the two formats.
+    Its first bytes decide between the formats. A `.pth` file from before torch 1.6 is read into memory.
+
+    Args:
+        path: of the file.
+        key: of the weights, in a file with more than one set of them, such as `ema`.
 
     Raises:
-        ValueError: there is no such file, it is damaged, or it holds anything but tensors by name.
+        ValueError: there is no such file, it is damaged, it holds no tensors by name, or several sets of them and no
+            key.
     """
     if _is_safetensors(path):
+        if key is not None:
+            raise ValueError(f"{path} holds one set of weights, and no {key!r} in it; leave the key out.")
         return published_state_dict(read_safetensors(path))
-    check_archive(path)
+    is_old = old_format.is_old(path)
+    if is_old:
+        old_format.check(path)
+    else:
+        check_archive(path)
     if path.suffix == ".safetensors":  # which torch goes by
         raise ValueError(f"{path} is called .safetensors and is a .pth file; rename it.")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        content = torch.load(path, map_location="cpu", weights_only=True, mmap=not is_old)
     except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError, RecursionError) as error:
         raise ValueError(f"{path} cannot be read as a file of tensors: {first_line(error)}") from error
-    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        raise ValueError(f"{path} holds other things than tensors by name; a state dict is needed.")
-    tensors = published_state_dict(content)
+    tensors = published_state_dict(_chosen(path, content, key))
     if wrong := [name for name, tensor in tensors.items() if not _is_stored(tensor)]:
         raise ValueError(f"{path}: {', '.join(sorted(wrong)[:6])} take more numbers than the file holds for them.")
     return tensors
@@ -73,7 +67,7 @@ def check_archive(path: Path) -> None:
             entries = archive.infolist()
             _check_entries(path, entries)
             data = next(entry for entry in entries if entry.filename.endswith("/data.pkl"))
-            _check_pickle(path, archive.read(data))
+            check_pickle(path, archive.read(data))
     except FileNotFoundError:
         raise ValueError(f"There is no file {path}.") from None
     except (zipfile.BadZipFile, OSError, StopIteration, NotImplementedError) as error:
@@ -95,7 +89,7 @@ def _what_it_is(path: Path) -> str:
     if path.suffix == ".safetensors" or start.startswith(b"PK"):
         return "it is cut short or damaged; fetch it again"
     if start.startswith(b"\x80"):
-        return "it is of an old format, from before torch 1.6; save it anew by torch.save"
+        return "it is a pickle of other things; save its state dict by torch.save"
     return "it is neither of the .pth nor of the .safetensors format, cut short or damaged; fetch it again"
 
 
@@ -122,24 +116,30 @@ def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
         raise ValueError(f"{path} has a pickle of over {MAX_PICKLE >> 20} MiB; it is refused.")
 
 
-def _check_pickle(path: Path, pickled: bytes) -> None:
-    depth = 0
-    try:
-        for opcode, argument, _ in pickletools.genops(pickled):
-            if opcode.name not in OPCODES:
-                raise ValueError(
-                    f"{path} has a pickle that does more than name tensors ({opcode.name}); it is refused."
-                )
-            if opcode.name == "GLOBAL" and not GLOBALS.fullmatch(str(argument)):
-                name = str(argument).replace(" ", ".")
-                raise ValueError(f"{path} has a pickle that would run {name}; it is refused, and nothing was run.")
-            depth += (opcode.name == "MARK") - (opcode.name in ("TUPLE", "SETITEMS", "APPENDS"))
-            if depth > MAX_DEPTH:
-                raise ValueError(f"{path} has a pickle of things within things without end; it is refused.")
-    except ValueError as error:
-        if str(path) in str(error):
-            raise
-        raise ValueError(f"{path} has a damaged pickle ({first_line(error)}); fetch it again.") from error
+def _chosen(path: Path, content: object, key: str | None) -> Mapping[str, Tensor]:
+    """The weights of a file: all of it, or the set of this key, or the only set of weights that it holds."""
+    if not isinstance(content, Mapping):
+        raise ValueError(f"{path} holds other things than tensors by name; a state dict is needed.")
+    if key is None and _is_weights(content):
+        return content
+    sets = {name: value for name, value in content.items() if isinstance(name, str) and _is_weights(value)}
+    listed = ", ".join(sorted(sets)) or "none"
+    if key is not None and key not in sets:
+        raise ValueError(f"{path} holds no weights called {key!r}; there are: {listed}.")
+    if not sets:
+        raise ValueError(f"{path} holds other things than tensors by name; a state dict is needed.")
+    if key is None and len(sets) > 1:
+        raise ValueError(f"{path} holds several sets of weights: {listed}; say which with --key.")
+    chosen: Mapping[str, Tensor] = sets[key] if key is not None else next(iter(sets.values()))
+    return chosen
+
+
+def _is_weights(content: object) -> bool:
+    return (
+        isinstance(content, Mapping)
+        and bool(content)
+        and all(isinstance(name, str) and isinstance(value, Tensor) for name, value in content.items())
+    )
 
 
 def _is_stored(tensor: Tensor) -> bool:

@@ -1,6 +1,7 @@
 """Models as folders in the Hub's layout: read, with clear errors, and written.
 
-config.json                 {"model_type": "starflow" or "tarflow", "flow": {…}, "sampling": {…}, "classes": […]}
+config.json                 {"model_type": "starflow" or "tarflow", "flow": {…}, "sampling": {…}, "classes": […],
+                            "quantization": "int8"} where the weights are of a format of few bits
 model.safetensors           or shards, with model.safetensors.index.json
 text_encoder/, tokenizer/   as transformers writes them; of a flow that reads text
 vae/                        as diffusers writes it; of a flow of latents. Its weights may be those of an embedded
@@ -26,12 +27,15 @@ from ..codecs.classes import Classes
 from ..codecs.text_encoder import TextEncoder
 from ..flow.config import AnyFlowConfig, StarFlowConfig, TarFlowConfig
 from ..flow.flow import Flow
+from ..flow.precision import bfloat16_is_faster
 from ..flow.starflow import StarFlow
 from ..flow.tarflow import TarFlow
 from ..insight import reference
 from ..insight.reference import Reference
 from ..progress import OnProgress, part_of
+from ..quantization.formats import FORMATS, format_of, quantized_parts
 from ..sampling import SamplingDefaults
+from .precision import Kept, Precision, chosen_precisions
 from .tensors import check_weights, read_json, read_weights, save_tensors, shards
 
 if TYPE_CHECKING:
@@ -80,7 +84,7 @@ def load(
     name_or_folder: str | Path = DEFAULT_MODEL,
     *,
     device: torch.device | str | None = None,
-    dtype: torch.dtype | Mapping[str, torch.dtype] | None = None,
+    dtype: Precision | Mapping[str, Precision] | None = None,
     keep_text_encoder: bool | None = None,
     operations: Any = casting,
     on_progress: OnProgress = lambda done, total: None,
@@ -90,16 +94,19 @@ def load(
     Args:
         name_or_folder: `starflow-mini`, `tarflow-mini`, or a folder in this module's layout.
         device: `cuda`, `mps` or `cpu`; the best available one by default.
-        dtype: of the flow and the text encoder; by default bfloat16 on CUDA and where the weights are over 4 GB, and
-            float32 elsewhere. The autoencoder is float32, and so is a flow of dequantised pictures by default: bfloat16
-            cannot separate their steps. Or a dtype per part, by name: `flow`, `text_encoder`, `autoencoder`.
+        dtype: of the flow and the text encoder; by default bfloat16 on NVIDIA cards from Ampere on, and where weights
+            are over 4 GB; float32 elsewhere. The autoencoder is float32, and so is a flow of dequantised pictures
+            by default: bfloat16 cannot separate their steps. Or `int8`, `int4` or `fp8`, in which the weights of large
+            layers are kept: they compute in bfloat16 where that is fast, and a text encoder beside an `int4` flow is
+            `int8`. Or one per part, by name: `flow`, `text_encoder`, `autoencoder`.
         keep_text_encoder: keep it in memory after encoding; by default, if it is below 1 GB.
         operations: namespace that Linear, LayerNorm, Conv2d, GroupNorm and Embedding of the parts are taken from; by
             default, layers that cast their weights at use.
         on_progress: called with the bytes read, of all bytes of weights; an exception that it raises ends the loading.
 
     Raises:
-        ValueError: the model or device does not exist, or the folder is damaged.
+        ValueError: the model, the device or the format does not exist, the folder is damaged, or its weights are of
+            another format of few bits already.
     """
     from ..pipeline import Pipeline
 
@@ -110,7 +117,7 @@ def load(
     known = Reference.load(folder)
     _, kind = KINDS[config["model_type"]]
     flow_config = read_flow_config(folder)
-    dtypes = _dtypes(dtype, folder, device, dequantized=flow_config.noise_std == 0)
+    precisions = _precisions(dtype, folder, device)
     if keep_text_encoder is None:
         keep_text_encoder = size_of_weights(folder / "text_encoder") < BIG_TEXT_ENCODER
     place: dict[str, Any] = {"device": device, "operations": operations}
@@ -119,14 +126,14 @@ def load(
     total = sum(sizes) + size_of_weights(folder)
     autoencoder = text_encoder = None
     if kind.data == "latents":
-        autoencoder = _load_autoencoder(folder / "vae", vae_weights, dtype=dtypes["autoencoder"], **place)
+        autoencoder = _load_autoencoder(folder / "vae", vae_weights, dtype=precisions["autoencoder"].dtype, **place)
     on_progress(sizes[0], total)
     if tokens := flow_config.txt_size:
-        text_encoder = _load_text_encoder(folder, tokens, dtype=dtypes["text_encoder"], **place)
+        text_encoder = _load_text_encoder(folder, tokens, **precisions["text_encoder"]._asdict(), **place)
     on_progress(sum(sizes), total)
     classes = _in_folder(folder, Classes, tuple(config["classes"])) if "classes" in config else None
     weights = read_weights(folder, WEIGHTS, part_of(on_progress, sum(sizes), total))
-    flow: Flow = _in_folder(folder, kind.from_state_dict, flow_config, weights, dtype=dtypes["flow"], **place)
+    flow: Flow = _in_folder(folder, kind.from_state_dict, flow_config, weights, **precisions["flow"]._asdict(), **place)
     on_progress(total, total)
     more = {"keep_text_encoder": keep_text_encoder, "reference": _fitting(known, flow)}
     names = {"name": folder.name, "defaults": defaults, "classes": classes}
@@ -140,14 +147,15 @@ def save(pipeline: Pipeline, folder: str | Path, *, dtype: torch.dtype | None = 
         pipeline: what to save.
         folder: created if it does not exist; files of the same names are replaced.
         dtype: of the weights on disk; by default unchanged, which saves the model exactly. bfloat16 halves the size of
-            float32, and costs a flow of 8-bit pictures about 0.01 bits per dimension.
+            float32, and costs a flow of 8-bit pictures about 0.01 bits per dimension. Weights of a format of few bits
+            stay as they are.
     """
     folder = Path(folder)
     flow, autoencoder, text_encoder = pipeline.flow, pipeline.autoencoder, pipeline.text_encoder
     folder.mkdir(parents=True, exist_ok=True)
     model_type = next(name for name, (_, kind) in KINDS.items() if isinstance(flow, kind))
-    classes = pipeline.classes.names if pipeline.classes is not None else ()
-    write_config(folder, model_type, flow.config, pipeline.defaults, classes)
+    classes = pipeline.classes.entries if pipeline.classes is not None else ()
+    write_config(folder, model_type, flow.config, pipeline.defaults, classes, format_of(flow))
     save_tensors(_stored(flow, dtype), folder / WEIGHTS)
     if autoencoder is not None:
         (folder / "vae").mkdir(exist_ok=True)
@@ -162,13 +170,20 @@ def save(pipeline: Pipeline, folder: str | Path, *, dtype: torch.dtype | None = 
 
 
 def write_config(
-    folder: Path, model_type: str, flow: AnyFlowConfig, defaults: SamplingDefaults, classes: Sequence[str]
+    folder: Path,
+    model_type: str,
+    flow: AnyFlowConfig,
+    defaults: SamplingDefaults,
+    classes: Sequence[str],
+    weight_format: str | None = None,
 ) -> None:
     """Write the folder's `config.json`."""
     sampling = {name: value for name, value in dataclasses.asdict(defaults).items() if value is not None}
     config: dict[str, Any] = {"model_type": model_type, "flow": flow.to_dict(), "sampling": sampling}
     if classes:
         config["classes"] = list(classes)
+    if weight_format is not None:
+        config["quantization"] = weight_format
     (folder / "config.json").write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
@@ -189,6 +204,9 @@ def read_config(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{folder / 'config.json'}: 'classes' must be a list of names.")
     if "flow" not in config:
         raise ValueError(f"{folder / 'config.json'} lacks 'flow', the configuration of the flow.")
+    if config.get("quantization") not in (None, *FORMATS):
+        known = ", ".join(FORMATS)
+        raise ValueError(f"{folder / 'config.json'}: 'quantization' is {config['quantization']!r}; known are {known}.")
     return config
 
 
@@ -238,22 +256,18 @@ def default_dtypes(folder: Path, device: torch.device) -> dict[str, torch.dtype]
     Raises:
         ValueError: the folder's `config.json` is missing or wrong.
     """
-    return _dtypes(None, folder, device, dequantized=read_flow_config(folder).noise_std == 0)
+    return {part: kept.dtype for part, kept in _precisions(None, folder, device).items()}
 
 
-def _dtypes(
-    asked: torch.dtype | Mapping[str, torch.dtype] | None, folder: Path, device: torch.device, *, dequantized: bool
-) -> dict[str, torch.dtype]:
-    """The dtype of each part: the chosen one, or one that suits the device and the size of the weights."""
-    is_short = device.type == "cuda" or size_of_weights(folder) > BIG_FLOW
+def _precisions(
+    asked: Precision | Mapping[str, Precision] | None, folder: Path, device: torch.device
+) -> dict[str, Kept]:
+    """The precision of each part: the chosen one, or one that suits the device and the size of the weights."""
+    dequantized, stored = read_flow_config(folder).noise_std == 0, read_config(folder).get("quantization")
+    is_short = bfloat16_is_faster(device.type) and (device.type == "cuda" or stored is not None)
+    is_short = is_short or size_of_weights(folder) > BIG_FLOW
     suits = torch.bfloat16 if is_short and not dequantized else torch.float32
-    chosen = asked if isinstance(asked, torch.dtype) else suits
-    dtypes = {"flow": chosen, "text_encoder": chosen, "autoencoder": torch.float32}
-    if isinstance(asked, Mapping):
-        if unknown := sorted(asked.keys() - dtypes.keys()):
-            raise ValueError(f"dtype names {', '.join(unknown)}; the parts are {', '.join(dtypes)}.")
-        dtypes |= asked
-    return dtypes
+    return chosen_precisions(asked, suits, device, dequantized=dequantized)
 
 
 def _fitting(known: Reference | None, flow: Flow) -> Reference | None:
@@ -300,4 +314,9 @@ def _in_folder(folder: Path, build: Any, *args: Any, **kwargs: Any) -> Any:
 
 
 def _stored(module: torch.nn.Module, dtype: torch.dtype | None) -> dict[str, Tensor]:
-    return {name: tensor.detach().to("cpu", dtype).contiguous() for name, tensor in module.state_dict().items()}
+    weights = module.state_dict()
+    few_bits = quantized_parts(weights)
+    return {
+        name: tensor.detach().to("cpu", None if name in few_bits else dtype).contiguous()
+        for name, tensor in weights.items()
+    }

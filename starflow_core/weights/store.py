@@ -16,6 +16,7 @@ from .table import Licence
 ORIGIN = "origin.json"  # in a model folder: where it came from
 BEGUN = ".begun.json"  # in an unfinished folder: the model that it becomes
 UNFINISHED = ".part"
+SAFETENSORS = ".safetensors"
 PART_OF_A_NAME = re.compile(r"\w[^/\\:*?\"<>|\x00-\x1f]*(?<![. ])")
 
 
@@ -160,6 +161,7 @@ def _is_free_for(name: str, folder: Path) -> bool:
 
 
 _added: list[Store] = []
+_lora_places: list[Path] = []
 
 
 def add_place(store: Store) -> None:
@@ -181,6 +183,30 @@ def find(name: str) -> Path | None:
 def fetched() -> list[Stored]:
     """All fetched models of all stores."""
     return [stored for store in places() for stored in store.all()]
+
+
+def scorers() -> dict[str, Path]:
+    """Files of `starflow anomaly fit` beside the models of all stores, by name; the first of a name counts."""
+    found: dict[str, Path] = {}
+    for store in places():
+        files = sorted(store.models.glob(f"*{SAFETENSORS}")) if store.models.is_dir() else []
+        found = {path.name: path for path in files if path.is_file()} | found
+    return found
+
+
+def loras() -> dict[str, Path]:
+    """LoRAs on this machine, by name: files below the folders of LoRAs; the first of a name counts."""
+    found: dict[str, Path] = {}
+    for place in [*_lora_places, home() / "loras"]:
+        files = sorted(place.rglob(f"*{SAFETENSORS}")) if place.is_dir() else []
+        found = {path.relative_to(place).as_posix(): path for path in files} | found
+    return found
+
+
+def add_lora_place(folder: Path) -> None:
+    """Search LoRAs in a folder too, before the user's own."""
+    if folder not in _lora_places:
+        _lora_places.append(folder)
 
 
 def accepted() -> frozenset[str]:

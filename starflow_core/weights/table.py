@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Checkpoint:
         parts: its files.
         noise_std: of the Gaussian noise on its data in training.
         guidance: of its authors.
-        classes: names of its classes.
+        classes: its classes, as `Classes` takes them.
         parameters: of the flow, the largest part in memory; two or four bytes each.
     """
 
@@ -107,6 +108,8 @@ class Checkpoint:
         return tuple(dict.fromkeys(part.licence for part in self.parts))
 
 
+AFHQ_CLASSES = ("cat", "dog", "wild")
+
 _FLAN_T5_XL = Part(
     (
         RemoteFile("model.safetensors", "text_encoder/model.safetensors", 2_580_000_000),
@@ -126,6 +129,19 @@ _SD_VAE = Part(
     MIT,
     "stabilityai/sd-vae-ft-ema",
 )
+
+# TarFlows that others have trained with the published code. The names say patch, width, blocks, layers and noise.
+_RETRAINED = "encoreus/Transformer_Autoregressive_Flow"
+
+
+def _retrained(file: str, size: int) -> tuple[Part]:
+    return (Part((RemoteFile(file, size=size, is_converted=True),), APACHE, _RETRAINED),)
+
+
+def imagenet_classes() -> tuple[str, ...]:
+    """The thousand classes of ImageNet in the usual order, with other spellings as in WordNet."""
+    return tuple((Path(__file__).parent / "imagenet_classes.txt").read_text(encoding="utf-8").splitlines())
+
 
 CHECKPOINTS = {
     checkpoint.name: checkpoint
@@ -157,8 +173,47 @@ CHECKPOINTS = {
                 ),
             ),
             noise_std=0.07,
-            classes=("cat", "dog", "wild"),
+            classes=AFHQ_CLASSES,
             parameters=463_481_856,
+        ),
+        Checkpoint(
+            name="tarflow-afhq256-retrained",
+            title="a TarFlow of 463 million parameters, trained by others: cats, dogs and wild animals, 256×256 pixels",
+            parts=_retrained("afhq_model_8_768_8_8_0.07.pth", 1_890_000_000),
+            noise_std=0.07,
+            classes=AFHQ_CLASSES,
+            parameters=463_481_856,
+        ),
+        Checkpoint(
+            name="tarflow-imagenet128",
+            title="a TarFlow of 824 million parameters, trained by others: 1,000 classes of things, 128×128 pixels",
+            parts=_retrained("imagenet_model_4_1024_8_8_0.15.pth", 3_330_000_000),
+            noise_std=0.15,
+            classes=imagenet_classes(),
+            parameters=823_927_552,
+        ),
+        Checkpoint(
+            name="tarflow-imagenet64",
+            title="a TarFlow of 466 million parameters, trained by others: 1,000 classes of things, 64×64 pixels",
+            parts=_retrained("imagenet_model_2_768_8_8_0.05.pth", 1_900_000_000),
+            noise_std=0.05,
+            classes=imagenet_classes(),
+            parameters=466_286_784,
+        ),
+        Checkpoint(
+            name="tarflow-imagenet64-wide",
+            title="a TarFlow of 818 million parameters, trained by others: 1,000 classes of things, 64×64 pixels",
+            parts=_retrained("imagenet_model_4_1024_8_8_0.05.pth", 3_270_000_000),
+            noise_std=0.05,
+            classes=imagenet_classes(),
+            parameters=817_636_096,
+        ),
+        Checkpoint(
+            name="tarflow-imagenet64-unconditional",
+            title="a TarFlow of 460 million parameters, trained by others: things of all kinds, 64×64 pixels",
+            parts=_retrained("imagenet64_model_2_768_8_8_0.05.pth", 1_870_000_000),
+            noise_std=0.05,
+            parameters=460_142_784,
         ),
     )
 }

@@ -57,3 +57,41 @@ def test_name_that_is_there_twice_is_refused(names: tuple[str, ...]) -> None:
 def test_every_class_can_be_asked_for_by_the_name_it_was_given() -> None:
     names = ("cat", "straße", "ÉCLAIR", "two words")
     assert Classes(names).encode(names).tolist() == [0, 1, 2, 3]
+
+
+FISH = Classes(("tench, Tinca tinca", "goldfish, carp", "pike, jack, carp", "carpet"))
+
+
+def test_names_are_the_first_spellings() -> None:
+    assert FISH.names == ("tench", "goldfish", "pike", "carpet")
+
+
+@pytest.mark.parametrize("name", ["tench", "TINCA tinca", "tench, Tinca tinca"])
+def test_any_spelling_will_do(name: str) -> None:
+    assert FISH.encode([name]).tolist() == [0]
+
+
+def test_a_spelling_that_two_classes_share_is_refused() -> None:
+    with pytest.raises(ValueError, match="There is no class 'carp'"):
+        FISH.encode(["carp"])
+
+
+def test_a_name_beats_another_spelling() -> None:
+    assert Classes(("corgi, cardigan", "cardigan")).encode(["Cardigan"]).tolist() == [1]
+
+
+@pytest.mark.parametrize("entry", ["tench,", "tench, ", ", tench", "tench,  carp", ","])
+def test_empty_spellings_are_refused(entry: str) -> None:
+    with pytest.raises(ValueError, match="it must hold names"):
+        Classes((entry, "cat"))
+
+
+def test_of_many_classes_similar_ones_are_offered() -> None:
+    many = Classes((*(f"thing {i}" for i in range(2000)), "golden retriever", "Labrador retriever", "tabby, tabby cat"))
+    with pytest.raises(ValueError, match=r"knows 2,003, among them golden retriever, Labrador retriever\.") as caught:
+        many.encode(["retriever"])
+    assert len(str(caught.value)) < 300
+    with pytest.raises(ValueError, match=r"among them tabby\."):
+        many.encode(["tabi cat"])
+    with pytest.raises(ValueError, match="knows 2,003, which `starflow info` lists"):
+        many.encode(["§§§"])

@@ -26,6 +26,7 @@ from nodes.catalogue import NODES
 from starflow_core.cli import main as cli
 from starflow_core.weights.model_folder import embedded_models
 
+PAGES = ("/create", "/likelihood", "/match", "/odd", "/confidence", "/invert", "/inpaint", "/morph", "/noise_canvas")
 OUR_FAULT_LOGGED = "unexpected"  # in demo/errors.py
 SMALL = {"aspect_ratio": "width and height", "width": 32, "height": 32}
 
@@ -66,7 +67,7 @@ def create(visitor: Client, prompt: str, **settings: Any) -> tuple[Any, ...]:
 
 def test_every_action_and_every_node_has_a_documented_endpoint(visitor: Client) -> None:
     endpoints = visitor.view_api(return_format="dict", print_info=False)["named_endpoints"]
-    assert set(endpoints) == {"/create", "/likelihood", "/invert", *(f"/{node.id}" for node in NODES)}
+    assert set(endpoints) == {*PAGES, *(f"/{node.id}" for node in NODES)}
     for node in NODES:
         names = [parameter["parameter_name"] for parameter in endpoints[f"/{node.id}"]["parameters"]]
         assert names == [given.name for given in node.inputs]
@@ -153,6 +154,36 @@ def test_nodes_go_hand_in_hand_by_handles(visitor: Client, tmp_path: Path) -> No
     again, _ = visitor.predict(model, back, api_name="/STARFlowDecode")
     close = np.abs(np.asarray(Image.open(again[0]["image"]), int) - np.asarray(Image.open(pictures[0]["image"]), int))
     assert close.max() <= 8  # the default sampler's tolerance
+
+
+def test_compressed_picture_comes_back_and_its_file_is_on_no_disk(demo: Demo, visitor: Client, photo: Path) -> None:
+    (handle,), (bits,), _ = visitor.predict(handle_file(photo), filename_prefix="a/b", api_name="/STARFlowCompress")
+    assert bits > 0
+    pictures, masks, _ = visitor.predict(handle, api_name="/STARFlowDecompress")
+    with Image.open(pictures[0]["image"]) as found, Image.open(photo) as expected:
+        assert found.tobytes() == expected.tobytes()
+    with Image.open(masks[0]["image"]) as mask:
+        assert mask.convert("L").getextrema() == (0, 0)
+    assert not list(demo.folder.rglob("*.sfl"))
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("", "run STARFlow Compress first"),
+        ("/etc/passwd", "nothing under the handle"),
+        ("../b_00001_.sfl", "nothing under the handle"),
+        ("b_00001_.sfl", "nothing under the handle"),
+    ],
+)
+def test_names_of_files_are_no_handles(visitor: Client, name: str, told: str) -> None:
+    with pytest.raises(AppError, match=told):
+        visitor.predict(name, api_name="/STARFlowDecompress")
+
+
+def test_files_are_not_asked_for_elsewhere(visitor: Client, photo: Path) -> None:
+    with pytest.raises(AppError, match="leads out of the output folder"):
+        visitor.predict(handle_file(photo), filename_prefix="../b", api_name="/STARFlowCompress")
 
 
 def test_agents_find_the_tools(demo: Demo) -> None:

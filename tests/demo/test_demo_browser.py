@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import io
+import json
 import re
 import time
 from collections.abc import Iterator
@@ -91,7 +94,8 @@ def test_first_screen_shows_what_a_flow_does(visitor: Visit) -> None:
     expect(page.locator("#strip code")).to_contain_text("starflow generate")
     expect(page.locator("#prompt textarea, #prompt input")).to_be_focused()
     expect(page.get_by_label("aspect ratio")).to_be_hidden()  # settings are closed
-    assert page.get_by_role("tab").all_inner_texts() == ["Create", "Likelihood", "Noise and back", "For developers"]
+    tabs = page.locator("#pages > .tab-wrapper [role=tab]").all_inner_texts()
+    assert tabs == ["Create", "Likelihood", "Insight", "Noise and back", "Edit", "For developers"]
 
 
 def test_enter_draws_four_pictures_with_previews_on_the_way(visitor: Visit) -> None:
@@ -189,8 +193,17 @@ def test_address_draws_the_same_again(visitor: Visit) -> None:
     assert pictures_of(visitor) != files
     page.goto(link)
     visitor.drawn()
-    assert pictures_of(visitor)[0] == files[1]
+    # The link draws as many again, from the second's seed on, so the file names another batch.
+    assert drawn_in(pictures_of(visitor)[0]) == drawn_in(files[1])
     expect(page.locator("#prompt textarea, #prompt input")).to_have_value("a red heart")
+
+
+def drawn_in(file: str) -> tuple[bytes, dict[str, str]]:
+    """The pixels of a data URI's picture, and its text but for the batch that it was drawn in."""
+    image = Image.open(io.BytesIO(base64.b64decode(file.partition(",")[2])))
+    text = dict(image.text)  # type: ignore[attr-defined]
+    settings = {name: value for name, value in json.loads(text.pop("settings")).items() if name != "batch"}
+    return image.tobytes(), text | {"settings": json.dumps(settings)}
 
 
 def pictures_of(visitor: Visit) -> list[str]:
@@ -345,7 +358,7 @@ def test_only_required_sockets_are_filled_in_by_themselves(visitor: Visit) -> No
 
 
 def test_every_node_panel_runs(visitor: Visit, tmp_path: Path) -> None:
-    """Each with what those before it made; a label of a class needs another model, and says so."""
+    """Each with what those before it made; three need what is not here, and say so."""
     pictures = [tmp_path / f"{number}.png" for number in range(9)]
     for number, path in enumerate(pictures):
         Image.new("RGB", (64, 64), (25 * number, 0, 0)).save(path)
@@ -356,15 +369,26 @@ def test_every_node_panel_runs(visitor: Visit, tmp_path: Path) -> None:
             files = pictures if node.id == "STARFlowAnomalyFit" else pictures[:1]
             panel.locator("input[type=file]").first.set_input_files(files)
             panel.locator("img").first.wait_for()
+        if node.id == "STARFlowMorph":
+            for place in range(2):
+                panel.locator("input[type=file]").nth(place).set_input_files(pictures[place])
+                panel.locator("img").nth(place).wait_for()
         if node.id == "STARFlowMatch":
             panel.get_by_label("prompts").fill("red square\ngreen frog")
         if node.id == "STARFlowSampler":
             for socket in ("positive", "negative"):
                 panel.get_by_label(socket).first.click()
                 visitor.page.get_by_role("option", name=re.compile("of STARFlow Text Encode")).first.click()
+        if node.id == "STARFlowDecompress":  # the newest file is filled in
+            expect(panel.get_by_label("file").first).to_have_value(re.compile(r"starflow_00001_\.sfl"))
         visitor.shown(f"#run-{node.id}").click()
-        if node.id == "STARFlowClassLabel":
-            visitor.page.get_by_text("knows no classes").wait_for()
+        refused = {
+            "STARFlowClassLabel": "knows no classes",
+            "STARFlowInpaint": "No mask is connected",
+            "STARFlowAnomalyLoad": "No file is chosen",
+        }
+        if node.id in refused:
+            visitor.page.get_by_text(refused[node.id]).wait_for()
             visitor.page.get_by_role("button", name="Close").or_(visitor.page.locator(".toast-close")).first.click()
         else:
             panel.get_by_text("Done.").wait_for()
@@ -447,6 +471,9 @@ def test_pages_fit_and_can_be_read(window: Browser, demo: Demo, size: tuple[int,
         check()
         visitor.invert()
         check()
+        for question in ("Which prompt fits?", "Which one is odd?", "How sure is it?"):
+            visitor.try_example(question)
+            check()
         visitor.tab("For developers")
         for node in NODES:
             visitor.open_panel(node.id)
@@ -501,3 +528,28 @@ def test_example_graph_runs_on_gradios_canvas(window: Browser, tmp_path: Path) -
 def test_server_reached_nothing_outside(demo: Demo) -> None:
     """The last of these tests."""
     assert demo.reached_outside() == []
+
+
+def test_a_mask_is_painted_and_four_fills_come_ranked(visitor: Visit, tmp_path: Path) -> None:
+    page = visitor.page
+    picture = tmp_path / "heart.png"
+    Image.new("RGB", (64, 64), "white").save(picture)
+    visitor.tab("Edit")
+    page.wait_for_url(re.compile("tab=edit"))
+    visitor.shown("#inpaint").click()
+    page.get_by_text("There is no picture yet").first.wait_for()
+    page.locator("#inpainted-picture input[type=file]").set_input_files(picture)
+    paper = visitor.shown(".painter canvas")
+    visitor.shown("#inpaint").click()
+    page.get_by_text("Nothing is painted yet").first.wait_for()
+    box = paper.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + box["width"] * 0.4, box["y"] + box["height"] * 0.4)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] * 0.5, steps=4)
+    page.mouse.up()
+    visitor.shown("#inpaint").click()
+    page.get_by_text("is as it was").first.wait_for()
+    expect(page.locator("#fills .thumbnail-item, #fills button.thumbnail-lg")).to_have_count(4)
+    assert page.evaluate(UNNAMED) == []
+    assert page.evaluate(OUTSIDE, DESKTOP[0]) == []

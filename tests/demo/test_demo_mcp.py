@@ -94,8 +94,11 @@ def photo() -> Image.Image:
     return Image.fromarray(noise).resize((96, 64), Image.Resampling.BICUBIC)
 
 
+PAGES = ("create", "likelihood", "match", "odd", "confidence", "invert", "inpaint", "morph", "noise_canvas")
+
+
 def test_schemas_stand_alone_and_have_the_true_ranges(tools: dict[str, Any]) -> None:
-    assert set(tools) == {"create", "likelihood", "invert", *(node.id for node in NODES)}
+    assert set(tools) == {*PAGES, *(node.id for node in NODES)}
     for tool in tools.values():
         assert "$ref" not in json.dumps(tool.inputSchema), tool.name
     create = tools["create"].inputSchema["properties"]
@@ -111,7 +114,7 @@ def test_schemas_stand_alone_and_have_the_true_ranges(tools: dict[str, Any]) -> 
 
 
 def test_models_that_are_refused_are_not_offered(tools: dict[str, Any]) -> None:
-    for name in ("create", "likelihood", "invert", "STARFlowLoader"):
+    for name in (*PAGES, "STARFlowLoader"):
         offered = json.dumps(tools[name].inputSchema["properties"]["model"])
         assert "starflow-mini" in offered
         assert "starflow-3b" not in offered

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from starflow_core.flow.noise import SEEDS, check_seed, seeded_noise, seeded_uniform, varied
+from starflow_core.flow.noise import SEEDS, check_seed, seeded_noise, seeded_uniform
 
 DRAWS: dict[str, Any] = {"normal": seeded_noise, "uniform": seeded_uniform}
 
@@ -79,19 +79,3 @@ def test_other_seeds_are_refused(draw: Any, seed: Any) -> None:
         check_seed(seed)
     with pytest.raises(ValueError, match="seed is"):
         draw((1,), seed, 1)
-
-
-def test_varied_noise_keeps_its_variance_and_goes_from_one_to_the_other() -> None:
-    noise, fresh = seeded_noise((100_000,), 0, 2)
-    assert torch.equal(varied(noise, fresh, 0), noise)
-    torch.testing.assert_close(varied(noise, fresh, 1), fresh)
-    for strength in (0.2, 0.5, 0.9):
-        mixed = varied(noise, fresh, strength)
-        assert mixed.std() == pytest.approx(1, abs=0.01)
-        assert float((mixed * fresh).mean()) == pytest.approx(strength, abs=0.02)
-
-
-@pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])
-def test_strength_out_of_range_is_told(strength: float) -> None:
-    with pytest.raises(ValueError, match="from 0 to 1"):
-        varied(torch.zeros(1), torch.zeros(1), strength)

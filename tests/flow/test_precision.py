@@ -70,7 +70,11 @@ def test_devices_that_are_not_known_are_no_faster(device_type: str) -> None:
     assert not bfloat16_is_faster(device_type)
 
 
-@pytest.mark.parametrize("supported", [False, True])
-def test_cuda_says_it_itself(supported: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: supported)
-    assert bfloat16_is_faster("cuda") is supported
+@pytest.mark.parametrize(
+    ("capability", "is_faster"), [((7, 5), False), ((8, 0), True), ((8, 9), True), ((12, 0), True)]
+)
+def test_cards_before_ampere_are_slow_at_bfloat16(
+    monkeypatch: pytest.MonkeyPatch, capability: tuple[int, int], is_faster: bool
+) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: capability)
+    assert bfloat16_is_faster("cuda") is is_faster

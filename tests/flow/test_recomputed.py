@@ -5,7 +5,7 @@ import torch
 from tiny import TINIES, randn, random_condition, random_data, random_flow
 from torch import nn
 
-from starflow_core.flow.recomputed import recomputed
+from starflow_core.flow.recomputed import recomputed, recomputed_with_weights
 
 
 def test_result_and_gradient_are_those_of_the_layer() -> None:
@@ -29,6 +29,28 @@ def test_what_a_layer_keeps_within_is_let_go_of() -> None:
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
         recomputed(layer, randn(3, 5).requires_grad_())
     assert kept == [15]
+
+
+def test_gradients_of_weights_are_those_of_the_layer() -> None:
+    layer = nn.Sequential(nn.Linear(5, 7), nn.Tanh(), nn.Linear(7, 5))
+    x, found = randn(3, 5), []  # the data asks for no gradient
+    for call in (layer, lambda x: recomputed_with_weights(layer, recomputed_with_weights(layer, x))):
+        y = layer(call(x)) if call is layer else call(x)
+        found.append(torch.autograd.grad(y.square().sum(), list(layer.parameters())))
+    assert all(torch.equal(*pair) for pair in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("kind", TINIES)
+def test_gradients_of_a_flows_weights_are_the_same_with_and_without_activations(kind: str) -> None:
+    config, found = TINIES[kind], []
+    for keeps in (True, False):
+        flow = random_flow(config).requires_grad_(True)
+        for block in flow.blocks:
+            block.keeps_activations = keeps
+        loss = flow(random_data(config), random_condition(config)).log_prob.sum()
+        used = [weight for block in flow.blocks for weight in block.attn_blocks.parameters()]
+        found.append(torch.autograd.grad(loss, used, allow_unused=True))
+    assert all(a is b is None or torch.equal(a, b) for a, b in zip(*found, strict=True))
 
 
 @pytest.mark.parametrize("kind", TINIES)

@@ -201,8 +201,9 @@ def test_damaged_and_foreign_files_are_refused(fitted: Anomaly, eight_bit: Pipel
 @pytest.mark.parametrize(
     "change",
     [
-        {"mean": torch.zeros(3)},
-        {"whitening": torch.zeros(2, 2)},
+        {"noise.mean": torch.zeros(3)},
+        {"upright.whitening": torch.zeros(2, 2)},
+        {"seams.distances": torch.zeros(0)},
         {"places": torch.zeros(2, 3, 3)},
         {"calibration": torch.zeros(0)},
         {"calibration": torch.full((60,), math.nan)},

@@ -211,6 +211,12 @@ def quantiles(values: Any, number: Any = 101) -> str:
         *(quantiles([*range(100), math.nan]), quantiles([*range(100), math.inf]), quantiles([*range(100), True])),
         *(quantiles([*range(100), 10**400]), quantiles([*range(100, -1, -1)]), quantiles([0, *range(99, -1, -1)])),
         *(quantiles(list(range(101)), number=3), quantiles(list(range(101)), number="many")),
+        *(
+            spoilt(prompt_weight=0),
+            spoilt(prompt_weight=1.5),
+            spoilt(prompt_weight="1"),
+            spoilt(prompt_weight=math.nan),
+        ),
         " " * 2_000_000,
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,3 +57,27 @@ def test_flow_of_classes_can_learn_what_is_normal(tarflow: Model) -> None:
 def test_too_few_pictures_are_refused(starflow: tuple[Model, Any], normal: Image) -> None:
     with pytest.raises(ValueError, match="3 pictures cannot show what is normal; give 8 at least"):
         run("AnomalyFit", model=starflow[0], image=normal[:3])
+
+
+def test_file_of_the_command_is_loaded(tarflow: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STARFLOW_HOME", str(tmp_path))
+    (tmp_path / "models").mkdir()
+    with pytest.raises(ValueError, match=r"No file is chosen\. Make one with `starflow anomaly fit .*models"):
+        run("AnomalyLoad", model=tarflow)
+    image = torch.rand(9, 32, 32, 3, generator=torch.Generator().manual_seed(0)) / 4 + 0.5
+    fitted = run("AnomalyFit", model=tarflow, image=image, draws=1)
+    fitted.anomaly.save(tmp_path / "models" / "good.safetensors")
+    loaded = run("AnomalyLoad", model=tarflow, file="good.safetensors")
+    assert run("AnomalyScore", anomaly=loaded, image=image)[0] == run("AnomalyScore", anomaly=fitted, image=image)[0]
+    with pytest.raises(ValueError, match=r"File is 'other.safetensors', and must be one of none, good.safetensors"):
+        run("AnomalyLoad", model=tarflow, file="other.safetensors")
+
+
+def test_file_of_another_model_is_refused(
+    tarflow: Model, starflow: tuple[Model, Any], scorer: Scorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STARFLOW_HOME", str(tmp_path))
+    (tmp_path / "models").mkdir()
+    scorer.anomaly.save(tmp_path / "models" / "hearts.safetensors")
+    with pytest.raises(ValueError, match="was fitted with the model 'starflow-mini'"):
+        run("AnomalyLoad", model=tarflow, file="hearts.safetensors")

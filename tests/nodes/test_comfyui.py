@@ -22,6 +22,7 @@ from PIL import Image
 from published import published_files
 
 from nodes.catalogue import NODES
+from starflow_core.recover.reproduce import reproduce
 from starflow_core.weights.model_folder import EMBEDDED, load
 
 pytestmark = [
@@ -94,6 +95,32 @@ def test_native_nodes_take_and_make_the_latents(comfy: ComfyUI) -> None:
     assert np.abs(own.astype(int) - picture(comfy, run, "15")).mean() < 10
 
 
+def test_compressed_picture_comes_back_bit_by_bit(comfy: ComfyUI) -> None:
+    graph = drawing(seed=17, batch_size=2) | {
+        "10": node("STARFlowCompress", image=["5", 0], filename_prefix="kept/heart %width%"),
+        "11": node("STARFlowDecompress", file=["10", 0]),
+        "12": node("SaveImage", images=["11", 0], filename_prefix="back"),
+    }
+    run = comfy.run(graph)
+    first, second = run.outputs["10"]["text"]
+    assert first.startswith("kept/heart 64_00001_.sfl: ")
+    assert second.startswith("kept/heart 64_00002_.sfl: ")
+    for before, after in zip(run.outputs["6"]["images"], run.outputs["12"]["images"], strict=True):
+        then, back = (Image.open(io.BytesIO(comfy.view(file))) for file in (before, after))
+        assert then.tobytes() == back.tobytes()
+    read = {
+        "20": node("STARFlowDecompress", file="kept/heart 64_00002_.sfl"),
+        "21": node("MaskToImage", mask=["20", 1]),
+    }
+    read |= {"22": node("PreviewImage", images=["20", 0]), "23": node("PreviewImage", images=["21", 0])}
+    assert comfy.run(read).status == "execution_success"
+    assert comfy.run(read).executed == []
+    for name in ("../../main.py", "../kept.sfl", "/etc/passwd.sfl"):
+        refused = comfy.run({**read, "20": node("STARFlowDecompress", file=name)})
+        assert refused.status == "execution_error"
+        assert "is refused" in refused.error or "is no .sfl file" in refused.error
+
+
 def test_same_seed_gives_the_same_picture_and_a_second_run_executes_nothing(comfy: ComfyUI) -> None:
     first = comfy.run(drawing(seed=21))
     again = comfy.run(drawing(seed=21))
@@ -109,6 +136,21 @@ def test_saved_picture_carries_its_workflow(comfy: ComfyUI) -> None:
     run = comfy.run(drawing(seed=31))
     saved = Image.open(io.BytesIO(comfy.view(run.outputs["6"]["images"][0])))
     assert json.loads(saved.info["prompt"])["4"]["inputs"]["seed"] == 31
+
+
+def test_saved_picture_says_how_it_was_drawn_beside_its_workflow(comfy: ComfyUI, tmp_path: Path) -> None:
+    graph = drawing(seed=61, batch_size=2)
+    run = comfy.run(graph, pnginfo={"workflow": {"nodes": []}})
+    for number, file in enumerate(run.outputs["6"]["images"]):
+        path = tmp_path / f"{number}.png"
+        path.write_bytes(comfy.view(file))
+        info = Image.open(path).info
+        assert json.loads(info["prompt"])["4"]["inputs"]["seed"] == 61
+        assert json.loads(info["workflow"]) == {"nodes": []}
+        found = reproduce(path)
+        assert (found.origin.prompt, found.origin.seed) == ("red heart", 61)
+        assert found.largest <= 1
+        assert not [remark for remark in found.remarks if "weights" in remark]
 
 
 def test_picture_goes_to_noise_and_back(comfy: ComfyUI) -> None:
@@ -313,7 +355,10 @@ def test_nothing_of_a_model_lives_on_when_it_is_unloaded(inside: dict[str, Any])
     assert inside["alive"] == []
 
 
-WORKS = ("TextEncode", "Encode", "Decode", "Invert", "Likelihood", "Sampler", "VAEEncode", "VAEDecode")
+WORKS = (
+    *("TextEncode", "Encode", "Decode", "Invert", "Likelihood", "Sampler", "VAEEncode", "VAEDecode"),
+    *("Match", "PickLikeliest", "Confidence", "AnomalyFit", "AnomalyScore"),
+)
 
 
 @pytest.mark.parametrize("work", ["Loader", *WORKS, *(f"{work} layer" for work in WORKS)])

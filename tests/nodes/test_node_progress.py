@@ -59,7 +59,7 @@ def given(starflow: tuple[Model, Any], monkeypatch: pytest.MonkeyPatch) -> dict[
     [
         ("Encode", [(1, 3), (2, 3), (3, 3)]),
         ("Decode", [(1, 3), (2, 3), (3, 3)]),
-        ("Invert", [(1, 3), (2, 3), (3, 3)]),
+        ("Invert", [(0, 3), (1, 3), (2, 3), (3, 3)]),
         (
             "Likelihood",  # in eight draws at once, and then the pictures beside the maps
             [*((done, 60) for done in (8, 16, 20, 28, 36, 40, 48, 56, 60)), (1, 3), (2, 3), (3, 3)],

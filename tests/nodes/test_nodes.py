@@ -24,21 +24,34 @@ from starflow_core.weights.model_folder import load
 # What workflows rely on: never change, only append.
 FROZEN = {
     "STARFlowLoader": ["model", "dtype", "accept_licence"],
+    "STARFlowLora": ["model", "lora", "strength"],
     "STARFlowTextEncode": ["text_encoder", "text"],
     "STARFlowClassLabel": ["model", "name", "class_name"],
     "STARFlowSampler": [
         *("model", "positive", "negative", "noise", "seed", "guidance", "aspect_ratio", "width", "height"),
-        *("batch_size", "sampler", "tolerance", "temperature", "denoise", "variation"),
+        *("batch_size", "sampler", "tolerance", "temperature", "denoise", "variation", "latent", "strength"),
     ],
+    "STARFlowMorph": [
+        *("model", "first", "second", "first_conditioning", "second_conditioning", "frames", "sampler", "tolerance"),
+        "temperature",
+    ],
+    "STARFlowInpaint": [
+        *("model", "image", "latent", "mask", "positive", "negative", "seed", "count", "rounds", "steps"),
+        *("temperature", "guidance", "feather"),
+    ],
+    "STARFlowAscent": ["model", "image", "latent", "conditioning", "strength", "steps", "goal", "seed"],
     "STARFlowDecode": ["model", "latent"],
     "STARFlowEncode": ["model", "image"],
     "STARFlowLikelihood": ["model", "image", "latent", "conditioning", "draws", "seed"],
     "STARFlowMatch": ["model", "image", "prompts", "draws", "seed"],
     "STARFlowPickLikeliest": ["model", "image", "conditioning", "count", "draws", "seed"],
     "STARFlowAnomalyFit": ["model", "image", "false_positive_rate", "draws", "seed"],
+    "STARFlowAnomalyLoad": ["model", "file"],
     "STARFlowAnomalyScore": ["anomaly", "image"],
     "STARFlowConfidence": ["model", "image", "conditioning", "draws", "seed"],
     "STARFlowInvert": ["model", "image", "latent", "conditioning"],
+    "STARFlowCompress": ["image", "mask", "filename_prefix"],
+    "STARFlowDecompress": ["file"],
 }
 
 
@@ -66,15 +79,20 @@ def test_nodes_are_found_by_other_words() -> None:
         "STARFlowSampler": "Image Generation",
         "STARFlowLikelihood": "Image Tools",
     }
-    assert {node.category for node in NODES} == {"loaders", "conditioning", "sampling", "latent", "insight"}
+    assert {node.category for node in NODES} == {
+        *("loaders", "conditioning", "sampling", "latent", "insight", "compression")
+    }
     assert known["STARFlowInvert"].category == known["STARFlowLikelihood"].category == "insight"
     lists = {node.id: [output.name for output in node.outputs if output.is_list] for node in NODES}
     assert {name: listed for name, listed in lists.items() if listed} == {
         "STARFlowLikelihood": ["log_prob_each", "bits_per_dim_each", "in_words"],
+        "STARFlowInpaint": ["log_prob"],
+        "STARFlowAscent": ["log_prob_before", "log_prob_after"],
         "STARFlowMatch": ["best", "score", "probability"],
         "STARFlowPickLikeliest": ["score"],
         "STARFlowAnomalyScore": ["score", "p_value"],
         "STARFlowConfidence": ["confidence_each"],
+        "STARFlowCompress": ["file", "bits_per_dim"],
     }
 
 

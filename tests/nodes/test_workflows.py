@@ -129,7 +129,7 @@ def test_graphs_draw_different_things() -> None:
         node["widgets_values"][0] or node["widgets_values"][-1]
         for path in WORKFLOWS
         for node in read(path)["nodes"]
-        if node.get("title") in ("What to draw", "What the picture shows")
+        if node.get("title") in ("What to draw", "What the picture shows", "What the first shows")
     }
     assert len(drawn) == len(WORKFLOWS)
 

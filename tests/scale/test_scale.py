@@ -57,6 +57,23 @@ def two_workers(workplace: Path) -> Iterator[None]:
         ray.shutdown()
 
 
+@pytest.fixture
+def measured_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ray reads the pictures and hands the measure over, and a worker in this process measures them.
+
+    Two workers of their own take longer to start than all else in a test. The tests without this fixture start them.
+    """
+
+    def map_batches(
+        self: Any, worker: Any, *, fn_constructor_args: Any, batch_format: str, batch_size: int, **how: Any
+    ) -> Any:
+        here = worker(*fn_constructor_args)
+        batches = self.iter_batches(batch_format=batch_format, batch_size=batch_size)
+        return ray.data.from_arrow([here(batch) for batch in batches])
+
+    monkeypatch.setattr(ray.data.Dataset, "map_batches", map_batches)
+
+
 @pytest.fixture(scope="module")
 def expected(workplace: Path) -> dict[str, dict[str, Any]]:
     """The rows of one machine, by the names of the pictures."""
@@ -76,17 +93,26 @@ def assert_same(found: dict[str, Any], expected: dict[str, Any]) -> None:
         assert found[name] == (pytest.approx(value, rel=1e-5) if isinstance(value, float) else value), name
 
 
-def test_folder_and_list_give_the_rows_of_one_machine(expected: dict[str, dict[str, Any]]) -> None:
+def test_folder_gives_the_rows_of_one_machine(expected: dict[str, dict[str, Any]]) -> None:
     from starflow_core.scale import score_dataset
 
-    for pictures in ("pictures", list(expected)):
-        found = by_name(score_dataset(pictures, MODEL, prompt="cat", draws=2, **HOW))
-        assert found.keys() == expected.keys()
-        for name, row in expected.items():
-            assert list(found[name]) == list(row)
-            if row["standard_error"] is not None:
-                assert found[name].pop("standard_error") == pytest.approx(row["standard_error"], rel=1e-2)
-            assert_same(found[name], {key: row[key] for key in row if key != "standard_error" or row["error"]})
+    assert_rows(score_dataset("pictures", MODEL, prompt="cat", draws=2, **HOW), expected)
+
+
+def test_list_gives_the_rows_of_one_machine(expected: dict[str, dict[str, Any]], measured_here: None) -> None:
+    from starflow_core.scale import score_dataset
+
+    assert_rows(score_dataset(list(expected), MODEL, prompt="cat", draws=2, **HOW), expected)
+
+
+def assert_rows(dataset: Any, expected: dict[str, dict[str, Any]]) -> None:
+    found = by_name(dataset)
+    assert found.keys() == expected.keys()
+    for name, row in expected.items():
+        assert list(found[name]) == list(row)
+        if row["standard_error"] is not None:
+            assert found[name].pop("standard_error") == pytest.approx(row["standard_error"], rel=1e-2)
+        assert_same(found[name], {key: row[key] for key in row if key != "standard_error" or row["error"]})
 
 
 class Noting(ScoreMeasure):
@@ -132,12 +158,16 @@ def test_both_workers_take_the_weights_once_from_the_object_store(workplace: Pat
 
 
 @pytest.mark.parametrize("kind", ["paths", "bytes", "datasets"])
-def test_parquet_in_and_out(kind: str, workplace: Path, expected: dict[str, dict[str, Any]]) -> None:
+def test_parquet_in_and_out(
+    kind: str, workplace: Path, expected: dict[str, dict[str, Any]], request: pytest.FixtureRequest
+) -> None:
     import pyarrow
     from pyarrow import parquet
 
     from starflow_core.scale import score_dataset
 
+    if kind != "bytes":
+        request.getfixturevalue("measured_here")
     names = list(expected)
     encoded = [Path(name).read_bytes() for name in names]
     photos: dict[str, list[Any]] = {
@@ -156,7 +186,9 @@ def test_parquet_in_and_out(kind: str, workplace: Path, expected: dict[str, dict
         assert_same(rows[name], {key: row[key] for key in ("log_prob", "bits_per_dim", "width", "weights")})
 
 
-def test_address_of_a_folder_is_read_through_ray(workplace: Path, expected: dict[str, dict[str, Any]]) -> None:
+def test_address_of_a_folder_is_read_through_ray(
+    workplace: Path, expected: dict[str, dict[str, Any]], measured_here: None
+) -> None:
     from starflow_core.scale import score_dataset
 
     found = by_name(score_dataset((workplace / "pictures").as_uri(), MODEL, prompt="cat", draws=2, **HOW))
@@ -165,7 +197,7 @@ def test_address_of_a_folder_is_read_through_ray(workplace: Path, expected: dict
         assert_same(row, {"log_prob": expected[f"pictures/{Path(name).name}"]["log_prob"]})
 
 
-def test_matches_and_oddness(workplace: Path) -> None:
+def test_matches_and_oddness(workplace: Path, measured_here: None) -> None:
     from starflow_core.scale import anomaly_dataset, match_dataset
 
     pipeline = starflow_core.load(MODEL, device="cpu")
@@ -202,7 +234,7 @@ def test_wrong_arguments(wrong: dict[str, Any], message: str) -> None:
         score_dataset(**{"pictures": "pictures", "model": MODEL, **wrong})
 
 
-def test_missing_column_names_those_that_are_there() -> None:
+def test_missing_column_names_those_that_are_there(measured_here: None) -> None:
     from starflow_core.scale import score_dataset
 
     dataset = ray.data.from_items([{"file": "a.png"}])

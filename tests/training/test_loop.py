@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from starflow_core.training import loop, mixed_precision
+from starflow_core.training import checkpoint, log, loop, mixed_precision, stopping
 from starflow_core.training.loop import Trainer
 
 
@@ -104,10 +104,9 @@ def test_device_is_apples_where_there_is_one(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("kind", ["cuda", "mps"])
 def test_checkpoint_holds_the_devices_random_state_too(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     state, restored = torch.arange(16, dtype=torch.uint8), list[Tensor]()
-    monkeypatch.setattr(loop, "device", lambda: torch.device(kind))
     monkeypatch.setattr(getattr(torch, kind), "get_rng_state", lambda: state)
     monkeypatch.setattr(getattr(torch, kind), "set_rng_state", restored.append)
-    loop._set_torch_rng_states(loop._torch_rng_states())
+    checkpoint.set_random_states(checkpoint.random_states(torch.device(kind)), torch.device(kind))
     assert [one.tolist() for one in restored] == [state.tolist()]
 
 
@@ -191,3 +190,44 @@ def test_muon_trains_hidden_weights_and_adamw_the_others(tmp_path: Path) -> None
     }
     trainer.run()
     assert torch.allclose(linear(torch.eye(3)), 2 * torch.eye(3), atol=0.05)
+
+
+def test_checkpoints_of_before_go_on(tmp_path: Path) -> None:
+    """Those with the generators' states at the top, and without the best weights and the losses."""
+    new_trainer(tmp_path, 40).run()
+    expected = new_trainer(tmp_path, 80).run().weight
+    (tmp_path / "line.pt").unlink()
+    new_trainer(tmp_path, 40).run()
+    state = torch.load(tmp_path / "line.pt", weights_only=True)
+    (own,) = state.pop("generators")
+    del state["best"], state["losses"]
+    torch.save(state | {"rng": own["python"], "torch_rng": own["torch"]}, tmp_path / "line.pt")
+    assert torch.equal(new_trainer(tmp_path, 80).run().weight, expected)
+
+
+def test_log_is_continued_where_the_checkpoint_is(tmp_path: Path) -> None:
+    file = tmp_path / "line.csv"
+    for pictures in (4, 8, 12):
+        log.append(file, pictures, 1.0, 2.0)
+    with file.open("a") as opened:
+        opened.write("16,1.0")  # half a line, of a process that was killed
+    log.drop_after(file, 8)
+    log.append(file, 12, 3.0, 4.0)
+    assert file.read_text() == "pictures,loss,held_out\n4,1.00000,2.00000\n8,1.00000,2.00000\n12,3.00000,4.00000\n"
+    log.drop_after(tmp_path / "none.csv", 8)
+    assert not (tmp_path / "none.csv").exists()
+
+
+def test_best_weights_are_kept_until_patience_ends() -> None:
+    model, best = Line(), stopping.Best(patience=2)
+    for number, figure in enumerate([3.0, 2.0, 2.5, float("nan")]):
+        with torch.no_grad():
+            model.weight.fill_(number)
+        assert not best.is_over
+        best.see(figure, model.state_dict())
+    assert best.is_over
+    assert best.weights is not None
+    assert best.weights["weight"].tolist() == [1.0, 1.0, 1.0]
+    endless = stopping.Best(patience=0)
+    endless.see(1.0, model.state_dict())
+    assert (endless.is_over, endless.weights) == (False, None)

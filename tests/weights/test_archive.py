@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from starflow_core.weights import archive
+from starflow_core.weights import archive, old_format
 from starflow_core.weights.archive import check_archive, read_checkpoint
 
 RAN: list[str] = []
@@ -87,7 +87,7 @@ def test_code_in_any_pickle_is_refused(file: Path, protocol: int) -> None:
         read_checkpoint(file)
 
 
-@pytest.mark.parametrize("content", [[1, 2], {"var": "text"}, {"var": {"a": torch.ones(1)}}, {"var": 1}, {1: 2}])
+@pytest.mark.parametrize("content", [[1, 2], {"var": "text"}, {"var": {"a": 1}}, {"var": 1}, {1: 2}])
 def test_anything_but_tensors_by_name_is_refused(tmp_path: Path, content: object) -> None:
     torch.save(content, tmp_path / "m.pth")
     with pytest.raises(ValueError, match="a state dict is needed"):
@@ -101,17 +101,72 @@ def test_bare_pickle_is_refused(tmp_path: Path) -> None:
     assert not RAN
 
 
-def test_file_of_the_old_format_is_refused(tmp_path: Path) -> None:
-    torch.save({"a": torch.ones(2)}, tmp_path / "m.pth", _use_new_zipfile_serialization=False)
-    with pytest.raises(ValueError, match="old format"):
+def old(path: Path, content: object) -> Path:
+    torch.save(content, path, _use_new_zipfile_serialization=False)
+    return path
+
+
+def test_file_of_the_old_format_is_read(tmp_path: Path) -> None:
+    tensors = read_checkpoint(old(tmp_path / "m.pth", {"a": torch.arange(3.0).double(), "b": torch.ones(2, 2)}))
+    assert torch.equal(tensors["a"], torch.arange(3.0).double())
+    assert torch.equal(tensors["b"], torch.ones(2, 2))
+
+
+@pytest.mark.parametrize("hostile", [Hostile(), Shell()])
+def test_code_in_a_file_of_the_old_format_is_refused_and_does_not_run(tmp_path: Path, hostile: object) -> None:
+    with pytest.raises(ValueError, match="is refused, and nothing was run"):
+        read_checkpoint(old(tmp_path / "m.pth", {"a": torch.ones(2), "b": hostile}))
+    assert not RAN
+
+
+def test_code_in_any_pickle_of_the_old_format_is_refused(tmp_path: Path) -> None:
+    whole = old(tmp_path / "m.pth", {"a": torch.ones(2)}).read_bytes()
+    code = pickle.dumps(Hostile(), protocol=2)
+    ends = [place + 1 for place in range(len(whole)) if whole[place : place + 3] == b".\x80\x02"]
+    assert len(ends) == old_format.PICKLES - 1
+    for end in ends:
+        (tmp_path / "m.pth").write_bytes(whole[:end] + code + whole[end:])
+        with pytest.raises(ValueError, match="is refused, and nothing was run"):
+            read_checkpoint(tmp_path / "m.pth")
+    assert not RAN
+
+
+def test_truncated_file_of_the_old_format_is_refused(tmp_path: Path) -> None:
+    whole = old(tmp_path / "m.pth", {"a": torch.ones(200)}).read_bytes()
+    for size in (len(old_format.START), 60, 250, len(whole) - 400, len(whole) - 1):
+        (tmp_path / "m.pth").write_bytes(whole[:size])
+        with pytest.raises(ValueError, match=r"damaged pickle|cannot be read"):
+            read_checkpoint(tmp_path / "m.pth")
+
+
+SETS = {"model": {"a": torch.ones(2)}, "ema": {"model.a": torch.zeros(2)}, "epoch": 3, "optimizer": {"state": {0: 1}}}
+
+
+def test_one_of_several_sets_of_weights_is_chosen(tmp_path: Path) -> None:
+    torch.save(SETS, tmp_path / "m.pth")
+    assert torch.equal(read_checkpoint(tmp_path / "m.pth", "ema")["a"], torch.zeros(2))
+    with pytest.raises(ValueError, match=r"several sets of weights: ema, model; say which with --key"):
         read_checkpoint(tmp_path / "m.pth")
+    with pytest.raises(ValueError, match=r"no weights called 'epoch'; there are: ema, model\."):
+        read_checkpoint(tmp_path / "m.pth", "epoch")
+
+
+def test_the_only_set_of_weights_needs_no_key(tmp_path: Path) -> None:
+    torch.save({"state_dict": {"module.a": torch.ones(2)}, "epoch": 3}, tmp_path / "m.pth")
+    assert torch.equal(read_checkpoint(tmp_path / "m.pth")["a"], torch.ones(2))
+
+
+def test_a_key_of_a_file_with_one_set_is_refused(tmp_path: Path) -> None:
+    save_file({"a": torch.ones(2)}, tmp_path / "m.safetensors")
+    with pytest.raises(ValueError, match="leave the key out"):
+        read_checkpoint(tmp_path / "m.safetensors", "ema")
 
 
 @pytest.mark.parametrize(
     ("content", "suffix", "told"),
     [
         (b"PK\x03\x04 and so on", "pth", "it is cut short or damaged; fetch it again"),
-        (b"\x80\x02}q\x00.", "pth", "of an old format, from before torch 1.6; save it anew"),
+        (b"\x80\x02}q\x00.", "pth", "it is a pickle of other things; save its state dict"),
         (b"GGUF\x03\0\0\0\0\0\0", "pth", "neither of the .pth nor of the .safetensors format"),
         (b"", "pth", "neither of the .pth nor of the .safetensors format"),
         (b"\xff\xff\xff\0\0\0\0\0{", "safetensors", "it is cut short or damaged; fetch it again"),

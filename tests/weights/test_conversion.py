@@ -320,3 +320,16 @@ def test_small_starflow_in_the_published_format_is_converted(tmp_path: Path) -> 
     with safe_open(tmp_path / "model" / "model.safetensors", framework="pt") as stored:
         assert set(stored.keys()) == set(flow.state_dict())
         assert torch.equal(stored.get_tensor("blocks.1.proj_txt.weight"), flow.blocks[1].proj_txt.weight)
+
+
+def test_command_converts_one_of_several_sets_of_weights(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    one, other = (random_flow(narrow(TINY_TARFLOW), seed=seed) for seed in (0, 1))
+    torch.save({"model": one.state_dict(), "ema": other.double().state_dict(), "step": 3}, tmp_path / "flow.pth")
+    options = ["--noise-std", "0.1", "--dtype", "float32"]
+    command = ["convert", str(tmp_path / "flow.pth"), str(tmp_path / "model"), *options]
+    assert cli.main(command) == 1
+    assert "several sets of weights: ema, model; say which with --key" in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
+    assert cli.main([*command, "--key", "ema"]) == 0
+    stored = load_file(tmp_path / "model" / "model.safetensors")
+    assert torch.equal(stored["blocks.0.proj_in.weight"], other.float().state_dict()["blocks.0.proj_in.weight"])

@@ -15,8 +15,11 @@ from pathlib import Path
 import pytest
 import torch
 from hub_server import Hub, cut
+from PIL import Image
 from published import published_files
+from tiny import random_flow
 
+from starflow_core.flow.config import TarFlowConfig
 from starflow_core.flow.starflow import StarFlow
 from starflow_core.weights import table
 from starflow_core.weights.download import download
@@ -145,3 +148,20 @@ def test_large_file_survives_twenty_cuts(tmp_path: Path, monkeypatch: pytest.Mon
     assert hub.requests["faults"] == 20
     assert sum(hub.sent.values()) <= 1.1 * len(content)
     hub.close()
+
+
+def test_model_of_a_thousand_classes_is_fetched_and_draws_one_by_name(hub: Hub, tmp_path: Path) -> None:
+    config = TarFlowConfig(3, 16, 4, 64, 2, 1, num_classes=1000, noise_std=0.05)
+    torch.save(random_flow(config).state_dict(), tmp_path / "flow.pth")
+    file = "encoreus/Transformer_Autoregressive_Flow/imagenet_model_4_1024_8_8_0.05.pth"
+    hub.files[file] = (tmp_path / "flow.pth").read_bytes()
+    fetched = starflow(hub, tmp_path / "home", "fetch", "tarflow-imagenet64-wide")
+    assert fetched.returncode == 0, fetched.stderr
+    arguments = ("--model", "tarflow-imagenet64-wide", "--class", "golden retriever", "-o", str(tmp_path / "dog.png"))
+    drawn = starflow(hub, tmp_path / "home", "generate", *arguments)
+    assert drawn.returncode == 0, drawn.stderr
+    assert Image.open(tmp_path / "dog.png").size == (16, 16)
+    model = load(tmp_path / "home" / "models" / "tarflow-imagenet64-wide", device="cpu")
+    assert model.flow.config.noise_std == 0.05
+    assert model.classes is not None
+    assert model.classes.encode(["puma", "cougar"]).tolist() == [286, 286]

@@ -1,0 +1,1 @@
+"""Drawn pictures drawn again, from what their files say."""
