@@ -13,7 +13,8 @@ from PIL import Image
 from ..progress import OnProgress
 from . import network as networks
 from .coding import Tick, decode, encode
-from .container import MODES, Archive, Kind, Tile, checksum, from_bytes, grid, to_bytes
+from .container import Archive, Storage, Tile, checksum, from_bytes, grid, to_bytes
+from .envelope import MODES
 from .errors import CodecError
 from .one_thread import one_thread
 
@@ -62,7 +63,7 @@ class Codec:
         coded = [self._compressed(tile, is_grey, progress) for tile, is_grey in tiles]
         pixels = self._tiles(coded, [tile.size for tile, _ in tiles], [is_grey for _, is_grey in tiles], progress)
         kept = [
-            one if np.array_equal(back, _rgb(tile)) else Tile(Kind.WEBP, _webp(tile))
+            one if np.array_equal(back, _rgb(tile)) else Tile(Storage.WEBP, _webp(tile))
             for one, back, (tile, _) in zip(coded, pixels, tiles, strict=True)
         ]
         model = self.network
@@ -105,9 +106,9 @@ class Codec:
         pixels = _rgb(tile)
         if (pixels == pixels[0, 0]).all():
             progress.add(tile.width * tile.height)
-            return Tile(Kind.COLOUR, pixels[0, 0].tobytes())
+            return Tile(Storage.COLOUR, pixels[0, 0].tobytes())
         flow, webp = encode(pixels, self.network, is_grey, progress.add), _webp(tile)
-        return Tile(Kind.FLOW, flow) if len(flow) <= len(webp) else Tile(Kind.WEBP, webp)
+        return Tile(Storage.FLOW, flow) if len(flow) <= len(webp) else Tile(Storage.WEBP, webp)
 
     def _tiles(
         self, tiles: Sequence[Tile], sizes: Sequence[tuple[int, int]], greys: Sequence[bool], progress: _Progress
@@ -115,11 +116,11 @@ class Codec:
         """The pixels (H, W, 3) of tiles of (width, height)."""
         found: dict[int, np.ndarray] = {}
         for i, (tile, (width, height)) in enumerate(zip(tiles, sizes, strict=True)):
-            if tile.kind != Kind.FLOW:
+            if tile.storage != Storage.FLOW:
                 found[i] = _plain(tile, (width, height))
                 progress.add(width * height)
         for is_grey in (False, True):
-            coded = [i for i, tile in enumerate(tiles) if tile.kind == Kind.FLOW and greys[i] == is_grey]
+            coded = [i for i, tile in enumerate(tiles) if tile.storage == Storage.FLOW and greys[i] == is_grey]
             for some in _groups(coded):
                 shapes = [(sizes[i][1], sizes[i][0]) for i in some]
                 decoded = decode([tiles[i].data for i in some], shapes, self.network, is_grey, progress.add)
@@ -186,7 +187,7 @@ def _plain(tile: Tile, size: tuple[int, int]) -> np.ndarray:
     Raises:
         CodecError: its bytes are damaged.
     """
-    if tile.kind == Kind.COLOUR:
+    if tile.storage == Storage.COLOUR:
         if len(tile.data) != 3:
             raise CodecError("The file is damaged: a colour has not three bytes.")
         return np.broadcast_to(np.frombuffer(tile.data, np.uint8), (size[1], size[0], 3))

@@ -6,22 +6,20 @@ docs/codec.md lists its parts in their order.
 from __future__ import annotations
 
 import hashlib
-import zlib
 from dataclasses import dataclass
 from enum import IntEnum
 
 from PIL import Image
 
+from .envelope import Kind, Reader, closed, varint
 from .errors import CodecError
 
-MAGIC, VERSION = b"SFL", 1
-MODES = ("L", "LA", "RGB", "RGBA")
-CHECKSUM, FINGERPRINT, CRC = 8, 4, 4  # bytes
-MOST_PIXELS = 2**27  # of a picture, in files from anywhere
-LARGEST_TILE = 1024
+NAMES = ("codec-mini",)  # of models that a file names by a number, from 1; 0 goes before other names
+CHECKSUM, FINGERPRINT = 4, 4  # bytes
+LARGEST_EXPONENT = 10  # of a tile's side, a power of two
 
 
-class Kind(IntEnum):
+class Storage(IntEnum):
     """How a tile is stored."""
 
     FLOW = 0
@@ -33,21 +31,21 @@ class Kind(IntEnum):
 class Tile:
     """The bytes of a tile."""
 
-    kind: Kind
+    storage: Storage
     data: bytes
 
 
 @dataclass(frozen=True)
 class Archive:
-    """A compressed picture.
+    """A picture compressed without loss.
 
     Attributes:
         mode: of the picture: L, LA, RGB or RGBA.
         size: width and height in pixels.
-        side: of the tiles, in pixels; the last of a row and of a column are smaller.
+        side: of the tiles, in pixels, a power of two; the last of a row and of a column are smaller.
         model: the name of the codec's model.
         fingerprint: 4 bytes of the hash of its weights.
-        checksum: 8 bytes of the hash of the picture.
+        checksum: 4 bytes of the hash of the picture.
         tiles: row by row, of the colours, then of alpha.
     """
 
@@ -78,84 +76,49 @@ def grid(size: tuple[int, int], side: int) -> list[tuple[int, int, int, int]]:
 
 def to_bytes(archive: Archive) -> bytes:
     """Write an archive."""
-    name = archive.model.encode("ascii")
-    parts = [MAGIC, bytes([VERSION, MODES.index(archive.mode)])]
-    parts += [_varint(number) for number in (*archive.size, archive.side)]
-    parts += [bytes([len(name)]), name, archive.fingerprint, archive.checksum]
-    for tile in archive.tiles:
-        parts += [_varint(len(tile.data) << 2 | tile.kind), tile.data]
-    body = b"".join(parts)
-    return body + zlib.crc32(body).to_bytes(CRC, "little")
+    number = NAMES.index(archive.model) + 1 if archive.model in NAMES else 0
+    parts = [bytes([number << 4 | archive.side.bit_length() - 1])]
+    if not number:
+        name = archive.model.encode("ascii")
+        parts += [bytes([len(name)]), name]
+    parts += [archive.fingerprint, archive.checksum]
+    for tile in archive.tiles[:-1]:
+        parts += [varint(len(tile.data) << 2 | tile.storage), tile.data]
+    last = archive.tiles[-1]
+    parts += [bytes([last.storage]), last.data]
+    return closed(Kind.LOSSLESS, archive.mode, archive.size, b"".join(parts))
 
 
 def from_bytes(data: bytes) -> Archive:
     """Read an archive.
 
     Raises:
-        CodecError: the file is no archive, is damaged or truncated, is of a newer version or claims too large a size.
+        CodecError: the file is no archive of a picture without loss, is damaged or truncated, is of a newer version or
+            claims too large a size.
     """
-    if not data.startswith(MAGIC):
-        raise CodecError("This is no .sfl file.")
-    if len(data) > len(MAGIC) and data[len(MAGIC)] != VERSION:
-        raise CodecError(f"The file has version {data[len(MAGIC)]}; this release reads version {VERSION}.")
-    body, crc = data[:-CRC], data[-CRC:]
-    if zlib.crc32(body).to_bytes(CRC, "little") != crc:
-        raise CodecError("The file is damaged or truncated; fetch it again.")
-    reader = _Reader(body, len(MAGIC) + 1)
-    return reader.archive()
+    reader = Reader(data)
+    if reader.kind != Kind.LOSSLESS:
+        raise CodecError("The picture was compressed with loss; decompress it with the model that the file names.")
+    number, exponent = divmod(reader.bytes(1)[0], 16)
+    if number > len(NAMES) or exponent > LARGEST_EXPONENT:
+        raise CodecError("The file is damaged: it has no valid model or tiles.")
+    name = NAMES[number - 1] if number else reader.name()
+    fingerprint, summed = reader.bytes(FINGERPRINT), reader.bytes(CHECKSUM)
+    side = 2**exponent
+    width, height = reader.size
+    count = -(-width // side) * -(-height // side) * (2 if reader.mode.endswith("A") else 1)
+    if count > len(data):  # each takes a byte at least
+        raise CodecError("The file is damaged: it is shorter than its picture needs.")
+    tiles = [_tile(reader, is_last=False) for _ in range(count - 1)]
+    tiles.append(_tile(reader, is_last=True))
+    return Archive(reader.mode, reader.size, side, name, fingerprint, summed, tuple(tiles))
 
 
-class _Reader:
-    """Reads the parts of a file in their order."""
-
-    def __init__(self, data: bytes, place: int) -> None:
-        self._data, self._place = data, place
-
-    def archive(self) -> Archive:
-        number = self._bytes(1)[0]
-        width, height, side = self._varint(), self._varint(), self._varint()
-        if number >= len(MODES) or not width or not height or not 1 <= side <= LARGEST_TILE:
-            raise CodecError("The file is damaged: it has no valid mode or size.")
-        if width * height > MOST_PIXELS:
-            raise CodecError(f"The file claims {width}×{height} pixels; at most {MOST_PIXELS:,} are read.")
-        name = self._bytes(self._bytes(1)[0]).decode("ascii", "replace")
-        fingerprint, summed = self._bytes(FINGERPRINT), self._bytes(CHECKSUM)
-        mode = MODES[number]
-        count = -(-width // side) * -(-height // side) * (2 if mode.endswith("A") else 1)
-        if count > len(self._data):  # each takes a byte at least
-            raise CodecError("The file is damaged: it is shorter than its picture needs.")
-        tiles = tuple(self._tile() for _ in range(count))
-        if self._place != len(self._data):
-            raise CodecError("The file is damaged: it goes on after its last tile.")
-        return Archive(mode, (width, height), side, name, fingerprint, summed, tiles)
-
-    def _tile(self) -> Tile:
-        number = self._varint()
-        try:
-            return Tile(Kind(number & 3), self._bytes(number >> 2))
-        except ValueError as error:
-            raise CodecError(f"The file is damaged: {error}.") from None
-
-    def _bytes(self, count: int) -> bytes:
-        part = self._data[self._place : self._place + count]
-        if len(part) < count:
-            raise CodecError("The file is damaged: it ends early.")
-        self._place += count
-        return part
-
-    def _varint(self) -> int:
-        value = 0
-        for shift in range(0, 35, 7):
-            byte = self._bytes(1)[0]
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                return value
-        raise CodecError("The file is damaged: a number is too long.")
-
-
-def _varint(value: int) -> bytes:
-    parts = []
-    while value >= 0x80:
-        parts.append(value & 0x7F | 0x80)
-        value >>= 7
-    return bytes([*parts, value])
+def _tile(reader: Reader, is_last: bool) -> Tile:
+    """The last tile has no length: it goes to the end."""
+    number = reader.bytes(1)[0] if is_last else reader.varint()
+    try:
+        storage = Storage(number if is_last else number & 3)
+    except ValueError as error:
+        raise CodecError(f"The file is damaged: {error}.") from None
+    return Tile(storage, reader.rest() if is_last else reader.bytes(number >> 2))

@@ -20,7 +20,7 @@ from starflow_core.compression import Codec, CodecError
 from starflow_core.compression import codec as codecs
 from starflow_core.compression.codec import planes_of
 from starflow_core.compression.coding import decode, encode
-from starflow_core.compression.container import Kind, from_bytes, to_bytes
+from starflow_core.compression.container import Storage, from_bytes, to_bytes
 from starflow_core.images import open_unchanged
 from starflow_core.weights.model_folder import load
 
@@ -70,7 +70,7 @@ def test_palettes_become_colours() -> None:
 
 def test_flow_stores_what_it_knows() -> None:
     (tile,) = from_bytes(codec.compress(drawn(32, 32))).tiles
-    assert tile.kind == Kind.FLOW
+    assert tile.storage == Storage.FLOW
     assert len(tile.data) < len(codecs._webp(drawn(32, 32)))
 
 
@@ -114,7 +114,7 @@ def test_tile_that_would_not_come_back_is_stored_plainly(monkeypatch: pytest.Mon
     monkeypatch.setattr(codecs, "decode", wrong)
     data = codec.compress(drawn(40, 40))
     monkeypatch.undo()
-    assert [tile.kind for tile in from_bytes(data).tiles] == [Kind.WEBP]
+    assert [tile.storage for tile in from_bytes(data).tiles] == [Storage.WEBP]
     assert codec.decompress(data).tobytes() == drawn(40, 40).tobytes()
 
 

@@ -14,7 +14,7 @@ from PIL import Image
 from sfl_pictures import drawn, noisy
 
 from starflow_core.compression import Codec, CodecError
-from starflow_core.compression.container import CRC
+from starflow_core.compression.envelope import CRC
 
 FILES = int(os.environ.get("SFL_FUZZ", "2000"))
 SIDE = 12  # pixels: most files whose sum is mended are decoded to the end
@@ -86,6 +86,6 @@ def test_truncated_files_are_refused() -> None:
 
 
 def test_size_that_no_file_can_have_is_refused_at_once() -> None:
-    body = b"SFL\x01\x02" + b"\xff\xff\xff\x7f" * 2 + b"\x80\x02" + b"\x00" * 40
+    body = b"SFL\x12" + b"\xff\xff\xff\x7f" * 2 + b"\x18" + b"\x00" * 40
     with pytest.raises(CodecError, match="claims"):
         codec.decompress(mended(body + bytes(CRC)))
