@@ -30,7 +30,7 @@ from .rivals import RIVALS
 from .sets import Set, cloth, textiles
 from .weaves import BENT
 
-LEARNT = {"textiles": 24_000, "cloth": 24_000, "bent-cloth": 240_000}  # pictures that the model sees of each set
+LEARNT = {"textiles": 24_000, "cloth": 24_000, "bent-cloth": 40_000}  # pictures that the model sees of each set
 HOW = {"crop": True, "network": "tiny", "learning_rate": 2e-3}
 STYLE, MEMORY = "style", "memory"
 FITTED = 200  # of the normal pictures, that the scorer and its rivals are fitted on

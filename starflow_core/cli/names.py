@@ -44,7 +44,7 @@ def picture_targets(
     Raises:
         ValueError: the file is of a kind that cannot be written.
     """
-    folder = _folder(output, output_dir)
+    folder = output_folder(output, output_dir)
     targets: dict[tuple[str, int], list[Target]] = {}
     for number, prompt in enumerate(prompts, 1):
         for seed in seeds:
@@ -64,7 +64,7 @@ def picture_target(output: str, stem: str) -> Target:
     Raises:
         ValueError: the file is of a kind that cannot be written.
     """
-    folder = _folder(output, None)
+    folder = output_folder(output, None)
     if folder is None:
         return Target(output_path(output), is_asked_for=True)
     return Target(folder / f"{stem}.png", is_asked_for=False)
@@ -90,14 +90,14 @@ def file_stem(prompt: str, seed: int) -> str:
     return f"{slug or 'picture'}-{seed}"
 
 
-def _folder(output: str | None, output_dir: str | None) -> Path | None:
-    """The folder for pictures under default names; None where the output is a file."""
+def output_folder(output: str | None, output_dir: str | None, kinds: Sequence[str] = KINDS) -> Path | None:
+    """The folder for files under default names; None where the output is a file, of one of the kinds."""
     if output_dir is not None:
         return Path(output_dir)
     if output is None:
         return Path()
     ends_like_one = output.endswith(("/", os.sep))
-    is_one = bool(output) and Path(output).suffix.lower() not in KINDS and Path(output).is_dir()
+    is_one = bool(output) and Path(output).suffix.lower() not in kinds and Path(output).is_dir()
     return Path(output) if ends_like_one or is_one else None
 
 

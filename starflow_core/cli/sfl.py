@@ -1,17 +1,36 @@
-"""What `compress` and `decompress` share: where files go, and going on past those that fail."""
+"""What `compress` and `decompress` share: codecs, where files go, and going on past those that fail."""
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from .files import check_writable
-from .names import Target, output_path
+from .names import Target, output_folder, output_path
 from .progress import say
 
+if TYPE_CHECKING:
+    from ..compression.lossy import LossyCodec
+
 SUFFIX = ".sfl"
+
+
+@cache  # files of one model share it
+def lossy_codec(model: str) -> LossyCodec:
+    """Return the codec of a model.
+
+    Raises:
+        ValueError: there is no such model, or it is none to compress with.
+    """
+    import torch
+
+    from ..compression.lossy import LossyCodec
+    from ..weights.model_folder import load
+
+    return LossyCodec(load(model, dtype=torch.float32))
 
 
 def targets(paths: Sequence[str], output: str | None, kinds: Sequence[str]) -> list[tuple[Path, Target]]:
@@ -25,13 +44,13 @@ def targets(paths: Sequence[str], output: str | None, kinds: Sequence[str]) -> l
     Raises:
         ValueError: one file is to hold several, or cannot be written.
     """
-    is_folder = output is not None and (output.endswith(("/", os.sep)) or Path(output).is_dir())
-    if output is not None and not is_folder:
+    folder = output_folder(output, None, kinds)
+    if output is not None and folder is None:
         if len(paths) > 1:
             raise ValueError(f"{output} cannot hold {len(paths)} pictures; give a folder, with / at its end.")
         pairs = [(Path(paths[0]), Target(output_path(output, kinds), is_asked_for=True))]
     else:
-        folders = [Path(output) if output is not None else Path(path).parent for path in paths]
+        folders = [Path(path).parent if output is None or folder is None else folder for path in paths]
         pairs = [
             (Path(path), Target(folder / f"{Path(path).stem}{kinds[0]}", is_asked_for=False))
             for path, folder in zip(paths, folders, strict=True)

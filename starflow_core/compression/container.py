@@ -99,11 +99,11 @@ def from_bytes(data: bytes) -> Archive:
     reader = Reader(data)
     if reader.kind != Kind.LOSSLESS:
         raise CodecError("The picture was compressed with loss; decompress it with the model that the file names.")
-    number, exponent = divmod(reader.bytes(1)[0], 16)
+    number, exponent = divmod(reader.take(1)[0], 16)
     if number > len(NAMES) or exponent > LARGEST_EXPONENT:
         raise CodecError("The file is damaged: it has no valid model or tiles.")
     name = NAMES[number - 1] if number else reader.name()
-    fingerprint, summed = reader.bytes(FINGERPRINT), reader.bytes(CHECKSUM)
+    fingerprint, summed = reader.take(FINGERPRINT), reader.take(CHECKSUM)
     side = 2**exponent
     width, height = reader.size
     count = -(-width // side) * -(-height // side) * (2 if reader.mode.endswith("A") else 1)
@@ -116,9 +116,9 @@ def from_bytes(data: bytes) -> Archive:
 
 def _tile(reader: Reader, is_last: bool) -> Tile:
     """The last tile has no length: it goes to the end."""
-    number = reader.bytes(1)[0] if is_last else reader.varint()
+    number = reader.take(1)[0] if is_last else reader.varint()
     try:
         storage = Storage(number if is_last else number & 3)
     except ValueError as error:
         raise CodecError(f"The file is damaged: {error}.") from None
-    return Tile(storage, reader.rest() if is_last else reader.bytes(number >> 2))
+    return Tile(storage, reader.rest() if is_last else reader.take(number >> 2))

@@ -68,7 +68,7 @@ class Reader:
         if self.size[0] * self.size[1] > MOST_PIXELS:
             raise CodecError(f"The file claims {self.size[0]}×{self.size[1]} pixels; at most {MOST_PIXELS:,} are read.")
 
-    def bytes(self, count: int) -> bytes:
+    def take(self, count: int) -> bytes:
         """The next bytes."""
         part = self._data[self._place : self._place + count]
         if len(part) < count:
@@ -78,17 +78,17 @@ class Reader:
 
     def rest(self) -> bytes:
         """All bytes that are left."""
-        return self.bytes(len(self._data) - self._place)
+        return self.take(len(self._data) - self._place)
 
     def name(self) -> str:
         """A name of up to 255 letters, after their number."""
-        return self.bytes(self.bytes(1)[0]).decode("ascii", "replace")
+        return self.take(self.take(1)[0]).decode("ascii", "replace")
 
     def varint(self) -> int:
         """A number of seven bits a byte, low ones first, the highest bit set in all bytes but the last."""
         value = 0
         for shift in range(0, 35, 7):
-            byte = self.bytes(1)[0]
+            byte = self.take(1)[0]
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
                 return value
