@@ -1,33 +1,18 @@
-"""How small the codec's files are, and how fast it is: `python -m benchmarks.codec`.
-
-Pictures that the flow has not seen: held-out drawings of the embedded models' data at 128×128 and 32×32 pixels (made by
-`python -m recipes.pictures.prepare`), and photographs that come with scikit-image. Bits per dimension, that is per
-channel of a pixel, of whole files, headers included. `flow` is what the flow says and an ideal coder would need,
-`flow only` a file without tiles of WebP.
-
-For the 32×32 pictures there is also what tarflow-mini-8bit says of them. Bits-back coding through its blocks cannot
-need less than that.
-"""
+"""How small the files of the lossless codec are, and how fast it is."""
 
 from __future__ import annotations
 
-import argparse
 import io
 import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 from PIL import Image, features
 from tqdm import tqdm
 
-from recipes import data
-from recipes.codec import RESERVED
-from recipes.config import DEFAULT, load_config
 from starflow_core.compression import Codec
 from starflow_core.compression.coding import bits, encode
 
-PHOTOGRAPHS = ("astronaut", "cat", "coffee", "immunohistochemistry", "rocket")
 JXL = {"format": "JXL", "lossless": True, "effort": 9}
 RIVALS = {
     "PNG": {"format": "PNG", "optimize": True},
@@ -35,40 +20,18 @@ RIVALS = {
 }
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--config", type=Path, default=DEFAULT, help="of the recipes; %(default)s by default")
-    parser.add_argument("--pictures", type=int, default=RESERVED, help=f"drawings; {RESERVED} by default, and at most")
-    parser.add_argument("--only", choices=("128", "32", "photographs"), help="one kind of pictures")
-    options = parser.parse_args()
-    kinds: dict[str, Callable[[], list[np.ndarray]]] = {
-        "128": lambda: drawings(options.config, 128, options.pictures),
-        "32": lambda: drawings(options.config, 32, options.pictures),
-        "photographs": photographs,
-    }
+def report(kinds: Mapping[str, Callable[[], list[np.ndarray]]]) -> None:
+    """Print a row for each kind of pictures (H, W, 3)."""
     rivals = RIVALS | ({"JPEG XL": JXL} if _jpeg_xl() else {})
     codec = Codec()
     print(f"weights {codec.network.fingerprint.hex()}, libwebp {features.version('webp')}\n")
     columns = ["pictures", *rivals, "flow", "flow only", ".sfl", "pixels/s in", "pixels/s out"]
     print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
-    for name in [options.only] if options.only else kinds:
-        pictures = kinds[name]()
+    for name, made in kinds.items():
+        pictures = made()
         print(f"| {name}, {len(pictures)} | {' | '.join(row(codec, pictures, rivals))} |", flush=True)
         if name == "32":
             print(f"\ntarflow-mini-8bit on these: {tarflow_bits(pictures):.3f} bits/dim\n", flush=True)
-
-
-def drawings(config: Path, side: int, count: int) -> list[np.ndarray]:
-    """Held-out pictures (side, side, 3) of trained names, which no training and no log used."""
-    source = data.load(load_config(config), side)
-    return list(source.images(source.shuffled_unseen[: min(count, RESERVED)]))
-
-
-def photographs() -> list[np.ndarray]:
-    """Photographs (H, W, 3) of scikit-image that need no download."""
-    from skimage import data as pictures
-
-    return [np.ascontiguousarray(getattr(pictures, name)()[..., :3]) for name in PHOTOGRAPHS]
 
 
 def row(codec: Codec, pictures: list[np.ndarray], rivals: dict[str, dict]) -> Iterator[str]:
@@ -117,7 +80,3 @@ def _jpeg_xl() -> bool:
         print("JPEG XL is left out: pip install pillow-jxl-plugin")
         return False
     return True
-
-
-if __name__ == "__main__":
-    main()
