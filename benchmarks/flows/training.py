@@ -72,7 +72,7 @@ def _run(make: Callable[[], Contender], pictures: np.ndarray, rate: float, secon
                 optimizer.step()
             averaged = _averaged(averaged, model)
             seen += BATCH
-            bar.set_description(f"{type(model).__name__}, rate {rate:g}: {float(loss):.3f} bits/dim")
+            bar.set_description(f"{type(model).__name__}, rate {rate:g}: {float(loss.detach()):.3f} bits/dim")
             bar.update(100 * share - bar.n)
     return Trained((averaged or model).eval(), rate, seen)
 
