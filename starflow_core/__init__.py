@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .codecs.text_encoder import TextEncoder as TextEncoder
     from .compression import Codec as Codec
     from .compression import CodecError as CodecError
+    from .compression.lossy import LossyCodec as LossyCodec
     from .editing.ascent import Ascent as Ascent
     from .editing.canvas import grown as grown
     from .editing.inpainting import Fill as Fill
@@ -65,6 +66,7 @@ _HOMES = {
     "Classes": "codecs.classes",
     "Codec": "compression",
     "CodecError": "compression",
+    "LossyCodec": "compression.lossy",
     "Confidence": "insight.confidence",
     "Fill": "editing.inpainting",
     "Filling": "editing.settings",

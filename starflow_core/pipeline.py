@@ -42,7 +42,6 @@ from .sampling import Sampling, SamplingDefaults, chosen, guidance_options
 
 if TYPE_CHECKING:
     from .compression import Codec
-    from .compression.lossy import LossyCodec
 
 MAX_DRAWS = 10_000
 BATCH = 16
@@ -576,16 +575,6 @@ class Pipeline:
         from .compression import Codec  # its coder is a compiled library, which nothing else needs
 
         return Codec()
-
-    def lossy_codec(self) -> LossyCodec:
-        """Return a codec with loss, whose files are read with this model only.
-
-        Raises:
-            CodecError: this is no STARFlow in float32.
-        """
-        from .compression.lossy import LossyCodec
-
-        return LossyCodec(self)
 
     def condition(self, prompts: Sequence[str]) -> Tensor | None:
         """The flow's condition for prompts or names of classes, "" for no condition; None for an unconditional model.

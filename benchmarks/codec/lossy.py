@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from statistics import mean
 
 import numpy as np
@@ -43,19 +44,35 @@ def row(codec: LossyCodec, pictures: list[Image.Image], quality: float, iteratio
     yield from _cells(map(len, files), map(psnr, pictures, backs))
     for how in RIVALS.values():
         found = [of_size(picture, len(file), how) for picture, file in zip(pictures, files, strict=True)]
-        yield from _cells((size for size, _ in found), (quality for _, quality in found))
+        yield from _cells((one.size for one in found), (one.psnr for one in found))
     yield f"{(middle - start) / len(pictures):.1f}"
     yield f"{(end - middle) / len(pictures):.2f}"
 
 
-def of_size(picture: Image.Image, size: int, how: dict) -> tuple[int, float]:
-    """Bytes and PSNR of the best quality whose file is no larger than a size; of the worst one if all are larger."""
-    best = _saved(picture, 0, how)
-    for quality in range(1, 101):
-        bytes_, error = _saved(picture, quality, how)
-        if (bytes_ <= size and error > best[1]) or (best[0] > size and bytes_ < best[0]):
-            best = bytes_, error
-    return best
+@dataclass(frozen=True)
+class Saved:
+    """A picture as a file of a format, and its PSNR in dB."""
+
+    data: bytes
+    psnr: float
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file."""
+        return len(self.data)
+
+
+def of_size(picture: Image.Image, size: int, how: dict) -> Saved:
+    """The best quality whose file is no larger than a size; the smallest file if all are larger."""
+    files = [_saved(picture, quality, how) for quality in range(101)]
+    small = [file for file in files if file.size <= size]
+    return max(small, key=lambda file: file.psnr) if small else min(files, key=lambda file: file.size)
+
+
+def reopened(data: bytes) -> Image.Image:
+    """The picture of a file."""
+    with Image.open(io.BytesIO(data)) as picture:
+        return picture.convert("RGB")
 
 
 def psnr(first: Image.Image, second: Image.Image) -> float:
@@ -64,11 +81,10 @@ def psnr(first: Image.Image, second: Image.Image) -> float:
     return float(10 * np.log10(255**2 / max(error, 0.065)))
 
 
-def _saved(picture: Image.Image, quality: int, how: dict) -> tuple[int, float]:
+def _saved(picture: Image.Image, quality: int, how: dict) -> Saved:
     file = io.BytesIO()
     picture.save(file, quality=quality, **how)
-    with Image.open(file) as back:
-        return file.getbuffer().nbytes, psnr(picture, back.convert("RGB"))
+    return Saved(file.getvalue(), psnr(picture, reopened(file.getvalue())))
 
 
 def _cells(sizes: Iterator[int], qualities: Iterator[float]) -> Iterator[str]:

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 from sfl_pictures import drawn
 
+import starflow_core
 from starflow_core.cli.main import main
 from starflow_core.compression import Codec
 
@@ -113,3 +114,49 @@ def test_full_disk_leaves_no_file(
     assert main(["compress", "a.png"]) == 1
     assert "No space left on device" in capsys.readouterr().err
     assert not list(folder.glob("*.sfl"))
+
+
+def test_picture_comes_back_nearly(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compress", "a.png", "--lossy", "--quality", "60", "--iterations", "1", "-o", "small.sfl"]) == 0
+    assert main(["decompress", "small.sfl", "-o", "back.png"]) == 0
+    assert "20×16, RGB, nearly as it was" in capsys.readouterr().out
+    with Image.open("a.png") as before, Image.open("back.png") as after:
+        difference = np.asarray(before, float) - np.asarray(after, float)
+    assert 0 < np.square(difference).mean() < 1000
+
+
+def test_both_kinds_of_files_are_read_at_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compress", "a.png", "-o", "exact.sfl"]) == 0
+    assert main(["compress", "a.png", "--lossy", "--iterations", "0", "-o", "near.sfl"]) == 0
+    assert main(["decompress", "exact.sfl", "near.sfl", "-o", "out/"]) == 0
+    assert same("a.png", "out/exact.png")
+    assert Path("out/near.png").exists()
+
+
+@pytest.mark.parametrize("option", ["--quality=50", "--iterations=3", "--model=starflow-mini"])
+def test_options_of_loss_without_it_are_refused(folder: Path, option: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["compress", "a.png", option]) != 0
+    assert "goes with --lossy" in capsys.readouterr().err
+    assert not list(folder.glob("*.sfl"))
+
+
+@pytest.mark.parametrize("option", ["--quality=101", "--quality=nan", "--iterations=-1", "--model=tarflow-mini"])
+def test_settings_of_loss_that_cannot_be_are_refused(
+    folder: Path, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["compress", "a.png", "--lossy", option]) != 0
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not list(folder.glob("*.sfl"))
+
+
+def test_model_that_a_file_names_is_loaded_only_if_it_is_embedded(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipeline = starflow_core.load("starflow-mini-128", device="cpu")
+    pipeline.name = "mine"
+    starflow_core.save(pipeline, "mine")
+    Path("mine.sfl").write_bytes(starflow_core.LossyCodec(pipeline).compress(drawn(20, 16), iterations=0))
+    assert main(["decompress", "mine.sfl"]) == 1
+    assert "say where it is: --model FOLDER" in capsys.readouterr().err
+    assert main(["decompress", "mine.sfl", "--model", "mine", "-o", "back.png"]) == 0
+    assert Path("back.png").exists()

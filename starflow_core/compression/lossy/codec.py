@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections import deque
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 import torch
 from PIL import Image
 from torch import Tensor
 
 from ...flow.starflow import StarFlow
+from ...pipeline import Pipeline
 from ...progress import OnProgress
 from ..codec import Codec, as_stored, planes_of
 from ..errors import CodecError
@@ -23,9 +24,6 @@ from .prior import Prior
 from .quality import settings
 from .target import Target, target_of
 from .tiles import from_tokens, joined
-
-if TYPE_CHECKING:
-    from ...pipeline import Pipeline
 
 REGION = 2  # tiles a side that are looked for at once
 AT_ONCE = 64  # tiles that are coded side by side
