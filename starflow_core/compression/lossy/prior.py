@@ -91,7 +91,7 @@ def _in_steps(affine: Affine, step: float) -> Iterator[tuple[np.ndarray, np.ndar
     """The predictions of one token of each tile, mean and scale (D,), in steps of the quantiser.
 
     Raises:
-        CodecError: a prediction is no number, or too large for one that is coded.
+        CodecError: a prediction is no number.
     """
     mean, scale = (part[:, 0].double().cpu().numpy() / step for part in affine)
     if not (np.isfinite(mean).all() and np.isfinite(scale).all()):

@@ -7,7 +7,7 @@ from .archive import EIGHTHS, MIDDLE, step_size
 
 BEST = 100
 COARSEST, FINEST = 1.5, -2.0  # octaves of the quantiser's step, at qualities of 0 and 100
-WEIGHT = 2e-3  # of a square grey level in bits, at a step of 1: where other steps trade bits for error at that rate
+WEIGHT = 2e-3  # in bits a square grey level, at a step of 1; about what finer steps pay for less error
 
 
 def settings(quality: float) -> tuple[int, float]:
