@@ -59,7 +59,7 @@ def work_of(node: Node, values: dict[str, Any]) -> float:
         ValueError: the model makes no pictures of this size.
     """
     if node is compress and values.get("image") is not None:
-        return float(values["image"][..., 0].numel() / CODED)
+        return _coding_work(values)
     scorer = values.get("anomaly")
     model = scorer.model if isinstance(scorer, Scorer) else values.get("model")
     if not isinstance(model, Model):
@@ -79,6 +79,17 @@ def work_of(node: Node, values: dict[str, Any]) -> float:
         size = checked_size((values["width"], values["height"]), model.pipeline.trained_side, model.pipeline.multiple)
         pictures *= math.prod(size) / model.pipeline.trained_side**2
     return scoring_work(pictures, values.get("draws", 1)) if node is likelihood else pictures
+
+
+def _coding_work(values: dict[str, Any]) -> float:
+    """Return the work of compressing pictures, in the unit of `MOST_WORK`."""
+    settings = {given.name: given.default for given in compress.inputs} | values
+    image, model = settings["image"], settings["model"]
+    if model is None:
+        return float(image[..., 0].numel() / CODED)
+    side = model.pipeline.trained_side
+    tiles = len(image) * math.prod(-(-length // side) for length in image.shape[1:3])
+    return float(tiles * (ROUND + STEP * settings["iterations"]))
 
 
 def _filling_work(values: dict[str, Any]) -> float:

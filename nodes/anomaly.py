@@ -14,7 +14,6 @@ from starflow_core.insight.heatmap import heatmap
 from starflow_core.insight.oddity import LEAST_PICTURES, Oddity
 from starflow_core.insight.scoring import at_once
 from starflow_core.memory import forward_memory
-from starflow_core.pipeline import Pipeline
 from starflow_core.weights.store import scorers
 
 from . import conditions, convert
@@ -102,7 +101,7 @@ def load(
             "No file is chosen. Make one with `starflow anomaly fit GOOD -o good.safetensors --model MODEL`, put it "
             "beside the folders of models, which is models/starflow in ComfyUI, and choose it."
         )
-    return Scorer(model, Anomaly.load(scorers()[file], _with_text(host, model)))
+    return Scorer(model, Anomaly.load(scorers()[file], conditions.with_text(host, model)))
 
 
 def fitted(host: Host, model: Model, pictures: Sequence[Picture], *, draws: int = 2, **settings: Any) -> Scorer:
@@ -111,7 +110,7 @@ def fitted(host: Host, model: Model, pictures: Sequence[Picture], *, draws: int 
     Raises:
         ValueError: there are too few pictures, or all are alike.
     """
-    whole = _with_text(host, model)
+    whole = conditions.with_text(host, model)
     with _in_memory(host, model, draws):
         made = Anomaly.fit(whole, pictures, draws=draws, failed=host.tell, on_progress=host.steps(), **settings)
     return Scorer(model, made)
@@ -126,15 +125,6 @@ def judged(host: Host, scorer: Scorer, pictures: Sequence[Picture]) -> list[Oddi
             found.append(scorer.anomaly.score(picture))
             report(len(found), len(pictures))
     return found
-
-
-def _with_text(host: Host, model: Model) -> Pipeline:
-    """Return the pipeline with its text encoder, which has the empty prompt in its cache; no other is encoded."""
-    part, encoder = model.pipeline, None
-    if model.text_encoder is not None:
-        conditions.encoded(host, model.text_encoder, [""])
-        encoder = model.text_encoder.part
-    return Pipeline(part.flow, part.autoencoder, encoder, name=part.name, defaults=part.defaults, classes=part.classes)
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,14 +12,18 @@ import torch
 from PIL import Image as Picture
 from torch import Tensor
 
+from starflow_core.memory import denoising_memory
 from starflow_core.progress import part_of
 
-from . import convert
-from .declaration import FLOAT, IMAGE, MASK, STRING, Output, Shown, Socket, Text, node
+from . import conditions, convert
+from .declaration import FLOAT, IMAGE, MASK, MODEL, STRING, Number, Output, Shown, Socket, Text, node
 from .host import Host
-from .values import Image, Mask
+from .pictures import PIXEL_MEMORY
+from .values import Image, Mask, Model
 
 SUFFIX = ".sfl"
+REGION = 2  # tiles a side that the codec with loss looks at at once
+GRADIENT = 4  # times the memory of decoding, for its gradient
 LONGEST_PREFIX, LONGEST_NAME = 200, 1000  # characters
 
 
@@ -42,8 +48,8 @@ class Written:
 @node(
     "STARFlowCompress",
     "STARFlow Compress",
-    "Saves pictures of 8 bits without loss, in files as small as a flow finds them likely: one .sfl file for each. "
-    "STARFlow Decompress gives them back bit by bit.",
+    "Saves pictures of 8 bits in files as small as a flow finds them likely: one .sfl file for each. Without a model, "
+    "STARFlow Decompress gives them back bit by bit; with one, nearly as they were, from far fewer bytes.",
     outputs=(
         Output("file", STRING, "for STARFlow Decompress, a list: one for each picture", is_list=True, is_file=True),
         Output("bits_per_dim", FLOAT, "of the file, fewer are smaller; a list: one for each picture", is_list=True),
@@ -61,17 +67,22 @@ def compress(
     filename_prefix: Annotated[
         str, Text("how the names of the files begin; a / before it names a folder", longest=LONGEST_PREFIX)
     ] = "starflow",
+    model: Annotated[
+        Model | None,
+        Socket("to compress with loss: a STARFlow in float32, such as starflow-mini-128; without one, exactly", MODEL),
+    ] = None,
+    quality: Annotated[float, Number("with a model: from 0, the smallest file, to 100", 0, 100, 1)] = 50,
+    iterations: Annotated[
+        int, Number("with a model: of the search for what costs few bits and draws the picture well", 0, 1000, 1)
+    ] = 30,
 ) -> Shown:
-    from starflow_core.compression import Codec  # its weights and coders are loaded with the first picture
-
     pictures = _pictures(image, mask)
     width, height = pictures[0].size
-    save, codec, report = host.saving(filename_prefix, SUFFIX, (width, height)), Codec(), host.steps()
-    steps = 2 * width * height * (2 if pictures[0].mode == "RGBA" else 1)
-    coded = [
-        codec.compress(picture, on_progress=part_of(report, i * steps, len(pictures) * steps))
-        for i, picture in enumerate(pictures)
-    ]
+    save = host.saving(filename_prefix, SUFFIX, (width, height))
+    if model is None:
+        coded = _exactly(host, pictures)
+    else:
+        coded = _nearly(host, model, pictures, quality=quality, iterations=iterations)
     # After all of the work, so that a cancelled job leaves no file.
     written = [
         Written(save(data), len(data), 8 * len(data) / (width * height * len(picture.getbands())))
@@ -83,7 +94,7 @@ def compress(
 @node(
     "STARFlowDecompress",
     "STARFlow Decompress",
-    "Reads a picture from an .sfl file of STARFlow Compress or of the command starflow compress, bit by bit as it was.",
+    "Reads a picture from an .sfl file of STARFlow Compress or of the command starflow compress.",
     outputs=(
         Output("image", IMAGE, "the picture; a grey one has three equal channels"),
         Output("mask", MASK, "1 where the picture is transparent; 0 everywhere if it has no alpha; of its size"),
@@ -101,14 +112,86 @@ def decompress(
             is_file=True,
         ),
     ] = "",
+    model: Annotated[
+        Model | None, Socket("of a file that was compressed with loss: the one that it was compressed with", MODEL)
+    ] = None,
 ) -> tuple[Image, Mask]:
-    from starflow_core.compression import Codec
-
-    data = host.read(file, SUFFIX)
-    picture = Codec().decompress(data, on_progress=host.steps())
+    picture = _decompressed(host, host.read(file, SUFFIX), model)
     if not picture.mode.endswith("A"):
         return convert.image([picture.convert("RGB")]), torch.zeros(1, picture.height, picture.width)
     return convert.image([picture.convert("RGB")]), 1 - convert.image([picture.getchannel("A")])
+
+
+def _exactly(host: Host, pictures: Sequence[Picture.Image]) -> list[bytes]:
+    """Files of pictures of one size, without loss."""
+    from starflow_core.compression import Codec  # its weights and coders are loaded with the first picture
+
+    codec, report = Codec(), host.steps()
+    steps = 2 * math.prod(pictures[0].size) * (2 if pictures[0].mode == "RGBA" else 1)
+    return [
+        codec.compress(picture, on_progress=part_of(report, i * steps, len(pictures) * steps))
+        for i, picture in enumerate(pictures)
+    ]
+
+
+def _nearly(
+    host: Host, model: Model, pictures: Sequence[Picture.Image], *, quality: float, iterations: int
+) -> list[bytes]:
+    """Files of pictures of one size, with loss.
+
+    Raises:
+        ValueError: the model is none to compress with.
+    """
+    from starflow_core.compression.lossy import LossyCodec
+
+    report, pipeline = host.steps(), conditions.with_text(host, model)
+    with _in_memory(host, model, pictures[0].size):
+        codec = LossyCodec(pipeline)
+        steps = codec.steps(pictures[0].size, iterations)
+        return [
+            codec.compress(
+                picture,
+                quality=quality,
+                iterations=iterations,
+                on_progress=part_of(report, i * steps, len(pictures) * steps),
+            )
+            for i, picture in enumerate(pictures)
+        ]
+
+
+def _decompressed(host: Host, data: bytes, model: Model | None) -> Picture.Image:
+    """The picture of a file.
+
+    Raises:
+        ValueError: the file is damaged, or was compressed with loss and with another model.
+    """
+    from starflow_core.compression import Codec
+    from starflow_core.compression.envelope import Kind, kind_of
+    from starflow_core.compression.lossy import LossyCodec
+    from starflow_core.compression.lossy.archive import from_bytes
+
+    if kind_of(data) == Kind.LOSSLESS:
+        return Codec().decompress(data, on_progress=host.steps())
+    if model is None:
+        raise ValueError(f"This file was compressed with loss, with the model {from_bytes(data).model!r}; connect it.")
+    pipeline = conditions.with_text(host, model)
+    with _in_memory(host, model, from_bytes(data).size):
+        return LossyCodec(pipeline).decompress(data, on_progress=host.steps())
+
+
+@contextmanager
+def _in_memory(host: Host, model: Model, size: tuple[int, int]) -> Iterator[None]:
+    """Keep autoencoder and flow on their devices, with memory to look for tokens of a picture, part by part."""
+    side = model.pipeline.trained_side
+    tiles = min(math.prod(-(-length // side) for length in size), REGION**2)
+    flow = model.pipeline.flow
+    tokens = side // model.pipeline.multiple
+    memory = denoising_memory(flow, tiles, (tokens, tokens), conditions.condition(host, model, None, 1))
+    with (
+        host.in_memory(model.autoencoder, GRADIENT * tiles * side**2 * PIXEL_MEMORY),
+        host.in_memory(model.flow, memory),
+    ):
+        yield
 
 
 def _pictures(image: Image, mask: Mask | None) -> Sequence[Picture.Image]:

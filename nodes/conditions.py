@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from starflow_core.pipeline import Pipeline
+
 from .host import Host
 from .origin import prompt_mark
 from .values import OF_MODEL, PROMPT, Conditioning, Model, Placed
@@ -51,6 +53,15 @@ def condition(host: Host, model: Model, conditioning: Conditioning | None, batch
     else:
         features = _features(model, conditioning)
     return None if features is None else features.expand(batch, *features.shape[1:])
+
+
+def with_text(host: Host, model: Model) -> Pipeline:
+    """Return the pipeline with its text encoder, which has the empty prompt in its cache; no other is encoded."""
+    part, encoder = model.pipeline, None
+    if model.text_encoder is not None:
+        encoded(host, model.text_encoder, [""])
+        encoder = model.text_encoder.part
+    return Pipeline(part.flow, part.autoencoder, encoder, name=part.name, defaults=part.defaults, classes=part.classes)
 
 
 def says_something(host: Host, model: Model, conditioning: Conditioning | None) -> bool:

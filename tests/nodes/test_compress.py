@@ -15,6 +15,7 @@ from PIL import Image
 
 from nodes import convert
 from nodes.local_host import LocalHost
+from nodes.values import Model
 from starflow_core.compression import Codec
 
 
@@ -258,3 +259,51 @@ def test_shown_is_what_was_written(host: LocalHost, pixels: np.ndarray) -> None:
     (line,) = map(str, shown.details)
     assert line.startswith("starflow_00001_.sfl: ")
     assert line.endswith("bits per dimension")
+
+
+@pytest.fixture(scope="module")
+def small_model() -> Model:
+    return LocalHost(device="cpu").load("starflow-mini-128", "float32", False)[0]
+
+
+def test_pictures_come_back_nearly_with_a_model(host: LocalHost, pixels: np.ndarray, small_model: Model) -> None:
+    files, _ = run("Compress", host, image=image_of(pixels), model=small_model, iterations=1, quality=80)
+    assert len(files) == 2
+    for one, file in zip(pixels, files, strict=True):
+        image, mask = run("Decompress", host, file=file, model=small_model)
+        assert image.shape == (1, *one.shape)
+        assert not mask.any()
+        assert 0 < float((image[0] - image_of(one)).square().mean()) < 0.02
+
+
+def test_exact_files_need_no_model_and_take_one(host: LocalHost, pixels: np.ndarray, small_model: Model) -> None:
+    (file,), _ = run("Compress", host, image=image_of(pixels[:1]))
+    image, _ = run("Decompress", host, file=file, model=small_model)
+    assert torch.equal(image[0], image_of(pixels[0]))
+
+
+def test_file_with_loss_names_the_model_that_it_needs(host: LocalHost, pixels: np.ndarray, small_model: Model) -> None:
+    (file,), _ = run("Compress", host, image=image_of(pixels[:1]), model=small_model, iterations=0)
+    with pytest.raises(ValueError, match=r"'starflow-mini-128'; connect it"):
+        run("Decompress", host, file=file)
+    other = LocalHost(device="cpu").load("starflow-mini", "float32", False)[0]
+    with pytest.raises(ValueError, match="Load the model that made it"):
+        run("Decompress", host, file=file, model=other)
+
+
+def test_model_that_cannot_compress_is_refused_before_a_file_is_written(
+    host: LocalHost, tmp_path: Path, pixels: np.ndarray
+) -> None:
+    tarflow = LocalHost(device="cpu").load("tarflow-mini", "default", False)[0]
+    with pytest.raises(ValueError, match="takes a STARFlow"):
+        run("Compress", host, image=image_of(pixels[:1]), model=tarflow)
+    assert not list(tmp_path.rglob("*.sfl"))
+
+
+def test_progress_of_several_pictures_with_a_model_reaches_the_end(
+    tmp_path: Path, pixels: np.ndarray, small_model: Model
+) -> None:
+    told: list[tuple[int, int]] = []
+    host = LocalHost(folder=tmp_path, on_progress=lambda done, total: told.append((done, total)))
+    run("Compress", host, image=image_of(pixels), model=small_model, iterations=1)
+    assert told[-1][0] == told[-1][1] == len(told)

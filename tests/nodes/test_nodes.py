@@ -50,8 +50,8 @@ FROZEN = {
     "STARFlowAnomalyScore": ["anomaly", "image"],
     "STARFlowConfidence": ["model", "image", "conditioning", "draws", "seed"],
     "STARFlowInvert": ["model", "image", "latent", "conditioning"],
-    "STARFlowCompress": ["image", "mask", "filename_prefix"],
-    "STARFlowDecompress": ["file"],
+    "STARFlowCompress": ["image", "mask", "filename_prefix", "model", "quality", "iterations"],
+    "STARFlowDecompress": ["file", "model"],
 }
 
 

@@ -56,7 +56,7 @@ class LossyCodec:
                 "Compressing with loss takes a flow with a start token, which reads text in its last block only."
             )
         if flow.dtype != torch.float32 or any(w.dtype != torch.float32 for w in flow.parameters()):
-            raise CodecError("Compressing with loss takes a model in float32; load it with dtype=torch.float32.")
+            raise CodecError("Compressing with loss takes a model in float32; load it with dtype float32.")
         self._pipeline, self._flow, self._autoencoder = pipeline, flow, autoencoder
         self._side = pipeline.trained_side // pipeline.factor  # of a tile, in latents
         tokens = self._side // flow.config.patch_size
@@ -88,13 +88,11 @@ class LossyCodec:
         picture = as_stored(picture)
         planes = planes_of(picture)
         target = target_of(planes, self._pixels)
-        rows, columns = (side // self._pixels for side in target.counts.shape)
-        regions = list(_regions(rows, columns))
-        total = len(regions) * (iterations + 1) + 2 * self._coding_steps(rows * columns)
-        progress = _Progress(on_progress, total)
+        progress = _Progress(on_progress, self.steps(picture.size, iterations))
+        rows, columns = self._tiles(picture.size)
         grid = torch.zeros(rows, columns, *self._tile_shape, dtype=torch.long)
         search = Search(self._flow, self._autoencoder, self._prior, self._side, step, weight, iterations)
-        for area in regions:
+        for area in _regions(rows, columns):
             grid[area] = self._found(search, target, area, progress)
         indices = grid.flatten(0, 1)
         data = self._coded(indices, step, progress)
@@ -121,8 +119,7 @@ class LossyCodec:
                 f"The file was made with {archive.model!r}, weights {archive.fingerprint.hex()}; here is "
                 f"{self.name!r}, {self.fingerprint.hex()}. Load the model that made it."
             )
-        width, height = archive.size
-        rows, columns = -(-height // self._pixels), -(-width // self._pixels)
+        rows, columns = self._tiles(archive.size)
         if len(archive.data) < rows * columns:  # each tile takes more: its tokens' shifts alone cost 26 bits
             raise CodecError("The file is damaged: it is shorter than its picture needs.")
         progress = _Progress(on_progress, self._coding_steps(rows * columns))
@@ -131,7 +128,7 @@ class LossyCodec:
             raise CodecError("The file is damaged: what it holds does not match its checksum.")
         tokens = indices.to(self._flow.device, torch.float32) * step_size(archive.step)
         tiles = torch.cat([from_tokens(self._flow, some, self._prior.grid) for some in tokens.split(AT_ONCE)])
-        picture = self._pipeline.decode(joined(tiles, columns)[None])[0].crop((0, 0, width, height))
+        picture = self._pipeline.decode(joined(tiles, columns)[None])[0].crop((0, 0, *archive.size))
         picture = picture.convert(archive.mode.rstrip("A"))
         if archive.alpha:
             alpha = Codec().decompress(archive.alpha)
@@ -139,6 +136,15 @@ class LossyCodec:
                 raise CodecError("The file is damaged: its alpha has another size.")
             picture.putalpha(alpha)
         return picture
+
+    def steps(self, size: tuple[int, int], iterations: int = ITERATIONS) -> int:
+        """How many steps `compress` tells of a picture of some width and height."""
+        rows, columns = self._tiles(size)
+        return len(list(_regions(rows, columns))) * (iterations + 1) + 2 * self._coding_steps(rows * columns)
+
+    def _tiles(self, size: tuple[int, int]) -> tuple[int, int]:
+        """Rows and columns of the tiles of a picture of some width and height."""
+        return -(-size[1] // self._pixels), -(-size[0] // self._pixels)
 
     @property
     def _tile_shape(self) -> tuple[int, int]:
