@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -36,7 +35,7 @@ def golden() -> Golden:
 
 
 @pytest.fixture(scope="module")
-def reference() -> Iterator[Any]:
+def reference() -> Any:
     """diffusers' autoencoder of `OTHER`, random in all it has."""
     diffusers = pytest.importorskip("diffusers", reason="diffusers is not installed: no autoencoder to compare with")
     torch.manual_seed(0)
@@ -57,7 +56,7 @@ def reference() -> Iterator[Any]:
             parameter.add_(0.1 * torch.randn_like(parameter))
         theirs.decoder.conv_out.weight.mul_(0.02)  # theirs clamps to [−1, 1]
         theirs.decoder.conv_out.bias.mul_(0.02)
-    yield theirs.eval().requires_grad_(False)
+    return theirs.eval().requires_grad_(False)
 
 
 def test_encoding_matches_golden(golden: Golden) -> None:
