@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from .codecs.classes import Classes as Classes
     from .codecs.prompt_warning import PromptWarning as PromptWarning
     from .codecs.text_encoder import TextEncoder as TextEncoder
+    from .codecs.video_autoencoder import VideoAutoencoder as VideoAutoencoder
+    from .codecs.video_config import VideoAutoencoderConfig as VideoAutoencoderConfig
     from .compression import Codec as Codec
     from .compression import CodecError as CodecError
     from .compression.lossy import LossyCodec as LossyCodec
@@ -91,6 +93,8 @@ _HOMES = {
     "TarFlowConfig": "flow.config",
     "TarFlowGuidance": "flow.guidance",
     "TextEncoder": "codecs.text_encoder",
+    "VideoAutoencoder": "codecs.video_autoencoder",
+    "VideoAutoencoderConfig": "codecs.video_config",
     "fetch": "weights.fetch",
     "grown": "editing.canvas",
     "load": "weights.model_folder",

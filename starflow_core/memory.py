@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -10,6 +12,7 @@ from .flow.config import BlockShape
 from .flow.flow import Flow
 from .flow.guidance import Guidance
 from .flow.predictor import drafts_pay, is_guided
+from .flow.tokens import Grid
 from .insight.likelihood import denoised_at_once
 from .quantization.formats import number_of_weights
 from .samplers import Jacobi, Sampler, Sequential
@@ -37,7 +40,7 @@ SECANT = 4 * RANK + 4
 def sampling_memory(
     flow: Flow,
     batch: int,
-    grid: tuple[int, int],
+    grid: Grid,
     condition: Tensor | None,
     *,
     guidance: Guidance | None = None,
@@ -62,9 +65,9 @@ def sampling_memory(
     return max(drawing, denoising_memory(flow, batch, grid, condition)) if denoise else drawing
 
 
-def forward_memory(flow: Flow, batch: int, grid: tuple[int, int], condition: Tensor | None) -> int:
+def forward_memory(flow: Flow, batch: int, grid: Grid, condition: Tensor | None) -> int:
     """Bytes for the likelihoods of a batch: the activations of all tokens."""
-    tokens = grid[0] * grid[1]
+    tokens = math.prod(grid)
     most = 0
     for block in flow.blocks:
         N = tokens + _text_tokens(block.shape, condition)
@@ -73,9 +76,9 @@ def forward_memory(flow: Flow, batch: int, grid: tuple[int, int], condition: Ten
     return most + batch * tokens * TOKENS * flow.blocks[0].shape.token_dim * FLOAT32
 
 
-def denoising_memory(flow: Flow, batch: int, grid: tuple[int, int], condition: Tensor | None) -> int:
+def denoising_memory(flow: Flow, batch: int, grid: Grid, condition: Tensor | None) -> int:
     """Bytes to denoise a batch, a few pictures at a time: the inputs of all layers, and the gradient of one."""
-    tokens, at_once = grid[0] * grid[1], min(batch, denoised_at_once(grid))
+    tokens, at_once = math.prod(grid), min(batch, denoised_at_once(grid))
     kept = most = table = 0
     for block in flow.blocks:
         shape = block.shape
@@ -87,7 +90,7 @@ def denoising_memory(flow: Flow, batch: int, grid: tuple[int, int], condition: T
     return at_once * (kept + most) + table
 
 
-def tuning_memory(flow: Flow, batch: int, grid: tuple[int, int], condition: Tensor | None, *, rank: int) -> int:
+def tuning_memory(flow: Flow, batch: int, grid: Grid, condition: Tensor | None, *, rank: int) -> int:
     """Bytes to train a LoRA of a flow whose layers' activations are computed anew on the way back.
 
     Those of the base's weights are among them; those of an autoencoder and of a text encoder are not.
@@ -99,7 +102,7 @@ def tuning_memory(flow: Flow, batch: int, grid: tuple[int, int], condition: Tens
         condition: as the flow takes it.
         rank: r, of the LoRA.
     """
-    tokens = grid[0] * grid[1]
+    tokens = math.prod(grid)
     kept = most = table = 0
     for block in flow.blocks:
         shape = block.shape
@@ -130,12 +133,12 @@ def _sampling(
     block: FlowBlock,
     rows: int,
     batch: int,
-    grid: tuple[int, int],
+    grid: Grid,
     condition: Tensor | None,
     sampler: Sampler,
 ) -> int:
     """Bytes to invert a block, with `rows` sequences for a batch of pictures."""
-    shape, tokens = block.shape, grid[0] * grid[1]
+    shape, tokens = block.shape, math.prod(grid)
     text = _text_tokens(shape, condition)
     total, D = tokens + text, shape.token_dim
     table = _rotary(shape, total, flow.dtype)

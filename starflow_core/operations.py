@@ -45,6 +45,15 @@ class Conv2d(nn.Conv2d):
         return self._conv_forward(x, self.weight.to(x), _cast(self.bias, x))
 
 
+class Conv3d(nn.Conv3d):
+    def reset_parameters(self) -> None:
+        if not self.weight.is_meta:
+            super().reset_parameters()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self._conv_forward(x, self.weight.to(x), _cast(self.bias, x))
+
+
 class Embedding(nn.Embedding):
     """Of the device of the ids, in the dtype that the weights are stored in."""
 

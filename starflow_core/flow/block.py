@@ -117,7 +117,7 @@ class FlowBlock(nn.Module):
         return block.requires_grad_(False)
 
     def reorder(self, tokens: Tensor) -> Tensor:
-        """Tokens (B, T, …) from raster order to this block's order, or back."""
+        """Tokens (B, T, …) of a picture from raster order to this block's, or back; `Order` does it for videos."""
         return tokens.flip(1) if self.shape.flip else tokens
 
     def condition(self, given: Tensor | None, dtype: torch.dtype) -> Condition:
@@ -151,6 +151,10 @@ class FlowBlock(nn.Module):
         if condition.prefix is not None:
             self._transform(condition.prefix, rotary and rotary[: condition.length], attention)
 
+    def read(self, contexts: Tensor, condition: Condition, rotary: Rotary | None, attention: AttentionState) -> None:
+        """Append the next N contexts to the cache, without a prediction; arguments as for `predict`."""
+        self._append(contexts, condition, rotary, attention)
+
     def predict(
         self, contexts: Tensor, condition: Condition, rotary: Rotary | None, attention: AttentionState
     ) -> Affine:
@@ -162,11 +166,15 @@ class FlowBlock(nn.Module):
             rotary: the whole table, of prefix and image positions.
             attention: holds the cache of the prefix and of all earlier contexts.
         """
+        return self._affine(self._append(contexts, condition, rotary, attention))
+
+    def _append(
+        self, contexts: Tensor, condition: Condition, rotary: Rotary | None, attention: AttentionState
+    ) -> Tensor:
         assert attention.cache is not None
         start, end = attention.cache.length, attention.cache.length + contexts.shape[1]
         h = self._embed(contexts, condition, start - condition.length)
-        h = self._transform(h, rotary and rotary[start:end], attention)
-        return self._affine(h)
+        return self._transform(h, rotary and rotary[start:end], attention)
 
     def forward(
         self,

@@ -33,6 +33,8 @@ class BlockShape:
         final_norm: RMS norm before the output projection.
         soft_clip: bound c of o ← c·tanh(o/c) on the outputs; 0 = off.
         scale: how the outputs become a scale; "none" for a scale of 1, which preserves volume.
+        local: the block sees one frame of a video at a time.
+        keeps_frames: a flip reverses the tokens within each frame of a video, and not the order of the frames.
     """
 
     index: int
@@ -49,6 +51,8 @@ class BlockShape:
     final_norm: bool = False
     soft_clip: float = 0.0
     scale: Literal["softplus", "exp", "none"] = "exp"
+    local: bool = False
+    keeps_frames: bool = False
 
 
 class AnyFlowConfig(Protocol):
@@ -80,7 +84,7 @@ class AnyFlowConfig(Protocol):
 
 @dataclass(frozen=True)
 class StarFlowConfig:
-    """Configuration of a STARFlow (arXiv 2506.06276).
+    """Configuration of a STARFlow (arXiv 2506.06276), of pictures or of videos (STARFlow-V, arXiv 2511.20462).
 
     Attributes:
         in_channels: latent channels C.
@@ -105,6 +109,15 @@ class StarFlowConfig:
         seq_order: `R2L`: blocks 0, 2, … run over the tokens in raster order and 1, 3, … in reverse; `L2R`: the other
             way round.
         noise_std: standard deviation of the Gaussian noise on the latents in training.
+        temporal_causal: 0: a flipped block reverses all tokens of a video; above 0: the tokens within each frame. It is
+            also the reach A of the learned denoiser, which sees A − 1 frames ahead.
+        shallow_block_local: all blocks but the last see one frame of a video at a time; needs `cond_top_only`.
+        learnable_self_denoiser: the flow has a learned denoiser, `Denoiser`.
+        conditional_denoiser: the denoiser sees the text.
+        denoiser_window: frames G that the denoiser sees, those ahead included, beside the own one; all where None.
+        fps_cond: captions say how many frames a second there are, as `video_caption` writes them.
+        cond_noise_level: captions say `noise_std`.
+        mix_aspect: captions say the aspect ratio.
     """
 
     in_channels: int
@@ -128,6 +141,14 @@ class StarFlowConfig:
     soft_clip: float = 0.0
     seq_order: str = "L2R"
     noise_std: float = 0.3
+    temporal_causal: int = 0
+    shallow_block_local: bool = False
+    learnable_self_denoiser: bool = False
+    conditional_denoiser: bool = False
+    denoiser_window: int | None = None
+    fps_cond: bool = False
+    cond_noise_level: bool = False
+    mix_aspect: bool = False
 
     def __post_init__(self) -> None:
         _check_counts(self, *COUNTS, "pt_seq_len", "top_block_channels")
@@ -157,6 +178,22 @@ class StarFlowConfig:
         if not (math.isfinite(self.soft_clip) and self.soft_clip >= 0):
             raise ValueError(f"soft_clip is {self.soft_clip}; it must be 0 (off) or a positive number.")
         _check_noise_std(self.noise_std)
+        self._check_video()
+
+    def _check_video(self) -> None:
+        if self.temporal_causal < 0:
+            raise ValueError(f"temporal_causal is {self.temporal_causal}; it must be 0 or more.")
+        if self.temporal_causal and self.seq_order != "L2R":
+            raise ValueError(f"temporal_causal is {self.temporal_causal}, which needs seq_order 'L2R'.")
+        if self.shallow_block_local and not self.cond_top_only:
+            raise ValueError("shallow_block_local needs cond_top_only: blocks that see one frame see no text.")
+        if self.conditional_denoiser and not self.has_text:
+            raise ValueError("conditional_denoiser needs text; txt_size is 0.")
+        needed = max(1, self.temporal_causal - 1)
+        if self.denoiser_window is not None and self.denoiser_window < needed:
+            raise ValueError(f"denoiser_window is {self.denoiser_window}; it must be {needed} or more, or none.")
+        if self.learnable_self_denoiser and not self.rope:
+            raise ValueError("learnable_self_denoiser needs rope: the denoiser has rotary positions.")
 
     @property
     def has_text(self) -> bool:
@@ -190,6 +227,11 @@ class StarFlowConfig:
     def sees_text(self, block: int) -> bool:
         return self.has_text and (not self.cond_top_only or block == self.num_blocks - 1)
 
+    @property
+    def keeps_frames(self) -> bool:
+        """Whether a frame of a video depends on the frames before it alone, in both directions of the flow."""
+        return self.temporal_causal > 0
+
     def is_flipped(self, block: int) -> bool:
         """Whether a block runs over the tokens in reversed raster order."""
         return block % 2 == (0 if self.seq_order == "L2R" else 1)
@@ -210,6 +252,8 @@ class StarFlowConfig:
             final_norm=self.use_final_norm,
             soft_clip=self.soft_clip,
             scale="softplus" if self.use_softplus else "exp",
+            local=self.shallow_block_local and index < self.num_blocks - 1,
+            keeps_frames=self.keeps_frames,
         )
 
     @classmethod

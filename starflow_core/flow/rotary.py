@@ -1,4 +1,4 @@
-"""Rotary positions over a two-dimensional token grid with a text prefix (RoFormer, arXiv 2104.09864)."""
+"""Rotary positions over a token grid of two or three axes with a text prefix (RoFormer, arXiv 2104.09864)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .config import StarFlowConfig
+from .tokens import Grid
 
 TEXT_ANGLES = 8
 BASE = 10_000.0
@@ -45,23 +46,25 @@ class Rotary:
 
 
 def rotary_table(
-    config: StarFlowConfig, grid: tuple[int, int], text_tokens: int, *, device: torch.device, dtype: torch.dtype
+    config: StarFlowConfig, grid: Grid, text_tokens: int, *, device: torch.device, dtype: torch.dtype
 ) -> Rotary:
-    """The rotary table of `text_tokens` text positions followed by the H'·W' image positions in raster order.
+    """The rotary table of `text_tokens` text positions followed by those of the grid's tokens in raster order.
 
-    Image positions are rescaled: any grid covers the area of the trained one.
+    Rows and columns are rescaled: any grid covers the area of the trained one. Frames are not; the text lies on their
+    axis.
 
     Args:
         config: of the flow.
-        grid: (H', W') of the token grid.
+        grid: (H', W') or (T, H', W') of the token grid.
         text_tokens: length L of the text prefix; 0 for a block without text.
         device: of the table.
         dtype: of the table.
     """
-    rows, columns = grid
+    *video, rows, columns = grid
+    frames = math.prod(video)
     scale = config.trained_side / math.sqrt(rows * columns)
-    row = torch.arange(rows, dtype=torch.float32).repeat_interleave(columns) * scale
-    column = torch.arange(columns, dtype=torch.float32).repeat(rows) * scale
+    row = (torch.arange(rows, dtype=torch.float32).repeat_interleave(columns) * scale).repeat(frames)
+    column = (torch.arange(columns, dtype=torch.float32) * scale).repeat(frames * rows)
     text = torch.arange(text_tokens, dtype=torch.float32) / max(text_tokens, 1) * config.trained_side
 
     angles = config.head_dim // 2
@@ -73,10 +76,11 @@ def rotary_table(
     ]
     if config.has_text:
         text_frequencies = BASE ** (-torch.arange(TEXT_ANGLES, dtype=torch.float32) / TEXT_ANGLES)
-        time = torch.cat([text, torch.zeros(rows * columns)])
+        frame = torch.arange(frames, dtype=torch.float32).repeat_interleave(rows * columns)
+        time = torch.cat([text, frame])
         parts.append(time[:, None] * text_frequencies)
 
-    angle = torch.cat(parts, dim=-1)  # (L + T, head_dim / 2)
+    angle = torch.cat(parts, dim=-1)  # (L + N, head_dim / 2)
     cos = angle.cos().repeat_interleave(2, dim=-1)
     sin = torch.stack([-angle.sin(), angle.sin()], dim=-1).flatten(-2)
     cos = torch.stack([cos, cos, torch.ones_like(cos)], dim=1)

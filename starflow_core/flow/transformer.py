@@ -1,8 +1,9 @@
-"""The transformer layer of a flow block: causal attention, then an MLP, each after a layer norm."""
+"""The transformer layer: causal attention, or attention to given parts, then an MLP, each after a layer norm."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,22 +16,27 @@ from .rotary import Rotary
 
 NORM_EPS = 1e-5
 
+Visible = tuple[tuple[slice, tuple[slice, ...]], ...]
+"""Parts of a sequence, in order, each with the parts that it sees."""
+
 
 @dataclass(frozen=True)
 class AttentionState:
-    """The cache and the temperature of attention.
+    """The cache, the temperature and the mask of attention.
 
     Attributes:
         cache: holds the earlier tokens; None without any.
         temperature: (B, 1, 1, 1), divides the attention logits; None for 1.
+        visible: what each part of the sequence sees, without a cache; None for a causal mask.
     """
 
     cache: KeyValueCache | None = None
     temperature: Tensor | None = None
+    visible: Visible | None = None
 
 
 class Attention(nn.Module):
-    """Causal multi-head self-attention on normalised inputs.
+    """Multi-head self-attention on normalised inputs, causal by default.
 
     Args:
         width: features per token.
@@ -69,7 +75,10 @@ class Attention(nn.Module):
             keys, values = state.cache.append(layer, qkv[:, 1:])
         if state.temperature is not None:
             queries = queries / state.temperature
-        h = _causal_attention(queries, keys, values, past)
+        if state.visible is None:
+            h = _causal_attention(queries, keys, values, past)
+        else:
+            h = _attention_by_parts(queries, keys, values, state.visible)
         return self.proj(h.transpose(1, 2).reshape(B, N, C))
 
 
@@ -84,6 +93,18 @@ def _causal_attention(queries: Tensor, keys: Tensor, values: Tensor, past: int) 
         return F.scaled_dot_product_attention(queries, keys, values, is_causal=True)
     mask = torch.ones(N, past + N, dtype=torch.bool, device=queries.device).tril(past)
     return F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
+
+
+def _attention_by_parts(queries: Tensor, keys: Tensor, values: Tensor, visible: Visible) -> Tensor:
+    """Attention of each part to those that it sees, part by part: no mask, whose size is that of all times all."""
+
+    def joined(x: Tensor, parts: Sequence[slice]) -> Tensor:
+        return torch.cat([x[:, :, part] for part in parts], dim=2)
+
+    seen = [
+        F.scaled_dot_product_attention(queries[:, :, of], joined(keys, to), joined(values, to)) for of, to in visible
+    ]
+    return torch.cat(seen, dim=2)
 
 
 def _plain_attention(queries: Tensor, keys: Tensor, values: Tensor, past: int) -> Tensor:

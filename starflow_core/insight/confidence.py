@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ..flow.flow import Flow
 from ..flow.noise import SEEDS, check_seed
+from ..flow.tokens import Grid
 from ..progress import OnProgress
 from .likelihood import DRAW_BATCH, with_training_noise
 
@@ -78,7 +79,7 @@ def confidence(
         log_dets = torch.stack([output.log_det for output in flow.transform(noised, given)])  # (blocks, K, T)
         total += log_dets.sum(1).unflatten(1, grid).cpu()
         on_progress(first + len(noised), draws)
-    by_block = total / (draws * (x.numel() // (grid[0] * grid[1])))
+    by_block = total / (draws * (x.numel() // math.prod(grid)))
     by_block[-1] -= _prior(flow, grid)
     if not by_block.isfinite().all():
         raise ValueError(f"The confidence overflows: these {flow.data} are too unlike those that the model knows.")
@@ -86,7 +87,7 @@ def confidence(
     return Confidence(float(found.mean()), found, by_block, bounds(flow))
 
 
-def _prior(flow: Flow, grid: tuple[int, int]) -> Tensor:
+def _prior(flow: Flow, grid: Grid) -> Tensor:
     """The mean logarithm of the prior's deviation by token (H/p, W/p), which only a volume-preserving flow learns."""
     deviation = flow.prior_std.log().cpu()
     return deviation.mean(-1).unflatten(0, grid) if deviation.ndim else deviation.expand(grid)

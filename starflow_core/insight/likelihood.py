@@ -12,7 +12,7 @@ from torch import Tensor
 from ..codecs.dequantization import dequantized
 from ..flow.flow import Flow
 from ..flow.noise import SEEDS, check_seed, seeded_noise, seeded_uniform
-from ..flow.tokens import patchify
+from ..flow.tokens import Grid, patchify
 from ..progress import OnProgress, part_of
 from .reference import Standing
 
@@ -133,9 +133,9 @@ def scores(
     return found
 
 
-def scored_at_once(grid: tuple[int, int], draws: int) -> int:
+def scored_at_once(grid: Grid, draws: int) -> int:
     """The number of images of a token grid (H', W') that `scores` takes together."""
-    return max(1, TOKENS_AT_ONCE // (grid[0] * grid[1] * min(draws, DRAW_BATCH)))
+    return max(1, TOKENS_AT_ONCE // (math.prod(grid) * min(draws, DRAW_BATCH)))
 
 
 def _scored_together(
@@ -246,9 +246,9 @@ def denoise(
     return denoised
 
 
-def denoised_at_once(grid: tuple[int, int]) -> int:
-    """The number of pictures of a token grid (H', W') to denoise together."""
-    return max(1, DENOISED_AT_ONCE // (grid[0] * grid[1]))
+def denoised_at_once(grid: Grid) -> int:
+    """The number of pictures or videos of a token grid to denoise together."""
+    return max(1, DENOISED_AT_ONCE // math.prod(grid))
 
 
 @torch.inference_mode(False)

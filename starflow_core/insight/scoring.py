@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from ..flow.flow import Flow
+from ..flow.tokens import Grid
 from ..progress import OnProgress
 from .likelihood import TOKENS_AT_ONCE, with_training_noise
 
@@ -36,9 +38,9 @@ class LogProbs:
         return self.draws.mean(2)
 
 
-def at_once(grid: tuple[int, int], number: int) -> int:
+def at_once(grid: Grid, number: int) -> int:
     """Return how many of `number` log-likelihoods over a token grid (H', W') to compute at once."""
-    return min(number, max(1, TOKENS_AT_ONCE // (grid[0] * grid[1])))
+    return min(number, max(1, TOKENS_AT_ONCE // math.prod(grid)))
 
 
 @torch.no_grad()

@@ -115,6 +115,7 @@ def test_fetch_that_is_killed_at_any_moment_ends_well(hub: Hub, tmp_path: Path) 
     assert fetched.returncode == 0, fetched.stderr
     pipeline = load(home / "models" / "starflow-3b", device="cpu")
     torch.manual_seed(0)
+    assert isinstance(pipeline.flow, StarFlow)
     weights = StarFlow(pipeline.flow.config).state_dict()
     assert all(torch.equal(pipeline.flow.state_dict()[name], w.bfloat16().float()) for name, w in weights.items())
     assert not list((home / "models").glob("*.part"))
