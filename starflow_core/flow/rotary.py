@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from .config import StarFlowConfig
 
 TEXT_ANGLES = 8
 BASE = 10_000.0
+TABLES = 4  # that are kept: blocks with and without text, and drafts
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,15 @@ class Rotary:
         return torch.addcmul(qkv * self.cos, swapped, self.sin)
 
 
+@lru_cache(maxsize=TABLES)
+@torch.inference_mode(False)  # a table may serve a gradient later
 def rotary_table(
     config: StarFlowConfig, grid: tuple[int, int], text_tokens: int, *, device: torch.device, dtype: torch.dtype
 ) -> Rotary:
     """The rotary table of `text_tokens` text positions followed by the H'·W' image positions in raster order.
 
-    Image positions are rescaled: any grid covers the area of the trained one.
+    Image positions are rescaled: any grid covers the area of the trained one. The last few tables are kept, so that
+    blocks and calls share them.
 
     Args:
         config: of the flow.
