@@ -94,7 +94,7 @@ def text_encoder(name: str) -> int:
     from .full_size import FLAN_T5_XL
 
     with torch.device("meta"):
-        plain = T5Encoder(T5Config(**FLAN_T5_XL, feed_forward_proj="gated-gelu"))
+        plain = T5Encoder(T5Config.from_dict({**FLAN_T5_XL, "feed_forward_proj": "gated-gelu"}))
     made = of_format(plain, BESIDE.get(name, name))
     made(torch.ones(1, STARFLOW_3B.txt_size, dtype=torch.int64), torch.ones(1, STARFLOW_3B.txt_size, dtype=torch.int64))
     return held(made)

@@ -84,7 +84,7 @@ def test_drawing(
 
 
 def test_weights_of_4_bits_are_packed_on_a_cpu() -> None:
-    config = dataclasses.replace(CONFIGS["starflow"], channels=320, head_dim=64)  # type: ignore[arg-type]
+    config = dataclasses.replace(CONFIGS["starflow"], channels=320, head_dim=64)
     plain, values = random_flow(config), given("starflow", 1)
     flow = StarFlow.from_state_dict(config, plain.state_dict(), weight_format="int4")
     measured = peak(lambda: flow.inverse(values["z"], values["condition"], sampler=Sequential()))
