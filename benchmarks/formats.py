@@ -32,19 +32,20 @@ REPEATS = 5
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--only", choices=("models", "layers"), help="one of the two tables")
+    parser.add_argument("--models", nargs="+", choices=embedded_models(), help="in the first table; all by default")
     options = parser.parse_args()
     print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, bfloat16 fast: {bfloat16_is_faster('cpu')}")
     if options.only != "layers":
-        models()
+        models(options.models or embedded_models())
     if options.only != "models":
         layers()
 
 
 @torch.inference_mode()
-def models() -> None:
+def models(names: Sequence[str]) -> None:
     print("\n| model | weights | MB | log p, bits/dim | error of the noise | difference of pictures, grey levels |")
     print("| --- | --- | --- | --- | --- | --- |")
-    for name in embedded_models():
+    for name in names:
         exact = load(name, device="cpu", dtype=torch.float32)
         given = _conditions(exact)
         noise = TEMPERATURE * seeded_noise(exact.shape(None), 0, len(PROMPTS))

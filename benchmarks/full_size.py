@@ -1,4 +1,4 @@
-"""The published model's size without its weights: `python -m benchmarks.full_size FOLDER`.
+"""The published model's size without its weights: `python -m benchmarks.full_size FOLDER`, `--speed` or `--memory`.
 
 Makes a random checkpoint of 3.9 billion parameters in the published format (float32, 15.5 GB), with a text encoder and
 an autoencoder of the published sizes, and measures its conversion, loading, a forward pass and sampling steps in
@@ -29,6 +29,7 @@ from starflow_core.weights.conversion import convert_file
 from starflow_core.weights.model_folder import EMBEDDED, VAE_WEIGHTS, load
 from starflow_core.weights.published import STARFLOW_3B
 
+from . import full_size_memory, full_size_speed
 from .memory import peak_memory
 
 # Text tokens of the published model attend to each other, so that its masks are of tokens and text.
@@ -166,13 +167,30 @@ def run(stage: str, folder: Path) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("folder", type=Path, help="on a disk with 27 GB free")
+    parser.add_argument("folder", type=Path, nargs="?", help="on a disk with 27 GB free")
+    parser.add_argument("--speed", action="store_true", help="of formats and samplers instead; takes 12 GB of memory")
+    parser.add_argument("--memory", action="store_true", help="of formats instead; takes 9 GB")
+    parser.add_argument("--tokens", type=int, default=16, help="of the stretch that --speed times")
+    parser.add_argument("--layers", type=int, help="of the deep block that --speed times; all by default")
+    parser.add_argument("--rounds", type=int, default=3, help="of --speed")
     parser.add_argument("--stage", choices=STAGES, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.stage:
         STAGES[options.stage](options.folder)
         print(json.dumps({"peak": peak_memory()}))
         return
+    if options.speed:
+        print(f"torch {torch.__version__}, {torch.get_num_threads()} threads\n")
+        for line in full_size_speed.lines(STARFLOW_3B, options.tokens, options.rounds, options.layers):
+            print(line, flush=True)
+        print(f"\nPeak memory {peak_memory() / 1e9:.1f} GB")
+        return
+    if options.memory:
+        for line in full_size_memory.lines():
+            print(line, flush=True)
+        return
+    if options.folder is None:
+        parser.error("give a folder, --speed or --memory")
     options.folder.mkdir(parents=True, exist_ok=True)
     made = (options.folder / "checkpoint.pth").exists() and (options.folder / "parts" / "vae" / VAE_WEIGHTS).exists()
     free = shutil.disk_usage(options.folder).free

@@ -15,10 +15,11 @@ from .flow.predictor import drafts_pay, is_guided
 from .flow.tokens import Grid
 from .insight.likelihood import denoised_at_once
 from .quantization.formats import number_of_weights
+from .quantization.groups import Int4Linear
 from .samplers import Jacobi, Sampler, Sequential
 from .samplers.secant import RANK
 
-FLOAT32, BFLOAT16 = 4, 2  # bytes
+FLOAT32, BFLOAT16, CODE = 4, 2, 4  # bytes
 # Tensors of the transformer's width that are alive at once in a layer, for each token: during the rotation, four
 # times queries, keys and values, and the hidden state; during attention, once, and the result.
 TURNING, ATTENDING = 13, 5
@@ -32,9 +33,10 @@ LEARNT, LEARNT_WIDE, LEARNT_GRADIENTS = 9, 2, 6
 # best average.
 COPIES = 6
 LEARNT_MATRICES = 2  # of attention, N × N per head
-# Tensors of the size of the tokens: the noise, the contexts, and their results; the secant has more.
+# Tensors of the size of the tokens: the noise, the contexts, and their results; the secant keeps more of all tokens,
+# and makes as many of those in the window while the transformer rests.
 TOKENS = 8
-SECANT = 4 * RANK + 4
+SECANT = 2 * RANK + 2
 
 
 def sampling_memory(
@@ -62,6 +64,7 @@ def sampling_memory(
     for block in flow.blocks:
         rows = 2 * batch if is_guided(block, guidance) else batch
         drawing = max(drawing, _sampling(flow, block, rows, batch, grid, condition, sampler or Jacobi()))
+    drawing += _packed(flow)
     return max(drawing, denoising_memory(flow, batch, grid, condition)) if denoise else drawing
 
 
@@ -158,7 +161,20 @@ def _sampling(
         weights = number_of_weights(block)
         drafting = BFLOAT16 * weights + cache(BFLOAT16) + layer(max(tokens, text), torch.bfloat16)
     state = batch * tokens * (TOKENS + SECANT) * D * FLOAT32
-    return table + state + cache(flow.dtype.itemsize) + max(solving, drafting)
+    secant = batch * (tokens if drafting else window) * SECANT * D * FLOAT32
+    return table + state + cache(flow.dtype.itemsize) + max(solving, drafting, secant)
+
+
+def _packed(flow: Flow) -> int:
+    """Bytes of the copies of 4-bit weights in the order of the CPU's kernel, which are made at the first step, layer
+    by layer from codes of 32 bits.
+    """
+    if flow.device.type != "cpu":
+        return 0
+    all_layers = (layer for layer in flow.modules() if isinstance(layer, Int4Linear))
+    layers = [layer for layer in all_layers if layer.weight.device.type == "cpu"]
+    codes = max((layer.out_features * layer.in_features * CODE for layer in layers), default=0)
+    return sum(layer.packed_bytes(flow.dtype) for layer in layers) + codes
 
 
 def _text_tokens(shape: BlockShape, condition: Tensor | None) -> int:

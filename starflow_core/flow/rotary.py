@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -13,6 +14,7 @@ from .tokens import Grid
 
 TEXT_ANGLES = 8
 BASE = 10_000.0
+TABLES = 4  # that are kept: blocks with and without text, and drafts
 
 
 @dataclass(frozen=True)
@@ -45,13 +47,15 @@ class Rotary:
         return torch.addcmul(qkv * self.cos, swapped, self.sin)
 
 
+@lru_cache(maxsize=TABLES)
+@torch.inference_mode(False)  # a table may serve a gradient later
 def rotary_table(
     config: StarFlowConfig, grid: Grid, text_tokens: int, *, device: torch.device, dtype: torch.dtype
 ) -> Rotary:
     """The rotary table of `text_tokens` text positions followed by those of the grid's tokens in raster order.
 
     Rows and columns are rescaled: any grid covers the area of the trained one. Frames are not; the text lies on their
-    axis.
+    axis. The last few tables are kept, so that blocks and calls share them.
 
     Args:
         config: of the flow.

@@ -91,6 +91,8 @@ def _causal_attention(queries: Tensor, keys: Tensor, values: Tensor, past: int) 
         return _plain_attention(queries, keys, values, past)
     if past == 0:
         return F.scaled_dot_product_attention(queries, keys, values, is_causal=True)
+    if queries.device.type == "cuda":
+        return _causal_after(queries, keys, values)
     mask = torch.ones(N, past + N, dtype=torch.bool, device=queries.device).tril(past)
     return F.scaled_dot_product_attention(queries, keys, values, attn_mask=mask)
 
@@ -105,6 +107,14 @@ def _attention_by_parts(queries: Tensor, keys: Tensor, values: Tensor, visible: 
         F.scaled_dot_product_attention(queries[:, :, of], joined(keys, to), joined(values, to)) for of, to in visible
     ]
     return torch.cat(seen, dim=2)
+
+
+def _causal_after(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    """The same without a mask in memory, which would keep flash attention out."""
+    from torch.nn.attention.bias import causal_lower_right
+
+    causal: Any = causal_lower_right(queries.shape[2], keys.shape[2])
+    return F.scaled_dot_product_attention(queries, keys, values, attn_mask=causal)
 
 
 def _plain_attention(queries: Tensor, keys: Tensor, values: Tensor, past: int) -> Tensor:

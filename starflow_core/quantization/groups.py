@@ -83,6 +83,10 @@ class Int4Linear(QuantizedLinear):
         y: Tensor = torch.ops.aten._weight_int4pack_mm_for_cpu(x.contiguous(), weight, GROUP, scales)
         return y
 
+    def packed_bytes(self, dtype: torch.dtype) -> int:
+        """Bytes of the second copy of the weight that the CPU's kernel takes, in the dtype of a computation."""
+        return self.weight.nbytes + 2 * self.get_buffer(SCALE).numel() * dtype.itemsize
+
     def _codes(self) -> Tensor:
         """q (out, in), uint8."""
         return torch.stack([self.weight & LARGEST, self.weight >> 4], -1).flatten(1)

@@ -77,12 +77,12 @@ class FixedPoint:
             new_end = min(T, start + (window or T))
             entered[end:new_end] = [iteration] * (new_end - end)
             end = new_end
-            change = self._iterate(predictor, start, end)
+            change, size = self._on_host(self._iterate(predictor, start, end), end)
             iteration += 1
             self._update_contraction(change, last_change)
             expired = sum(iteration - entered[t] >= (max_iterations or T) for t in range(start, end))
             # The first token is exact, because all before it are final.
-            done = max(1, expired, self._converged(change, tolerance, predictor.dtype, end))
+            done = max(1, expired, self._converged(change, size, tolerance, predictor.dtype, end))
             last_change = change[:, done:]
             start += done
             predictor.rollback(start - self._free)
@@ -108,7 +108,16 @@ class FixedPoint:
         if self._contraction == 1.0:
             self._secant.restart()
 
-    def _converged(self, change: Tensor, tolerance: float, dtype: torch.dtype, end: int) -> int:
+    def _on_host(self, change: Tensor, end: int) -> tuple[Tensor, Tensor]:
+        """The change (B, N) and the size (B, 1) of the tokens up to `end`, for the decisions about an iteration.
+
+        They come to the CPU in one copy: every copy waits for the device.
+        """
+        size = self.x[:, :end].square().mean((1, 2)).sqrt()
+        both = torch.cat([change, size[:, None]], dim=1).cpu()
+        return both[:, :-1], both[:, -1:]
+
+    def _converged(self, change: Tensor, size: Tensor, tolerance: float, dtype: torch.dtype, end: int) -> int:
         """Number of first tokens in the window whose joint estimated error is below the tolerance.
 
         If steps shrink by ρ, the error after a step is ρ/(1 − ρ) times the step. But the keys and values that tokens
@@ -118,7 +127,7 @@ class FixedPoint:
         if self._contraction > STALLED:  # the rest may be rounding
             tolerance = max(tolerance, STALLED_STEP * ROUNDING[dtype])
         left = self._contraction / max(1 - self._contraction, MIN_GAIN)
-        step = change / self.x[:, :end].square().mean((1, 2)).sqrt()[:, None]
+        step = change / size
         if end == self.x.shape[1] and bool((step.square().mean(1).sqrt() * left <= tolerance).all()):
             return step.shape[1]
         tokens = torch.arange(1, step.shape[1] + 1, device=step.device)

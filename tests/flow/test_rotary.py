@@ -114,3 +114,12 @@ def test_table_is_sliced_by_position() -> None:
 def test_table_has_the_dtype_wanted() -> None:
     rotary = rotary_table(WITH_TEXT, (2, 2), 1, device=torch.device("cpu"), dtype=torch.bfloat16)
     assert rotary.cos.dtype == rotary.sin.dtype == torch.bfloat16
+
+
+def test_blocks_and_calls_share_a_table_that_takes_gradients() -> None:
+    with torch.inference_mode():
+        first = rotary_table(WITH_TEXT, (3, 5), 2, **HERE)
+    assert rotary_table(WITH_TEXT, (3, 5), 2, **HERE) is first
+    qkv = torch.ones(1, 17, 3, 1, WITH_TEXT.head_dim, requires_grad=True)
+    first.rotate(qkv).sum().backward()
+    assert qkv.grad is not None

@@ -6,7 +6,13 @@ from tiny import randn
 from torch import nn
 
 from starflow_core.flow.cache import KeyValueCache
-from starflow_core.flow.transformer import Attention, AttentionState, TransformerLayer
+from starflow_core.flow.transformer import (
+    Attention,
+    AttentionState,
+    TransformerLayer,
+    _causal_after,
+    _causal_attention,
+)
 
 PLAIN = AttentionState()
 
@@ -52,6 +58,13 @@ def test_cached_attention_equals_the_whole(temperature: torch.Tensor | None) -> 
         parts.append(attention(part, None, AttentionState(cache, temperature), 0))
         cache.advance(part.shape[1])
     torch.testing.assert_close(torch.cat(parts, dim=1), attention(x, None, AttentionState(temperature=temperature), 0))
+
+
+@pytest.mark.parametrize("past", [1, 5])
+def test_causal_attention_without_a_mask_is_that_with_one(past: int) -> None:
+    queries, keys, values = randn(2, 2, 3, 4), randn(2, 2, 3 + past, 4, seed=1), randn(2, 2, 3 + past, 4, seed=2)
+    masked = _causal_attention(queries, keys, values, past)
+    torch.testing.assert_close(_causal_after(queries, keys, values), masked)
 
 
 def test_layer_adds_attention_and_then_mlp() -> None:
