@@ -59,14 +59,14 @@ class Middle(Predictor):
         """Known tokens (B, P, D), P ≥ 1, in the block's order."""
         contexts = self.block.with_start(known)
         super().predict(contexts[:, :-1])
-        self._known, self._last = known.shape[1], contexts[:, -1:]
+        self._before, self._last = known.shape[1], contexts[:, -1:]
 
     def start(self, z: Tensor) -> tuple[Tensor, Tensor, int]:
         contexts = torch.cat([self._last, z], dim=1)
         return contexts, contexts[:, 1:], 0
 
     def rollback(self, position: int) -> None:
-        super().rollback(self._known + position)
+        super().rollback(self._before + position)
 
 
 def random_block(config: StarFlowConfig, index: int) -> FlowBlock:
