@@ -121,6 +121,23 @@ def test_compressed_picture_comes_back_bit_by_bit(comfy: ComfyUI) -> None:
         assert "is refused" in refused.error or "is no .sfl file" in refused.error
 
 
+def test_picture_compressed_with_a_model_comes_back_nearly(comfy: ComfyUI) -> None:
+    graph = drawing(seed=18) | {
+        "9": node("STARFlowLoader", model="starflow-mini-128", dtype="float32"),
+        "10": node("STARFlowCompress", image=["5", 0], filename_prefix="near", model=["9", 0], iterations=2),
+        "11": node("STARFlowDecompress", file=["10", 0], model=["9", 0]),
+        "12": node("SaveImage", images=["11", 0], filename_prefix="near"),
+    }
+    run = comfy.run(graph)
+    before, after = picture(comfy, run, "6").astype(int), picture(comfy, run, "12")
+    assert 0 < np.square(before - after).mean() < 1000
+    alone = comfy.run(
+        {"20": node("STARFlowDecompress", file="near_00001_.sfl"), "21": node("PreviewImage", images=["20", 0])}
+    )
+    assert alone.status == "execution_error"
+    assert "starflow-mini-128" in alone.error
+
+
 def test_same_seed_gives_the_same_picture_and_a_second_run_executes_nothing(comfy: ComfyUI) -> None:
     first = comfy.run(drawing(seed=21))
     again = comfy.run(drawing(seed=21))
