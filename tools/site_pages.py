@@ -73,7 +73,8 @@ def rooms() -> dict[str, list[str]]:
     for path in sorted(CORE.rglob("*.py")):
         module = path.relative_to(ROOT).with_suffix("").parts
         if path.name not in ("__init__.py", "__main__.py"):
-            found.setdefault(module[-2], []).append(".".join(module))
+            room = module[0] if len(module) == 2 else module[1]  # also for rooms within it
+            found.setdefault(room, []).append(".".join(module))
     return found
 
 

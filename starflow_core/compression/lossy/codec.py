@@ -25,7 +25,7 @@ from .quality import settings
 from .target import Target, target_of
 from .tiles import from_tokens, joined
 
-REGION = 2  # tiles a side that are looked for at once
+REGION = 2  # tiles a side that are looked for and drawn at once: a part of the format
 AT_ONCE = 64  # tiles that are coded side by side
 ITERATIONS, MOST_ITERATIONS = 60, 10_000
 LONGEST_NAME = 60
@@ -126,9 +126,9 @@ class LossyCodec:
         indices = self._indices(archive.data, rows * columns, step_size(archive.step), progress)
         if archives.checksum(indices.numpy()) != archive.checksum:
             raise CodecError("The file is damaged: what it holds does not match its checksum.")
-        tokens = indices.to(self._flow.device, torch.float32) * step_size(archive.step)
-        tiles = torch.cat([from_tokens(self._flow, some, self._prior.grid) for some in tokens.split(AT_ONCE)])
-        picture = self._pipeline.decode(joined(tiles, columns)[None])[0].crop((0, 0, *archive.size))
+        picture = self._drawn(indices.unflatten(0, (rows, columns)), step_size(archive.step)).crop(
+            (0, 0, *archive.size)
+        )
         picture = picture.convert(archive.mode.rstrip("A"))
         if archive.alpha:
             alpha = Codec().decompress(archive.alpha)
@@ -167,6 +167,18 @@ class LossyCodec:
             *_, indices = progress.through(steps)
         rows, columns = (tiles.stop - tiles.start for tiles in area)
         return indices.cpu().clamp(-LARGEST, LARGEST - 1).long().unflatten(0, (rows, columns))
+
+    def _drawn(self, indices: Tensor, step: float) -> Image.Image:
+        """The picture of whole tiles (rows, columns, T, D), part by part, as the search has drawn them."""
+        rows, columns = indices.shape[:2]
+        picture = Image.new("RGB", (columns * self._pixels, rows * self._pixels))
+        for area in _regions(rows, columns):
+            tokens = indices[area].flatten(0, 1).to(self._flow.device, torch.float32) * step
+            tiles = from_tokens(self._flow, tokens, self._prior.grid)
+            latents = joined(tiles, area[1].stop - area[1].start)
+            part = self._pipeline.decode(latents[None])[0]
+            picture.paste(part, (area[1].start * self._pixels, area[0].start * self._pixels))
+        return picture
 
     def _coded(self, indices: Tensor, step: float, progress: _Progress) -> bytes:
         encoder = Encoder()
