@@ -5,19 +5,21 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from PIL import Image
-
-from ..progress import OnProgress
 from .files import write_whole
 from .names import Target
 from .options import HAS_LEARNT_A_DISTRIBUTION, new_command
 from .progress import picture_bar
 from .sfl import SUFFIX, each_told, lossy_codec, targets
 
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from ..progress import OnProgress
+
 QUALITY = 50.0
-Compress = Callable[[Image.Image, OnProgress], bytes]
+Compress: TypeAlias = "Callable[[Image.Image, OnProgress], bytes]"
 
 
 def add(commands: Any) -> None:
