@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor, nn
@@ -60,10 +61,11 @@ def sampling_memory(
         sampler: inverts the blocks; `Jacobi()` by default.
         denoise: the pictures are denoised, a few at a time.
     """
-    drawing = 0
-    for block in flow.blocks:
+    tokens, drawing = math.prod(grid), 0
+    for i, block in enumerate(flow.blocks):
         rows = 2 * batch if is_guided(block, guidance) else batch
-        drawing = max(drawing, _sampling(flow, block, rows, batch, grid, condition, sampler or Jacobi()))
+        tables = _tables(flow.blocks[i:], tokens, condition, flow.dtype)  # the last block draws first
+        drawing = max(drawing, tables + _sampling(flow, block, rows, batch, grid, condition, sampler or Jacobi()))
     drawing += _packed(flow)
     return max(drawing, denoising_memory(flow, batch, grid, condition)) if denoise else drawing
 
@@ -74,23 +76,23 @@ def forward_memory(flow: Flow, batch: int, grid: Grid, condition: Tensor | None)
     most = 0
     for block in flow.blocks:
         N = tokens + _text_tokens(block.shape, condition)
-        layer = batch * _activations(flow, block.shape, N, N, flow.dtype)
-        most = max(most, layer + _rotary(block.shape, N, flow.dtype))
-    return most + batch * tokens * TOKENS * flow.blocks[0].shape.token_dim * FLOAT32
+        most = max(most, batch * _activations(flow, block.shape, N, N, flow.dtype))
+    state = batch * tokens * TOKENS * flow.blocks[0].shape.token_dim * FLOAT32
+    return most + state + _tables(flow.blocks, tokens, condition, flow.dtype)
 
 
 def denoising_memory(flow: Flow, batch: int, grid: Grid, condition: Tensor | None) -> int:
     """Bytes to denoise a batch, a few pictures at a time: the inputs of all layers, and the gradient of one."""
     tokens, at_once = math.prod(grid), min(batch, denoised_at_once(grid))
-    kept = most = table = 0
+    kept = most = 0
     for block in flow.blocks:
         shape = block.shape
         N = tokens + _text_tokens(shape, condition)
         wide = N * shape.width * flow.dtype.itemsize
         kept += shape.layers * wide + tokens * TOKENS * shape.token_dim * FLOAT32
         layer = (KEPT + shape.expansion + GRADIENTS) * wide + _attention(flow, shape, N, N, flow.dtype) // 2
-        most, table = max(most, layer), max(table, _rotary(shape, N, flow.dtype))
-    return at_once * (kept + most) + table
+        most = max(most, layer)
+    return at_once * (kept + most) + _tables(flow.blocks, tokens, condition, flow.dtype)
 
 
 def tuning_memory(flow: Flow, batch: int, grid: Grid, condition: Tensor | None, *, rank: int) -> int:
@@ -106,7 +108,7 @@ def tuning_memory(flow: Flow, batch: int, grid: Grid, condition: Tensor | None, 
         rank: r, of the LoRA.
     """
     tokens = math.prod(grid)
-    kept = most = table = 0
+    kept = most = 0
     for block in flow.blocks:
         shape = block.shape
         N = tokens + _text_tokens(shape, condition)
@@ -114,9 +116,9 @@ def tuning_memory(flow: Flow, batch: int, grid: Grid, condition: Tensor | None, 
         kept += shape.layers * wide + tokens * TOKENS * shape.token_dim * FLOAT32
         layer = (LEARNT + LEARNT_WIDE * shape.expansion + LEARNT_GRADIENTS) * wide
         most = max(most, layer + _learnt_attention(flow, shape, N))
-        table = max(table, _rotary(shape, N, torch.float32))
     weights = sum(parameter.numel() * parameter.itemsize for parameter in flow.parameters())
-    return weights + COPIES * FLOAT32 * _low_rank_numbers(flow, rank) + batch * (kept + most) + table
+    numbers = COPIES * FLOAT32 * _low_rank_numbers(flow, rank)
+    return weights + numbers + batch * (kept + most) + _tables(flow.blocks, tokens, condition, torch.float32)
 
 
 def _low_rank_numbers(flow: Flow, rank: int) -> int:
@@ -144,7 +146,6 @@ def _sampling(
     shape, tokens = block.shape, math.prod(grid)
     text = _text_tokens(shape, condition)
     total, D = tokens + text, shape.token_dim
-    table = _rotary(shape, total, flow.dtype)
 
     def cache(size: int) -> int:
         return rows * total * 2 * shape.layers * shape.width * size
@@ -154,7 +155,7 @@ def _sampling(
 
     if isinstance(sampler, Sequential):
         state = batch * tokens * TOKENS * D * FLOAT32
-        return table + state + cache(flow.dtype.itemsize) + layer(max(1, text), flow.dtype)
+        return state + cache(flow.dtype.itemsize) + layer(max(1, text), flow.dtype)
     window = min(tokens, getattr(sampler, "block_size", None) or tokens)
     solving, drafting = layer(max(window, text), flow.dtype), 0
     if getattr(sampler, "drafts", False) and drafts_pay(rows, tokens, flow.device, flow.dtype):
@@ -162,7 +163,7 @@ def _sampling(
         drafting = BFLOAT16 * weights + cache(BFLOAT16) + layer(max(tokens, text), torch.bfloat16)
     state = batch * tokens * (TOKENS + SECANT) * D * FLOAT32
     secant = batch * (tokens if drafting else window) * SECANT * D * FLOAT32
-    return table + state + cache(flow.dtype.itemsize) + max(solving, drafting, secant)
+    return state + cache(flow.dtype.itemsize) + max(solving, drafting, secant)
 
 
 def _packed(flow: Flow) -> int:
@@ -190,9 +191,13 @@ def _activations(flow: Flow, shape: BlockShape, N: int, M: int, dtype: torch.dty
     return max(turning, attending, (2 + 2 * shape.expansion) * wide)
 
 
-def _rotary(shape: BlockShape, M: int, dtype: torch.dtype) -> int:
-    """Bytes of the table of M positions: cosines and sines of queries, keys and values."""
-    return 0 if shape.positions else 2 * 3 * M * shape.head_dim * dtype.itemsize
+def _tables(blocks: Iterable[FlowBlock], tokens: int, condition: Tensor | None, dtype: torch.dtype) -> int:
+    """Bytes of the rotary tables that blocks share, one for each length: cosines and sines of queries, keys and
+    values.
+    """
+    turned = [block.shape for block in blocks if not block.shape.positions]
+    sizes = {(tokens + _text_tokens(shape, condition), shape.head_dim) for shape in turned}
+    return sum(2 * 3 * N * head_dim * dtype.itemsize for N, head_dim in sizes)
 
 
 def _attention(flow: Flow, shape: BlockShape, N: int, M: int, dtype: torch.dtype) -> int:

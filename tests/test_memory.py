@@ -15,6 +15,7 @@ from tiny import TINY, TINY_TARFLOW, random_condition, random_data, random_flow
 import starflow_core.flow.predictor
 from starflow_core.flow.config import StarFlowConfig, TarFlowConfig
 from starflow_core.flow.guidance import TarFlowGuidance
+from starflow_core.flow.rotary import rotary_table
 from starflow_core.flow.starflow import StarFlow
 from starflow_core.insight.likelihood import DENOISED_AT_ONCE, denoise
 from starflow_core.memory import denoising_memory, forward_memory, sampling_memory, tuning_memory
@@ -51,6 +52,7 @@ def given(name: str, batch: int) -> dict[str, Any]:
 
 
 def peak(call: Any) -> int:
+    rotary_table.cache_clear()  # of what other tests have left there
     with LiveMemory() as live:
         call()
     return live.peak
